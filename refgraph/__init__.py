@@ -1,0 +1,45 @@
+"""refgraph: write expressions over arrays; get derivatives, a faster and more stable graph, and functions that run it.
+
+The words of `theano.*`: `import refgraph as theano` runs a Theano program. Names, no logic.
+"""
+
+from refgraph.core.config import change_flags as change_flags
+from refgraph.core.config import config as config
+from refgraph.core.errors import RefgraphError as RefgraphError
+from refgraph.core.graph import Apply as Apply
+from refgraph.core.graph import Constant as Constant
+from refgraph.core.graph import Graph as Graph
+from refgraph.core.graph import Variable as Variable
+from refgraph.core.types import Type as Type
+from refgraph.core.types import generic as generic
+
+from refgraph.ops.custom import Op as Op
+from refgraph.ops.custom import as_op as as_op
+from refgraph.ops.subgraph import OpFromGraph as OpFromGraph
+
+from refgraph.interp.function import function as function
+from refgraph.interp.inputs import In as In
+from refgraph.interp.inputs import Out as Out
+from refgraph.interp.modes import Mode as Mode
+from refgraph.interp.shared import shared as shared
+
+from refgraph import gradient as gradient
+from refgraph import printing as printing
+from refgraph import tensor as tensor
+from refgraph.gradient import Lop as Lop
+from refgraph.gradient import Rop as Rop
+from refgraph.gradient import grad as grad
+from refgraph.gradient import subgraph_grad as subgraph_grad
+from refgraph.printing import debugprint as debugprint
+from refgraph.printing import pp as pp
+from refgraph.tensor import as_tensor_variable as as_tensor_variable
+from refgraph.tensor import constant as constant
+from refgraph.tensor import dot as dot
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":  # importlib.metadata takes longer to load than all of refgraph's names
+        from importlib.metadata import version
+
+        return version("refgraph")
+    raise AttributeError(f"module 'refgraph' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""Derivatives: graphs to graphs. `reverse` (grad, Lop), `forward` (Rop), and what is made of them."""

@@ -1,0 +1,95 @@
+"""Forward mode: walk the graph in order, asking each op for its Jacobian-vector product."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from refgraph.autodiff.reverse import like, listed, pullback, zeros_for
+from refgraph.core.errors import DisconnectedInputError, GraphTypeError, NullTypeGradError
+from refgraph.core.graph import Variable, rebuild, toposort
+from refgraph.core.op import GraphOp
+from refgraph.core.origin import made_for
+from refgraph.core.types import DisconnectedType, NullType
+from refgraph.ops.tensor import as_tensor
+
+
+def pushforward(outputs: Sequence[Variable], wrt: Sequence[Variable], tangents: Sequence[Any]) -> list[Any]:
+    """Tangents of `outputs`, moving each of `wrt` along its tangent: the Jacobian-vector product of the whole graph.
+
+    Entries are as for an op's jvp: a variable, 0 (connected, identically zero) or None (not connected).
+    """
+    moved: dict[Variable, Any] = dict(zip(wrt, tangents, strict=True))
+    for node in toposort(outputs, set(wrt)):
+        ts = [moved.get(x) for x in node.inputs]
+        if all(t is None for t in ts):
+            continue
+        with made_for(node.origin):
+            answers = _jvp(node, ts)
+        for out, t in zip(node.outputs, answers, strict=True):
+            moved[out] = t if t is None or getattr(out.type, "is_continuous", True) else 0
+    return [moved.get(out) for out in outputs]
+
+
+def _jvp(node: Any, tangents: Sequence[Any]) -> Sequence[Any]:
+    if isinstance(node.op, GraphOp):
+        return node.op.jvp_through(node, tangents, pushforward)
+    if node.op.jvp is not None:
+        return node.op.jvp(node, tangents)  # type: ignore[no-any-return]
+    return transposed_vjp(node, tangents)
+
+
+def transposed_vjp(node: Any, tangents: Sequence[Any]) -> list[Any]:
+    """The jvp of an op that says only its vjp, which is linear in the cotangents: its transpose is the pullback of it.
+
+    (J. Townsend, "A new trick for calculating Jacobian vector products", 2017.)
+    """
+    dummies = [out.type.variable() if getattr(out.type, "is_continuous", True) else 0 for out in node.outputs]
+    entries = [e() if callable(e) else e for e in node.op.vjp(node, dummies)]
+    pairs = [(e, t) for e, t in zip(entries, tangents, strict=True) if isinstance(e, Variable) and isinstance(t, Variable)]
+    connected = any(e is not None and t is not None for e, t in zip(entries, tangents, strict=True))
+    rest: Any = 0 if connected else None
+    if not pairs:
+        return [rest] * len(dummies)
+    live = [u for u in dummies if isinstance(u, Variable)]
+    pulled = pullback([e for e, _ in pairs], [t for _, t in pairs], live)
+    shapes = {u: out for u, out in zip(dummies, node.outputs, strict=True) if isinstance(u, Variable)}
+    known = iter(rebuild([g for g in pulled if isinstance(g, Variable)], shapes))  # only shapes of dummies are read still
+    found = dict(zip(live, [next(known) if isinstance(g, Variable) else g for g in pulled], strict=True))
+    return [found[u] if isinstance(u, Variable) and found[u] is not None else rest for u in dummies]
+
+
+def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise", return_disconnected: str = "zero") -> Any:
+    """The R-operator: the Jacobian of `f` by `wrt` times `eval_points` (Jacobian-vector product), in the shapes of `f`.
+
+    f: a variable, or a list or tuple of them; wrt: a variable or a list; eval_points: one tangent for each of wrt, of its
+    shape and rank. disconnected_outputs: "raise" DisconnectedInputError, "warn" or "ignore" where an output does not depend
+    on wrt. return_disconnected: "zero", "none" or "disconnected", what stands for such an output.
+    """
+    wanted, points = listed(wrt), [as_tensor(p) for p in listed(eval_points)]
+    if len(wanted) != len(points):
+        raise GraphTypeError(f"Rop takes one eval_point for each of wrt: {len(wanted)} variables, {len(points)} eval_points")
+    for x, t in zip(wanted, points, strict=True):
+        if x.type.ndim != t.type.ndim:
+            raise GraphTypeError(
+                f"Rop: an eval_point has the rank of its variable, got {t.type} for {x} ({x.type})", inputs=[x, t]
+            )
+    outputs = listed(f)
+    answers = []
+    for out, t in zip(outputs, pushforward(outputs, wanted, points), strict=True):
+        if isinstance(t, Variable) and isinstance(t.type, NullType):
+            raise NullTypeGradError(f"the derivative of {out} is not defined", why=t.type.why)
+        answers.append(t if isinstance(t, Variable) else _absent(out, t, disconnected_outputs, return_disconnected))
+    return like(f, answers)
+
+
+def _absent(out: Any, t: Any, disconnected: str, answer: str) -> Any:
+    if t is None and disconnected != "ignore":
+        message = f"{out} does not depend on any of wrt in a differentiable way"
+        if disconnected == "raise":
+            raise DisconnectedInputError(message, help='use disconnected_outputs="ignore" for a zero')
+        warnings.warn(message, stacklevel=3)
+    if t is None and answer != "zero":
+        return None if answer == "none" else DisconnectedType()()
+    return zeros_for(out)

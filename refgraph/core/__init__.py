@@ -1,0 +1,1 @@
+"""What a graph is. Nothing here knows arrays, and nothing here imports from the floors above."""

@@ -1,0 +1,616 @@
+"""function: a graph as something to call, with arguments checked, states kept, and updates made together."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from refgraph.core.alias import origins_of_memory
+from refgraph.core.config import config
+from refgraph.core.errors import GraphTypeError, InputError, UnusedInputError, UpdateError, nearest
+from refgraph.core.graph import Constant, Graph, Variable, ancestors, leaves, rebuild, replacements
+from refgraph.interp.inputs import In, Out
+from refgraph.interp.modes import Mode, get_mode
+from refgraph.interp.shared import Container, SharedVariable, commit
+from refgraph.ops.tensor import TensorType, TensorVariable, as_tensor
+
+Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]] | None
+
+
+def function(
+    inputs: Sequence[Any],
+    outputs: Any = None,
+    mode: Mode | str | None = None,
+    updates: Pairs = None,
+    givens: Pairs = None,
+    no_default_updates: bool | Sequence[Variable] = False,
+    accept_inplace: bool = False,
+    name: str | None = None,
+    rebuild_strict: bool = True,
+    allow_input_downcast: bool | None = None,
+    profile: Any = None,
+    on_unused_input: str | None = None,
+    trust_input: bool = False,
+) -> Function:
+    """A callable from values of `inputs` to values of `outputs`.
+
+    inputs: variables, `In(variable, ...)`, or pairs (variable, default).
+    outputs: None; a variable, number or `Out`, for one array; a list, for a list of arrays; a dict, for a dict.
+    updates: new values of shared variables, as a dict or as pairs. They are computed from the old values and become visible
+        together, after all outputs are computed; a call that raises changes nothing.
+    givens: what to compute other things from, as a dict or as pairs: each key is replaced by its value, all at once.
+    no_default_updates: True, or a list of shared variables, whose `default_update` is not made.
+    rebuild_strict: givens must have the types of what they replace.
+    allow_input_downcast: convert arguments with loss; None: only a Python float to floatX.
+    on_unused_input: "raise" UnusedInputError, "warn" or "ignore" an input that nothing needs; None: as the flag says.
+    trust_input: take arguments as they are: arrays of the right dtype and rank.
+    accept_inplace, profile: accepted as Theano's.
+
+    Outputs are arrays that share no memory with anything else, unless `borrow` says that they may. Raises MissingInputError
+    when the outputs depend on a variable that is not among the inputs, UpdateError when an update is not of its variable's type.
+    """
+    ins = [In.of(x) for x in _sequence("inputs", inputs)]
+    _refuse_duplicates(ins)
+    given = {i.variable for i in ins}
+    kind, keys, outs = _outputs(outputs)
+    replace = replacements(givens, rebuild_strict, "givens")
+    updated = _update_pairs(updates, ins)
+    found = rebuild([*[out.variable for out in outs], *updated.values()], replace)
+    met = dict.fromkeys(ancestors(found, given))
+    if no_default_updates is not True:
+        skip = {*updated, *(no_default_updates or ())}
+        for x, new in _default_updates(met, replace, given, skip).items():
+            updated[x] = new
+            found.append(new)
+    found[len(outs) :] = [_as_update(x, new) for x, new in zip(updated, found[len(outs) :], strict=True)]
+    _check_used(ins, met, updated, on_unused_input or config.on_unused_input, name)
+    states: list[Any] = [s for s in dict.fromkeys([*met, *updated]) if isinstance(s, SharedVariable) and s not in given]
+    graph = Graph([*[i.variable for i in ins], *states], found)
+    downcast = config.allow_input_downcast if allow_input_downcast is None else allow_input_downcast
+    maker = Maker(graph, ins, outs, kind, keys, list(updated), get_mode(mode), downcast, name)
+    return Function(maker, [*[i.container for i in ins], *[s.container for s in states]], trust_input)
+
+
+def _outputs(outputs: Any) -> tuple[str, tuple[Any, ...] | None, list[Out]]:
+    """How outputs were asked for ("none", "one", "many" or "dict"), their keys, and each of them."""
+    if outputs is None:
+        return "none", None, []
+    if isinstance(outputs, Mapping):
+        return "dict", tuple(outputs), [Out.of(x) for x in outputs.values()]
+    if isinstance(outputs, (list, tuple)):
+        return "many", None, [Out.of(x) for x in outputs]
+    return "one", None, [Out.of(outputs)]
+
+
+def _sequence(what: str, given: Any) -> list[Any]:
+    if isinstance(given, Variable) or not isinstance(given, Iterable):
+        raise GraphTypeError(
+            f"function: {what} must be a list, got {given!r:.60} ({type(given).__name__})",
+            help=f"write {what}=[{given!r:.20}]",
+        )
+    return list(given)
+
+
+def _update_pairs(updates: Pairs, ins: Sequence[In]) -> dict[Variable, Any]:
+    """New values by the variable that gets them: shared variables, and inputs that have an update."""
+    found: dict[Variable, Any] = {}
+    pairs = updates.items() if isinstance(updates, Mapping) else updates or ()
+    for pair in pairs:
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise UpdateError(f"updates must be pairs (shared variable, new value), got {pair!r:.60}")
+        x, new = pair
+        if not isinstance(x, SharedVariable):
+            kind = f"the variable {x}" if isinstance(x, Variable) else f"{x!r:.60} ({type(x).__name__})"
+            raise UpdateError(f"updates are of shared variables, got {kind}", help="make it with shared(value)")
+        if x in found:
+            raise UpdateError(f"two updates of {x}", why=f"to {found[x]} and to {new}", inputs=[x])
+        found[x] = new
+    for i in ins:
+        if i.update is not None:
+            if i.container is None:
+                raise UpdateError(
+                    f"the input {i.variable} has an update but no value", help="use In(x, value=..., update=...)"
+                )
+            found[i.variable] = i.update
+    return {x: _as_update(x, new) for x, new in found.items()}
+
+
+def _as_update(x: Variable, new: Any) -> Variable:
+    """A new value of x as a variable of its type; a number takes it, a shape may be asserted. Raises UpdateError."""
+    if not isinstance(new, Variable):
+        try:
+            return x.type.constant(x.type.filter(new))
+        except TypeError:
+            new = as_tensor(new)
+    if new.type == x.type:
+        return new
+    try:
+        return x.type.filter_variable(new)
+    except TypeError:
+        pass  # the error below says more
+    cast = f"cast it: ({new}).astype('{x.type.dtype}')" if isinstance(x.type, TensorType) else f"compute a {x.type}"
+    rank = isinstance(x.type, TensorType) and isinstance(new.type, TensorType) and x.type.dtype == new.type.dtype
+    raise UpdateError(
+        f"the update of {x} is {new.type}, but {x} is {x.type}",
+        why=f"the new value is {new}",
+        help=f"make it {x.type.ndim}-dimensional, with lengths that fit"
+        if rank
+        else f"{cast}, or make {x} a {new.type}",  # type: ignore[attr-defined]
+        inputs=[x, new],
+        origin=new.owner.origin if new.owner is not None else None,
+    ) from None
+
+
+def _default_updates(
+    met: dict[Variable, None],
+    replace: Mapping[Variable, Variable],
+    given: Collection[Variable],
+    skip: Collection[Variable],
+) -> dict[Variable, Variable]:
+    """The default updates of all shared variables in `met`, and of those that these updates read, which join `met`."""
+    found: dict[Variable, Variable] = {}
+    look: list[Variable] = list(met)
+    while look:
+        wanting = [s for s in look if isinstance(s, SharedVariable) and s.default_update is not None and s not in skip]
+        fresh = rebuild([_as_update(s, s.default_update) for s in wanting], replace)
+        found.update(zip(wanting, fresh, strict=True))
+        look = [x for x in ancestors(fresh, given) if x not in met]
+        met.update(dict.fromkeys(look))
+    return found
+
+
+def _refuse_duplicates(ins: Sequence[In]) -> None:
+    seen: dict[Variable, int] = {}
+    for n, i in enumerate(ins):
+        if not isinstance(i.variable, Variable) or isinstance(i.variable, Constant):
+            raise GraphTypeError(
+                f"input {n}, {i.variable}, is a constant", help="use a variable, and givens to replace a constant"
+            )
+        if isinstance(i.variable, SharedVariable) and i.container is None:
+            raise GraphTypeError(
+                f"input {n}, {i.variable}, is a shared variable, which is an input already",
+                help="leave it out; to compute with another value use givens, to change it set_value or updates",
+                inputs=[i.variable],
+            )
+        if i.variable in seen:
+            raise UnusedInputError(
+                f"{i.variable} is twice among the inputs, at {seen[i.variable]} and {n}",
+                why="one of the two values would not be used",
+                inputs=[i.variable],
+            )
+        seen[i.variable] = n
+
+
+def _check_used(
+    ins: Sequence[In], met: Mapping[Variable, None], updates: Mapping[Variable, Any], action: str, name: str | None
+) -> None:
+    if action not in ("raise", "warn", "ignore"):
+        raise GraphTypeError(f"on_unused_input={action!r} is not one of raise, warn, ignore")
+    if action == "ignore":
+        return
+    for n, i in enumerate(ins):
+        x = i.variable
+        if x not in met and x not in updates:
+            needed = [str(v) for v in met if v.owner is None and not isinstance(v, Constant)]
+            alike = nearest(x.name, [v for v in needed if v != x.name]) if x.name else ""
+            twin = f"the {x} that they need is another variable of that name" if x.name in needed else ""
+            error = UnusedInputError(
+                f"{name or 'function'}: input {n}, {x} ({x.type}), is not used by any output or update",
+                why=f"they depend on: {', '.join(needed)[:120] or 'nothing'}" + (f"; {twin}" if twin else ""),
+                help=alike or 'leave it out, or use on_unused_input="ignore"',
+                inputs=[x],
+            )
+            if action == "raise":
+                raise error
+            warnings.warn(str(error), stacklevel=4)
+
+
+class Maker:
+    """What a function was made from. `fgraph` is the graph that runs: its outputs are the outputs, then the updates."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        inputs: Sequence[In],
+        outputs: Sequence[Out],
+        kind: str,
+        keys: tuple[Any, ...] | None,
+        updated: Sequence[Variable],
+        mode: Mode,
+        allow_downcast: bool | None,
+        name: str | None,
+    ) -> None:
+        self.inputs, self.outputs, self.updated = tuple(inputs), tuple(outputs), tuple(updated)
+        self.kind, self.keys, self.mode, self.name = kind, keys, mode, name
+        self.allow_downcast, self.profile = allow_downcast, None
+        self.fgraph = mode.rewrite(graph)
+        self.program = mode.compile(self.fgraph)
+        self.finish = self._finishers()
+
+    def _finishers(self) -> list[Callable[[Any], Any]]:
+        """For each output and update, how it becomes an array that is nobody else's: mostly it is one already."""
+        memory = origins_of_memory(self.fgraph)
+        inputs = set(self.fgraph.inputs)
+        foreign = {v for v in memory if v.owner is None or v in inputs}
+        outs = self.fgraph.outputs
+        lent = [out.borrow for out in self.outputs] + [False] * len(self.updated)
+        mine = {i.variable for i in self.inputs if i.borrow and i.update is None}
+        found: list[Callable[[Any], Any]] = []
+        for out, borrow in zip(outs, lent, strict=True):
+            roots = memory[out]
+            if not isinstance(out.type, TensorType):
+                found.append(_itself)
+            elif borrow:
+                found.append(np.asarray)
+            elif (roots & foreign) - mine:
+                found.append(np.array)
+            else:
+                found.append(np.asarray if roots == {out} else _writeable)
+            foreign |= roots
+        return found
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _writeable(value: Any) -> Any:
+    """An array that may be a view of an intermediate result: its own memory, unless it cannot be written."""
+    array = np.asarray(value)
+    return array if array.flags.writeable else array.copy()
+
+
+class Function:
+    """A compiled function; see `function`. Holds no state of a call, so several threads may call it.
+
+    A call that makes updates waits for other calls that update the same variables, so no update is lost. A call sees all
+    of another call's updates or none.
+
+    `f[x]`, `f["name"]`, `f[shared]` are the values kept for an input with a default or for a shared variable; they can be set.
+    `name`, `trust_input` and `profile` are plain attributes.
+    """
+
+    def __init__(self, maker: Maker, containers: Sequence[Container | None], trust_input: bool = False) -> None:
+        self.maker = maker
+        self.name = maker.name
+        self.trust_input = trust_input
+        self.profile: Any = None
+        ins = maker.inputs
+        self._containers = tuple(containers)
+        self._storages = tuple([c.storage for c in self._containers[len(ins) :] if c is not None])
+        self._filters = tuple([_filter(i, maker.allow_downcast) for i in ins])
+        self._arity = len(ins) if all(c is None for c in self._containers[: len(ins)]) else -1
+        position = {x: n for n, x in enumerate(maker.fgraph.inputs)}
+        targets = [self._containers[position[x]] for x in maker.updated]
+        self._targets = tuple([c for c in targets if c is not None])
+        self._locks = tuple([c.lock for c in sorted(set(self._targets), key=lambda c: c.serial)])
+        self._single = maker.kind == "one"
+
+    # calling
+
+    def __call__(self, *args: Any, output_subset: Sequence[Any] | None = None, **kwargs: Any) -> Any:
+        """The outputs for these arguments; with `output_subset`, numbers or keys, only those outputs."""
+        kept: Sequence[int] = ()
+        if kwargs or len(args) != self._arity:
+            values, kept = self._bound(args, kwargs)
+        else:
+            values = self._accepted(args)
+        results = self._updating(values, kept) if self._locks else self._run(values, kept)
+        if self._single and output_subset is None:
+            return results[0]
+        return self._shaped(results, output_subset)
+
+    def _accepted(self, args: Sequence[Any]) -> list[Any]:
+        if self.trust_input:
+            return list(args)
+        try:
+            return [accept(arg) for accept, arg in zip(self._filters, args, strict=True)]
+        except InputError:
+            for n, arg in enumerate(args):
+                self._accept(n, arg)
+            raise
+
+    def _accept(self, n: int, arg: Any) -> Any:
+        try:
+            return self._filters[n](arg)
+        except InputError as error:
+            i = self.maker.inputs[n]
+            raise InputError(
+                f"{self._signature()}: bad argument {n}, {i.variable} ({i.variable.type}): {error.message}",
+                why=error.why,
+                help=error.help,
+                inputs=[i.variable],
+            ) from None
+
+    def _run(self, values: list[Any], kept: Sequence[int]) -> list[Any]:
+        """The outputs, then the new values for updates, each an array of its own."""
+        storages, maker = self._storages, self.maker
+        if len(storages) + len(kept) > 1:
+            with commit:
+                self._read(values, kept)
+        elif storages or kept:
+            self._read(values, kept)
+        results = maker.program(*values)
+        if len(results) == 1:
+            return [maker.finish[0](results[0])]
+        return [finish(value) for finish, value in zip(maker.finish, results, strict=True)]
+
+    def _read(self, values: list[Any], kept: Sequence[int]) -> None:
+        """Add the values that are kept: of shared variables, and of inputs that were not given."""
+        values += [storage[0] for storage in self._storages]
+        for n in kept:
+            values[n] = self._containers[n].storage[0]  # type: ignore[union-attr]  # `kept` says that it is there
+
+    def _updating(self, values: list[Any], kept: Sequence[int]) -> list[Any]:
+        """As `_run`, while nobody else changes what is updated; the new values appear together at the end."""
+        held = 0
+        try:
+            for lock in self._locks:
+                lock.acquire()
+                held += 1
+            results = self._run(values, kept)
+            news = results[len(results) - len(self._targets) :]
+            with commit:
+                for container, new in zip(self._targets, news, strict=True):
+                    container.storage[0] = new
+            return results
+        finally:
+            for lock in self._locks[:held]:
+                lock.release()
+
+    def _shaped(self, results: list[Any], subset: Sequence[Any] | None) -> Any:
+        """The outputs in the form in which they were asked for."""
+        keys, outputs = self.maker.keys, results[: len(self.maker.outputs)]
+        if subset is not None:
+            if unknown := [k for k in subset if k not in (keys if keys is not None else range(len(outputs)))]:
+                raise InputError(f"{self._signature()}: no output {unknown[0]!r}", why="asked for by output_subset")
+            if keys is None:
+                return [outputs[k] for k in subset]
+            return {k: v for k, v in zip(keys, outputs, strict=True) if k in subset}
+        return outputs if keys is None else dict(zip(keys, outputs, strict=True))
+
+    def _bound(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], list[int]]:
+        """A value for each input, and the numbers of those that keep theirs, whose places are empty."""
+        ins = self.maker.inputs
+        free = [n for n, i in enumerate(ins) if not i.implicit]
+        if len(args) > len(free):
+            raise InputError(f"{self._signature()} takes {_arguments(len(free))}, got {len(args)}")
+        given = dict(zip(free, args, strict=False))
+        for name, arg in kwargs.items():
+            n = self._named(name, free)
+            if n in given:
+                raise InputError(f"{self._signature()}: two values for {name}", why="one by position and one by name")
+            given[n] = arg
+        missing = [n for n in free if n not in given and self._containers[n] is None]
+        if missing:
+            names = ", ".join(str(ins[n].variable) for n in missing)
+            raise InputError(
+                f"{self._signature()}: no value for {names}",
+                why=f"got {_arguments(len(args) + len(kwargs))}",
+                inputs=[ins[n].variable for n in missing],
+            )
+        values = [
+            None if n not in given else given[n] if self.trust_input else self._accept(n, given[n])
+            for n in range(len(ins))
+        ]
+        return values, [n for n in range(len(ins)) if n not in given]
+
+    def _named(self, name: str, among: Sequence[int]) -> int:
+        ins = self.maker.inputs
+        found = [n for n in among if ins[n].name == name]
+        if len(found) == 1:
+            return found[0]
+        names = [i.name for n in among if (i := ins[n]).name]
+        raise InputError(
+            f"{self._signature()}: {'several inputs are' if found else 'no input is'} named {name!r}",
+            help="give the value by position" if found else nearest(name, [n for n in names if n is not None]),
+        )
+
+    def _signature(self) -> str:
+        parts = []
+        for i in self.maker.inputs:
+            if not i.implicit:
+                label = i.name or str(i.variable)
+                parts.append(label if i.container is None else f"{label}=...")
+        return f"{self.name or 'function'}({', '.join(parts)})"
+
+    # states
+
+    def _place(self, key: Any) -> Container:
+        """The container of an input or shared variable, by variable, name or In. Raises KeyError."""
+        variable = key.variable if isinstance(key, In) else key
+        for n, x in enumerate(self.maker.fgraph.inputs):
+            name = self.maker.inputs[n].name if n < len(self.maker.inputs) else x.name
+            if x is variable or (isinstance(key, str) and name == key):
+                container = self._containers[n]
+                if container is None:
+                    raise KeyError(
+                        f"{x} has no value of its own: give it in the call, or a default with In({x}, value=...)"
+                    )
+                return container
+        raise KeyError(f"{self._signature()} has no input or shared variable {key}")
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._place(key).value
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._place(key).value = value
+
+    def __contains__(self, key: Any) -> bool:
+        try:
+            self._place(key)
+        except KeyError:
+            return False
+        return True
+
+    @property
+    def value(self) -> Function:
+        """Theano's spelling: `f.value[x]` is `f[x]`."""
+        return self
+
+    @property
+    def defaults(self) -> dict[Variable, Any]:
+        """The defaults of inputs that have one."""
+        return {i.variable: c.value for i, c in zip(self.maker.inputs, self._containers, strict=False) if c is not None}
+
+    @property
+    def container(self) -> _Containers:
+        """`f.container[x]` holds the value of x: an input with a default or a shared variable."""
+        return _Containers(self)
+
+    @property
+    def input_storage(self) -> list[Container | None]:
+        """The containers of all inputs of the graph, shared variables last; None for an input without a default."""
+        return list(self._containers)
+
+    def get_shared(self) -> list[SharedVariable]:
+        """The shared variables that it reads or updates."""
+        return [x for x in self.maker.fgraph.inputs if isinstance(x, SharedVariable)]
+
+    # the graph
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that runs. Shared variables are its last inputs, updates its last outputs."""
+        return self.maker.fgraph
+
+    @property
+    def inputs(self) -> list[Variable]:
+        """The variables that stand for the arguments."""
+        return [i.variable for i in self.maker.inputs]
+
+    @property
+    def outputs(self) -> list[Variable]:
+        """The variables that stand for the results."""
+        return list(self.maker.fgraph.outputs[: len(self.maker.outputs)])
+
+    def copy(
+        self,
+        share_memory: bool = False,
+        swap: Mapping[Any, Any] | None = None,
+        delete_updates: bool = False,
+        name: str | None = None,
+        profile: Any = None,
+    ) -> Function:
+        """Another function of the same graph, with copies of the values kept for inputs; shared variables stay shared.
+
+        swap: shared variables to use instead of others, of the same types.
+        delete_updates: make no updates.
+        share_memory, profile: accepted as Theano's; no memory is kept between calls.
+        """
+        maker, change = self.maker, replacements(swap, what="swap")
+        count = len(maker.inputs)
+        for old, new in change.items():
+            if not (
+                isinstance(old, SharedVariable)
+                and isinstance(new, SharedVariable)
+                and old in maker.fgraph.inputs[count:]
+            ):
+                raise GraphTypeError(
+                    f"{self._signature()}: cannot swap {old} for {new}",
+                    help="swap shared variables of the function for others",
+                )
+        containers = [
+            c.copy()
+            if c is not None
+            and n < count
+            and c is not getattr(maker.inputs[n].value, "container", maker.inputs[n].value)
+            else c
+            for n, c in enumerate(self._containers[:count])
+        ]
+        if change or delete_updates or name is not None:
+            keep = len(maker.outputs) if delete_updates else len(maker.fgraph.outputs)
+            outputs = rebuild(maker.fgraph.outputs[:keep], change)
+            updated = () if delete_updates else tuple([change.get(x, x) for x in maker.updated])
+            states: list[Any] = [change.get(x, x) for x in maker.fgraph.inputs[count:]]
+            states = list(dict.fromkeys(states))
+            graph = Graph([*maker.fgraph.inputs[:count], *states], outputs)
+            maker = Maker(
+                graph,
+                maker.inputs,
+                maker.outputs,
+                maker.kind,
+                maker.keys,
+                updated,
+                maker.mode,
+                maker.allow_downcast,
+                name or self.name,
+            )
+        fixed = [x.container for x in maker.fgraph.inputs[count:] if isinstance(x, SharedVariable)]
+        return Function(maker, [*containers, *fixed], self.trust_input)
+
+    def free(self) -> None:
+        """Nothing: no intermediate value outlives a call."""
+
+    def __repr__(self) -> str:
+        return f"<{self._signature()}: {self.maker.fgraph}>"
+
+
+class _Containers:
+    def __init__(self, function: Function) -> None:
+        self._function = function
+
+    def __getitem__(self, key: Any) -> Container:
+        return self._function._place(key)
+
+
+def _arguments(n: int) -> str:
+    return f"{n} argument{'s' * (n != 1)}"
+
+
+def _filter(i: In, allow_downcast: bool | None) -> Callable[[Any], Any]:
+    """What makes a valid value of an argument, or raises InputError."""
+    type, strict = i.variable.type, i.strict
+    downcast = allow_downcast if i.allow_downcast is None else i.allow_downcast
+
+    def accept(value: Any) -> Any:
+        return type.filter(value, strict, downcast)
+
+    if not isinstance(type, TensorType) or any(d is not None for d in type.shape):
+        return accept
+    array, dtype, ndim = np.ndarray, type.numpy_dtype, type.ndim
+
+    def accept_array(value: Any) -> Any:
+        if value.__class__ is array and value.dtype is dtype and value.ndim == ndim:
+            return value
+        return type.filter(value, strict, downcast)
+
+    return accept_array
+
+
+def _eval(self: Variable, inputs_to_values: Mapping[Any, Any] | None = None, **options: Any) -> Any:
+    """The value of this variable, given values for the inputs it depends on.
+
+    Keys are variables or their names; shared variables need no value. The function is made once for each set of inputs.
+    `options` are those of `function`.
+    """
+    given = inputs_to_values or {}
+    keys = tuple([_input_named(self, k) if isinstance(k, str) else k for k in given])
+    functions: dict[Any, Function] = self.tag.__dict__.setdefault("functions", {})
+    kind = (frozenset(keys), config.mode)
+    f = functions.get(kind) if not options else None
+    if f is None or set(f.inputs) != set(keys):
+        f = function(list(keys), self, **options)
+        if not options:
+            functions[kind] = f
+    values = dict(zip(keys, given.values(), strict=True))
+    return f(*[values[x] for x in f.inputs])
+
+
+def _input_named(x: Variable, name: str) -> Variable:
+    found = [v for v in leaves([x]) if v.name == name and not isinstance(v, Constant)]
+    if len(found) != 1:
+        names = sorted({v.name for v in leaves([x]) if v.name and not isinstance(v, Constant)})
+        raise InputError(
+            f"{x}.eval: {'several inputs are' if found else 'no input is'} named {name!r}",
+            help="use the variable itself as key"
+            if found
+            else nearest(name, names) or f"its inputs are: {', '.join(names)}",
+        )
+    return found[0]
+
+
+TensorVariable.eval = _eval  # type: ignore[method-assign, assignment]  # running lives on this floor, its users below

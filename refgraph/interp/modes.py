@@ -1,0 +1,365 @@
+"""Modes: how a function's graph is rewritten, and what runs and watches each node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from refgraph.core.config import config
+from refgraph.core.errors import ConfigError, RefgraphError
+from refgraph.core.graph import Apply, Graph
+from refgraph.core.op import Compile
+from refgraph.interp.plan import Kernel, Plan, meaning
+
+Tags = tuple[str, ...]
+
+
+class Mode:
+    """Rewrites a graph and makes a program of it.
+
+    linker, optimizer: Theano's names; `optimizer` says how much to rewrite. `including`, `excluding` and `requiring`
+    give a mode that differs in the rewrites of those names or tags.
+    """
+
+    def __init__(self, linker: Any = None, optimizer: Any = "default", name: str | None = None) -> None:
+        self.linker, self.optimizer, self.name = linker, optimizer, name
+        self.included: Tags = ()
+        self.excluded: Tags = ()
+        self.required: Tags = ()
+
+    def including(self, *tags: str) -> Mode:
+        """This mode with more rewrites."""
+        return self._with(included=(*self.included, *tags))
+
+    def excluding(self, *tags: str) -> Mode:
+        """This mode without some rewrites."""
+        return self._with(excluded=(*self.excluded, *tags))
+
+    def requiring(self, *tags: str) -> Mode:
+        """This mode with rewrites that must be there."""
+        return self._with(required=(*self.required, *tags))
+
+    def _with(self, **changes: Tags) -> Mode:
+        fresh = object.__new__(type(self))
+        fresh.__dict__.update(self.__dict__, **changes)
+        return fresh
+
+    def clone(self, **changes: Any) -> Mode:
+        """This mode with other attributes."""
+        return self._with(**changes)
+
+    def rewrite(self, graph: Graph) -> Graph:
+        """The graph to run instead of `graph`."""
+        return graph
+
+    def bind(self, node: Apply, compile: Compile) -> Kernel:
+        """What runs a node."""
+        return meaning(node, compile)
+
+    def compile(self, graph: Graph) -> Callable[..., list[Any]]:
+        """A program for a graph that has been rewritten."""
+        return Plan(graph, self.bind)
+
+    def __repr__(self) -> str:
+        return self.name or f"{type(self).__name__}(linker={self.linker!r}, optimizer={self.optimizer!r})"
+
+
+class DebugModeError(RefgraphError, ValueError):
+    """DebugMode found an op that does not do what it declares."""
+
+    code = "RG501"
+
+
+class InvalidValueError(DebugModeError):
+    """A value is not of its variable's type, or not finite."""
+
+    code = "RG502"
+
+
+class BadDestroyMap(DebugModeError):
+    """An op wrote into an input."""
+
+    code = "RG503"
+
+
+class BadViewMap(DebugModeError):
+    """An output shares memory with an input that the op does not name in `views`."""
+
+    code = "RG504"
+
+
+class UnstableResult(DebugModeError):
+    """An op answered differently when run again on the same inputs."""
+
+    code = "RG505"
+
+
+class NanGuardError(RefgraphError, AssertionError, ValueError):
+    """A value is NaN, infinite or too big, where NanGuardMode forbids it."""
+
+    code = "RG506"
+
+
+class DebugMode(Mode):
+    """Checks every node in every call: output types, finiteness, inputs left alone, aliasing as declared, same answer twice.
+
+    check_isfinite: refuse NaN and infinity; by default as the flag DebugMode.check_finite says.
+    """
+
+    def __init__(
+        self,
+        optimizer: Any = "fast_run",
+        check_isfinite: bool | None = None,
+        linker: Any = None,
+        name: str | None = None,
+        **ignored: Any,
+    ) -> None:
+        super().__init__(linker, optimizer, name or "DebugMode")
+        unknown = set(ignored) - {
+            "stability_patience", "check_c_code", "check_py_code", "check_preallocated_output", "require_matching_strides",
+        }  # fmt: skip
+        if unknown:
+            raise ConfigError(f"DebugMode takes no {', '.join(sorted(unknown))}")
+        self.check_isfinite = check_isfinite
+
+    def bind(self, node: Apply, compile: Compile) -> Kernel:
+        kernel = meaning(node, compile)
+        finite = config.DebugMode.check_finite if self.check_isfinite is None else self.check_isfinite
+
+        def checked(*arrays: Any) -> Any:
+            before = [a.copy() if isinstance(a, np.ndarray) else a for a in arrays]
+            results = kernel(*arrays)
+            _check_unchanged(node, arrays, before)
+            values = list(results) if len(node.outputs) > 1 else [results]
+            _check_types(node, values, finite)
+            _check_aliases(node, arrays, values)
+            again = kernel(*arrays)
+            _check_same(node, values, list(again) if len(node.outputs) > 1 else [again])
+            return results
+
+        return checked
+
+
+def _check_unchanged(node: Apply, arrays: Any, before: Any) -> None:
+    for i, (a, b) in enumerate(zip(arrays, before, strict=True)):
+        if isinstance(a, np.ndarray) and not _same(a, b):
+            raise BadDestroyMap(
+                f"{node.op} wrote into its input {i}, {node.inputs[i]}",
+                help="compute in a new array: arrays given to an op belong to others",
+                node=node,
+            )
+
+
+def _check_types(node: Apply, values: list[Any], finite: bool) -> None:
+    for out, value in zip(node.outputs, values, strict=True):
+        which = f"output {out.index} of {node.op}"
+        try:
+            checked = out.type.filter(np.asarray(value) if isinstance(value, np.generic) else value, strict=True)
+        except TypeError as error:
+            got = f"{value.dtype} of shape {value.shape}" if hasattr(value, "dtype") else type(value).__name__
+            raise InvalidValueError(
+                f"{which} is {got}, but its type says {out.type}", why=getattr(error, "message", str(error)), node=node
+            ) from None
+        if finite and isinstance(checked, np.ndarray) and checked.dtype.kind in "fc" and not np.isfinite(checked).all():
+            raise InvalidValueError(
+                f"{which} has {_census(checked)}",
+                help="DebugMode(check_isfinite=False), or the flag DebugMode.check_finite=False, allows this",
+                node=node,
+            )
+
+
+def _check_aliases(node: Apply, arrays: Any, values: list[Any]) -> None:
+    for out, value in zip(node.outputs, values, strict=True):
+        for i, a in enumerate(arrays):
+            if (
+                i not in node.op.views
+                and isinstance(a, np.ndarray)
+                and isinstance(value, np.ndarray)
+                and np.shares_memory(a, value)
+            ):
+                raise BadViewMap(
+                    f"output {out.index} of {node.op} shares memory with its input {i}, {node.inputs[i]}",
+                    help=f"declare it, views = ({i},), or copy",
+                    node=node,
+                )
+
+
+def _check_same(node: Apply, values: list[Any], again: list[Any]) -> None:
+    for out, a, b in zip(node.outputs, values, again, strict=True):
+        if hasattr(a, "dtype") and not _same(a, b):
+            raise UnstableResult(
+                f"output {out.index} of {node.op} differs when it runs again on the same inputs", node=node
+            )
+
+
+def _same(a: Any, b: Any) -> bool:
+    return bool(np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind in "fc"))
+
+
+def _census(a: np.ndarray[Any, Any]) -> str:
+    nans, infinite = int(np.isnan(a).sum()), int(np.isinf(a).sum())
+    words = [f"{n} {what}" for n, what in ((nans, "NaN"), (infinite, "infinite")) if n]
+    return f"{' and '.join(words)} of {a.size} element{'s' * (a.size != 1)}"
+
+
+class NanGuardMode(Mode):
+    """Raises NanGuardError at the first node that receives from outside, or makes, a value that is forbidden.
+
+    The three are by default as the flags NanGuardMode.* say; "big" is beyond 1e10 in magnitude.
+    """
+
+    def __init__(
+        self,
+        nan_is_error: bool | None = None,
+        inf_is_error: bool | None = None,
+        big_is_error: bool | None = None,
+        optimizer: Any = "default",
+        linker: Any = None,
+    ) -> None:
+        super().__init__(linker, optimizer, "NanGuardMode")
+        flags = config.NanGuardMode
+        self.nan = flags.nan_is_error if nan_is_error is None else nan_is_error
+        self.inf = flags.inf_is_error if inf_is_error is None else inf_is_error
+        self.big = flags.big_is_error if big_is_error is None else big_is_error
+
+    def bind(self, node: Apply, compile: Compile) -> Kernel:
+        kernel = meaning(node, compile)
+        given = [(i, x) for i, x in enumerate(node.inputs) if x.owner is None]
+
+        def guarded(*arrays: Any) -> Any:
+            for i, x in given:
+                self._refuse(node, arrays, arrays[i], f"input {i} of {node.op}, {x},")
+            results = kernel(*arrays)
+            for out, value in zip(node.outputs, results if len(node.outputs) > 1 else [results], strict=True):
+                self._refuse(node, arrays, value, f"output {out.index} of {node.op}")
+            return results
+
+        return guarded
+
+    def _refuse(self, node: Apply, arrays: Any, value: Any, which: str) -> None:
+        if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind not in "fc" or not value.size:
+            return
+        found = [
+            word
+            for forbidden, word, test in (
+                (self.nan, "NaN", np.isnan),
+                (self.inf, "infinity", np.isinf),
+                (self.big, "big numbers", _big),
+            )
+            if forbidden and test(value).any()
+        ]
+        if found:
+            finite = np.abs(value[np.isfinite(value)]) if isinstance(value, np.ndarray) else np.array([])
+            reach = f"; the finite magnitudes go from {finite.min():.3g} to {finite.max():.3g}" if finite.size else ""
+            ranges = [f"{x} {_range(a)}" for x, a in zip(node.inputs, arrays, strict=True) if hasattr(a, "dtype")]
+            raise NanGuardError(
+                f"{which} has {' and '.join(found)}",
+                why=f"{_census(np.asarray(value)) if found != ['big numbers'] else 'beyond 1e10'}{reach}",
+                help="its inputs: " + "; ".join(ranges),
+                node=node,
+                values=arrays,
+            )
+
+
+def _big(value: Any) -> Any:
+    return np.isfinite(value) & (np.abs(value) > 1e10)
+
+
+def _range(a: Any) -> str:
+    kept = a[np.isfinite(a)] if isinstance(a, np.ndarray) and a.dtype.kind != "c" else np.asarray(a)
+    return f"{a.dtype}{list(np.shape(a))}" + (
+        f" in [{kept.min():.3g}, {kept.max():.3g}]" if kept.size and kept.dtype.kind != "c" else ""
+    )
+
+
+class Thunk:
+    """A node being run, as MonitorMode's functions see it: each input and output is a list that holds the value."""
+
+    __slots__ = ("inputs", "outputs")
+
+    def __init__(self, inputs: list[list[Any]], outputs: list[list[Any]]) -> None:
+        self.inputs, self.outputs = inputs, outputs
+
+
+class MonitorMode(Mode):
+    """Calls `pre_func(i, node, thunk)` before and `post_func(i, node, thunk)` after each node of every call.
+
+    i is the node's number in the order of running; `thunk.inputs[k][0]` and `thunk.outputs[k][0]` are values.
+    """
+
+    def __init__(
+        self,
+        pre_func: Callable[[int, Apply, Thunk], None] | None = None,
+        post_func: Callable[[int, Apply, Thunk], None] | None = None,
+        linker: Any = None,
+        optimizer: Any = "default",
+    ) -> None:
+        super().__init__(linker, optimizer, "MonitorMode")
+        self.pre_func, self.post_func = pre_func, post_func
+
+    def compile(self, graph: Graph) -> Callable[..., list[Any]]:
+        numbers = count()
+        return Plan(graph, lambda node, compile: self._watched(next(numbers), node, compile))
+
+    def _watched(self, i: int, node: Apply, compile: Compile) -> Kernel:
+        kernel = meaning(node, compile)
+
+        def watched(*arrays: Any) -> Any:
+            thunk = Thunk([[a] for a in arrays], [[None] for _ in node.outputs])
+            if self.pre_func is not None:
+                self.pre_func(i, node, thunk)
+            results = kernel(*arrays)
+            for cell, value in zip(thunk.outputs, results if len(node.outputs) > 1 else [results], strict=True):
+                cell[0] = value
+            if self.post_func is not None:
+                self.post_func(i, node, thunk)
+            return results
+
+        return watched
+
+
+def detect_nan(i: int, node: Apply, fn: Thunk) -> None:
+    """A `post_func` for MonitorMode: prints the first node, and its inputs, whose output has a NaN, and stops there."""
+    for (value,) in fn.outputs:
+        if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "fc" and np.isnan(value).any():
+            print(f"*** NaN detected *** node {i}: {node}")
+            print(f"Inputs : {[cell[0] for cell in fn.inputs]}")
+            print(f"Outputs: {[cell[0] for cell in fn.outputs]}")
+            break
+
+
+FAST_RUN = Mode("vm", "fast_run", "FAST_RUN")
+FAST_COMPILE = Mode("vm", "fast_compile", "FAST_COMPILE")
+_NAMED: dict[str, Callable[[], Mode]] = {
+    "FAST_RUN": lambda: FAST_RUN,
+    "FAST_COMPILE": lambda: FAST_COMPILE,
+    "Mode": lambda: FAST_RUN,
+    "DebugMode": DebugMode,
+    "DEBUG_MODE": DebugMode,
+    "NanGuardMode": NanGuardMode,
+}
+
+
+def register_mode(name: str, mode: Mode) -> None:
+    """Let a mode be asked for by name."""
+    if name in _NAMED:
+        raise ConfigError(f"there is a mode {name!r} already")
+    _NAMED[name] = lambda: mode
+
+
+def get_mode(mode: Mode | str | None = None) -> Mode:
+    """The mode of that name; None means the flag `mode`."""
+    if isinstance(mode, Mode):
+        return mode
+    name = config.mode if mode is None else mode
+    if not isinstance(name, str) or name not in _NAMED:
+        raise ConfigError(f"no mode {name!r}", help=f"use one of: {', '.join(_NAMED)}, or a Mode")
+    return _NAMED[name]()
+
+
+def get_default_mode() -> Mode:
+    """The mode of functions that name none."""
+    return get_mode(None)

@@ -1,0 +1,214 @@
+"""Shared variables: variables that have a value, which functions read, and replace by their updates."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterable
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+
+from refgraph.core.errors import GraphTypeError, InputError
+from refgraph.core.graph import Variable
+from refgraph.core.types import Generic, Type
+from refgraph.ops.tensor import DTYPES, TensorType, TensorVariable
+
+commit = threading.Lock()
+"""Held for a moment while a function writes its updates or reads several values, so that nobody sees half an update."""
+
+_serials = itertools.count()
+
+
+class Container:
+    """A place that holds one value of a type. Values in it are replaced, never written into.
+
+    `lock` is held by whoever computes a new value from the old one; locks are taken in the order of `serial`.
+    """
+
+    __slots__ = ("allow_downcast", "lock", "name", "serial", "storage", "strict", "type")
+
+    def __init__(
+        self,
+        type: Type,
+        value: Any,
+        name: str | None = None,
+        *,
+        strict: bool = False,
+        allow_downcast: bool | None = None,
+    ) -> None:
+        self.type, self.name, self.strict, self.allow_downcast = type, name, strict, allow_downcast
+        self.storage = [value]
+        self.lock = threading.RLock()
+        self.serial = next(_serials)
+
+    @property
+    def value(self) -> Any:
+        """The value itself, not a copy; what is assigned must be accepted by the type."""
+        return self.storage[0]
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        value = self.type.filter(value, strict=self.strict, allow_downcast=self.allow_downcast)
+        with self.lock, commit:
+            self.storage[0] = value
+
+    data = value
+
+    def copy(self) -> Container:
+        """Another place, with a copy of the value."""
+        return Container(
+            self.type, deepcopy(self.storage[0]), self.name, strict=self.strict, allow_downcast=self.allow_downcast
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {s: getattr(self, s) for s in self.__slots__ if s not in ("lock", "serial")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+        self.lock = threading.RLock()
+        self.serial = next(_serials)
+
+    def __repr__(self) -> str:
+        return f"<{self.storage[0]!r}>"
+
+
+class SharedVariable(Variable):
+    """A variable with a value. Functions read it without being given it; an update replaces it.
+
+    `default_update`, when set, is the update in every function that reads the variable and says none.
+    """
+
+    __slots__ = ("_default_update", "container")
+
+    def __init__(
+        self,
+        type: Type,
+        value: Any = None,
+        strict: bool = False,
+        allow_downcast: bool | None = None,
+        name: str | None = None,
+        container: Container | None = None,
+    ) -> None:
+        super().__init__(type, None, None, name)
+        if container is None:
+            value = type.filter(value, strict=strict, allow_downcast=allow_downcast)
+            container = Container(type, value, name, strict=strict, allow_downcast=allow_downcast)
+        self.container = container
+        self._default_update: Any = None
+
+    @property
+    def default_update(self) -> Any:
+        """The update that functions make when they say none; None for no update."""
+        return self._default_update
+
+    @default_update.setter
+    def default_update(self, update: Any) -> None:
+        self._default_update = update
+
+    def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> Any:
+        """A copy of the value; with `borrow` the value itself, which then must not be written into while functions run."""
+        value = self.container.storage[0]
+        return value if borrow else _copied(value)
+
+    def set_value(self, new_value: Any, borrow: bool = False) -> None:
+        """Replace the value, by a copy of the new one unless `borrow`. Waits for a running call that updates it.
+
+        Raises InputError (a TypeError) for a value that is not of the variable's type.
+        """
+        try:
+            value = self.type.filter(
+                new_value, strict=self.container.strict, allow_downcast=self.container.allow_downcast
+            )
+        except InputError as error:
+            raise InputError(
+                f"set_value of {self}: {error.message}",
+                why=error.why or f"a shared variable keeps its type, {self.type}",
+                help=error.help or "make it of another type when it is made: shared(value, ...)",
+                inputs=[self],
+            ) from None
+        if not borrow and value is new_value:
+            value = _copied(value)
+        container = self.container
+        with container.lock, commit:
+            container.storage[0] = value
+
+    def zero(self, borrow: bool = False) -> None:
+        """Set every element to 0; with `borrow` in the very array that holds them."""
+        if borrow:
+            with self.container.lock, commit:
+                self.container.storage[0][...] = 0
+        else:
+            self.set_value(np.zeros_like(self.container.storage[0]), borrow=True)
+
+    def clone(self, name: str | None = None) -> SharedVariable:
+        """Another variable with the same value, now and later."""
+        fresh = type(self)(self.type, name=name or self.name, container=self.container)
+        fresh.tag.__dict__.update(self.tag.__dict__)
+        return fresh
+
+
+class TensorSharedVariable(SharedVariable, TensorVariable):
+    """A shared variable that holds an array."""
+
+    __slots__ = ()
+    type: TensorType
+
+
+def shared(
+    value: Any,
+    name: str | None = None,
+    strict: bool = False,
+    allow_downcast: bool | None = None,
+    borrow: bool = False,
+    broadcastable: Iterable[bool] | None = None,
+    shape: Iterable[int | None] | None = None,
+    target: str = "cpu",
+) -> Any:
+    """A variable that holds `value` and keeps its dtype and rank.
+
+    A Python float gives float64, an int int64; arrays keep their dtype, lists become arrays. No length is part of the
+    type unless `broadcastable` or `shape` says so. With `borrow` an array is kept itself, not copied. Any other object
+    gives a variable of type `generic`.
+    """
+    if isinstance(value, Variable):
+        raise GraphTypeError(
+            f"shared needs a value, got the variable {value}",
+            help="use its value: shared(x.eval()) or shared(x.get_value()); a variable needs no sharing",
+            inputs=[value],
+        )
+    array = _as_array(value)
+    if array is None:
+        if broadcastable is not None or shape is not None:
+            raise GraphTypeError(f"shared: a {type(value).__name__} has no shape")
+        return SharedVariable(Generic(), value if borrow else deepcopy(value), strict, allow_downcast, name)
+    if not borrow:
+        array = _copied(array)
+    given = shape if shape is not None else broadcastable
+    lengths: Iterable[Any] = (None,) * array.ndim if given is None else given
+    return TensorSharedVariable(TensorType(array.dtype, lengths), array, strict, allow_downcast, name)
+
+
+def _as_array(value: Any) -> np.ndarray[Any, Any] | None:
+    """`value` as an array of a dtype of ours, or None when it is something else."""
+    if isinstance(value, (np.ndarray, np.generic, bool, int, float, complex, list, tuple)) or hasattr(
+        value, "__array__"
+    ):
+        try:
+            array = np.asarray(value)
+        except (ValueError, OverflowError) as error:
+            raise InputError(f"shared: cannot make an array of {value!r:.60}", why=str(error)) from None
+        if array.dtype.name in DTYPES:
+            return array
+        raise InputError(
+            f"shared: an array of dtype {array.dtype} has no type here",
+            help="convert it to numbers first",
+            why=f"got {value!r:.60}",
+        )
+    return None
+
+
+def _copied(value: Any) -> Any:
+    return np.array(value) if isinstance(value, np.ndarray) else deepcopy(value)

@@ -1,0 +1,118 @@
+"""Cases, made from what ops declare. Nothing here names an op."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import refgraph.ops  # noqa: F401  (the vocabulary declares itself on import)
+from refgraph.core.op import OPS, BadSample, Sample
+from refgraph.ops.families import Elemwise, Reals
+from refgraph.ops.tensor import TensorType, TensorVariable
+
+Array = np.ndarray[Any, Any]
+
+_DTYPES = {
+    "b": ("bool",),
+    "i": ("int8", "int16", "int32", "int64"),
+    "u": ("uint8", "uint16", "uint32", "uint64"),
+    "f": ("float16", "float32", "float64"),
+    "c": ("complex64", "complex128"),
+}
+_SHAPES: dict[int, list[tuple[tuple[int, ...], ...]]] = {
+    1: [((3, 4),), ((),), ((0,),), ((5,),)],
+    2: [((3, 4), (3, 4)), ((), ()), ((3, 1), (1, 4)), ((4,), (3, 4)), ((0,), (1,)), ((2, 3), ())],
+    3: [((3, 4), (3, 4), (3, 4)), ((), (), ()), ((3, 1), (1, 4), ()), ((4,), (2, 1, 1), (3, 4)), ((0,), (1,), ())],
+}
+
+
+class Case(NamedTuple):
+    """One use of one op."""
+
+    op: Any
+    sample: Sample
+
+    @property
+    def id(self) -> str:
+        return f"{name_of(self.op)}-{self.sample.id}"
+
+    def variables(self, known: bool = False) -> list[TensorVariable]:
+        """A variable for each input; with `known`, lengths are part of its type."""
+        return symbols(self.sample.inputs, known)
+
+
+def name_of(op: Any) -> str:
+    return op.__name__ if isinstance(op, type) else str(op.name)
+
+
+def symbols(arrays: Sequence[Any], known: bool = False) -> list[TensorVariable]:
+    """Variables that stand for these arrays."""
+    return [
+        TensorType(a.dtype.name, a.shape if known else (None,) * a.ndim)(f"x{i}") for i, a in enumerate(map(np.asarray, arrays))
+    ]
+
+
+def cases() -> Iterator[Case]:
+    """Every sample of every declared op."""
+    for op in list(OPS.values()):
+        for sample in row_samples(op) if isinstance(op, Elemwise) else op.samples():
+            yield Case(op, sample)
+
+
+def bad_cases() -> Iterator[tuple[str, BadSample]]:
+    """Every use that must be refused."""
+    for op in list(OPS.values()):
+        if not isinstance(op, Elemwise):
+            for bad in op.bad_samples():
+                yield f"{name_of(op)}-{bad.id}", bad
+
+
+def row_samples(op: Elemwise) -> Iterator[Sample]:
+    """A row over all its dtypes, and over all ways to broadcast."""
+    for kind, dtypes in _DTYPES.items():
+        if not all(kind in r.kinds for r in op.on):
+            continue
+        for dtype in dtypes:
+            shapes = _SHAPES[op.arity] if dtype in ("float64", "complex128", dtypes[-1]) else _SHAPES[op.arity][:1]
+            for shape in shapes:
+                text = "x".join(str(list(s)).replace(" ", "") for s in shape)
+                yield _row_sample(op, dtype, shape, f"{dtype}-{text}", edges=False)
+            if any(r.edges for r in op.on):
+                yield _row_sample(op, dtype, ((12,),) * op.arity, f"{dtype}-edges", edges=True)
+
+
+def _row_sample(op: Elemwise, dtype: str, shapes: tuple[tuple[int, ...], ...], id: str, edges: bool) -> Sample:
+    rng = np.random.default_rng(zlib.crc32(f"{op.name}-{id}".encode()))
+    arrays = tuple(draw(rng, r, s, dtype, edges) for r, s in zip(op.on, shapes, strict=True))
+    return Sample(id, op, arrays, _quiet(op.impl), () if edges else None)
+
+
+def _quiet(meaning: Callable[..., Any]) -> Callable[..., Any]:
+    def quiet(*arrays: Array) -> Any:
+        with np.errstate(all="ignore"):
+            return meaning(*arrays)
+
+    return quiet
+
+
+def draw(rng: np.random.Generator, on: Reals, shape: tuple[int, ...], dtype: str, edges: bool = False) -> Array:
+    """An array of inputs that a row declares itself for; with `edges`, its edge values first."""
+    kind = np.dtype(dtype).kind
+    if kind == "b":
+        return rng.integers(0, 2, shape).astype(bool)
+    if kind in "iu":
+        info = np.iinfo(dtype)
+        low, high = max(int(np.ceil(on.low)), int(info.min)), min(int(np.floor(on.high)), int(info.max))
+        return rng.integers(low, high, shape, endpoint=True).astype(dtype)
+    values = np.asarray(rng.uniform(on.low, on.high, shape))
+    if kind == "c":
+        values = values + 1j * rng.uniform(on.low, on.high, shape)
+    values = np.asarray(values).astype(dtype)
+    if edges:
+        count = min(len(on.edges), values.size)
+        with np.errstate(over="ignore"):
+            values.reshape(-1)[:count] = np.asarray(on.edges[:count]).astype(dtype)
+    return values

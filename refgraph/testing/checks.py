@@ -1,0 +1,184 @@
+"""What an op's declaration promises, checked: values, types, memory, derivatives of first and second order."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from refgraph.autodiff.forward import pushforward
+from refgraph.autodiff.reverse import pullback
+from refgraph.core.graph import Constant, Variable, toposort
+from refgraph.core.op import BadSample, Sample
+from refgraph.core.types import NullType
+from refgraph.interp.evaluate import evaluate, program
+from refgraph.testing.cases import symbols
+from refgraph.testing.compare import assert_same
+
+Array = np.ndarray[Any, Any]
+
+_STEP = 1e-3  # of a fourth-order central difference: truncation and rounding both stay near 1e-12 relative
+
+
+def check_value(sample: Sample, known: bool) -> None:
+    """The value is what the sample expects, its type is what was inferred, and memory is treated as declared."""
+    variables = symbols(sample.inputs, known)
+    outputs = _list(sample.build(*variables))
+    got = watched_evaluate(outputs, dict(zip(variables, sample.inputs, strict=True)))
+    if sample.expect is not None:
+        want = _list(sample.expect(*sample.inputs))
+        assert len(got) == len(want), f"{len(got)} outputs, want {len(want)}"
+        for g, w in zip(got, want, strict=True):
+            assert_same(g, w, note=sample.id)
+
+
+def watched_evaluate(outputs: Sequence[Variable], given: Mapping[Variable, Any]) -> list[Any]:
+    """`evaluate`, holding every op to its inferred types, its inputs to being left alone, its views to being declared."""
+    values: dict[Variable, Any] = dict(given)
+
+    def value(x: Variable) -> Any:
+        return x.value if isinstance(x, Constant) else values[x]
+
+    with np.errstate(all="ignore"):
+        for node in toposort(outputs, values.keys()):
+            args = [value(x) for x in node.inputs]
+            kept = [np.array(a, copy=True) if isinstance(a, np.ndarray) else a for a in args]
+            results = node.op.bind(node, program)(*args)
+            results = list(results) if len(node.outputs) > 1 else [results]
+            for a, b in zip(args, kept, strict=True):
+                if isinstance(a, np.ndarray):
+                    np.testing.assert_array_equal(a, b, err_msg=f"{node.op} changed its input", strict=True)
+            for out, result in zip(node.outputs, results, strict=True):
+                check_type(out, result, f"{node.op}")
+                for i, a in enumerate(args):
+                    if isinstance(a, np.ndarray) and i not in node.op.views and np.may_share_memory(a, result):
+                        assert not np.shares_memory(a, result), f"{node.op}: a view of input {i} that `views` does not declare"
+                values[out] = result
+    return [value(x) for x in outputs]
+
+
+def check_type(out: Any, value: Any, note: str) -> None:
+    """A value has the inferred dtype, rank, and every known length."""
+    shape = np.shape(value)
+    fits = len(shape) == out.type.ndim and all(d is None or d == n for d, n in zip(out.type.shape, shape, strict=True))
+    assert fits, f"{note}: inferred {out.type}, got shape {shape}"
+    assert value.dtype.name == out.type.dtype, f"{note}: inferred {out.type}, got dtype {value.dtype}"
+
+
+class Derivable:
+    """A sample as a function of its differentiable inputs, with directions to move and to weigh."""
+
+    def __init__(self, sample: Sample, known: bool = False) -> None:
+        rng = np.random.default_rng(zlib.crc32(sample.id.encode()))
+        self.arrays = list(sample.inputs)
+        self.variables = symbols(self.arrays, known)
+        outputs = _list(sample.build(*self.variables))
+        self.outputs = [o for o in outputs if o.type.is_continuous]
+        wanted = range(len(self.arrays)) if sample.differentiable is None else sample.differentiable
+        self.wrt = [self.variables[i] for i in wanted if self.variables[i].type.is_continuous]
+        values = self.run(self.outputs)
+        self.weights = [random_like(rng, v) for v in values]
+        self.seeds = [_fresh(o, "g") for o in self.outputs]
+        found = pullback(self.outputs, self.seeds, self.wrt)
+        keep = [i for i, g in enumerate(found) if isinstance(g, Variable) and not isinstance(g.type, NullType)]
+        self.wrt, self.cotangents = [self.wrt[i] for i in keep], [found[i] for i in keep]
+        given = dict(zip(self.variables, self.arrays, strict=True))
+        self.moves = [random_like(rng, np.asarray(given[x])) for x in self.wrt]
+        self.tangent_variables = [_fresh(x, "t") for x in self.wrt]
+
+    def run(self, outputs: Sequence[Any], step: float = 0.0) -> list[Any]:
+        """Values, with every wrt moved by `step` along its direction."""
+        given: dict[Variable, Any] = dict(zip(self.variables, self.arrays, strict=True))
+        if step:
+            given.update((x, given[x] + step * t) for x, t in zip(self.wrt, self.moves, strict=True))
+        for variables, values in (("seeds", "weights"), ("tangent_variables", "moves")):
+            given.update(zip(getattr(self, variables, ()), getattr(self, values, ()), strict=True))
+        return [np.asarray(v) for v in evaluate(outputs, given)]
+
+    def slope(self, outputs: Sequence[Any]) -> list[Array]:
+        """The derivative of outputs along the directions, by differences alone."""
+        near = zip(self.run(outputs, _STEP), self.run(outputs, -_STEP), strict=True)
+        far = zip(self.run(outputs, 2 * _STEP), self.run(outputs, -2 * _STEP), strict=True)
+        return [(8 * (a - b) - (c - d)) / (12 * _STEP) for (a, b), (c, d) in zip(near, far, strict=True)]
+
+
+def check_cotangent_types(sample: Sample) -> None:
+    """Cotangents have the dtype of their variables and their shapes."""
+    case = Derivable(sample)
+    for x, g, value in zip(case.wrt, case.cotangents, case.run(case.cotangents), strict=True):
+        check_type(g, value, "cotangent")
+        array = case.arrays[case.variables.index(x)]
+        want = f"{array.dtype}{list(array.shape)}"
+        assert f"{value.dtype}{list(value.shape)}" == want, f"cotangent {value.dtype}{list(value.shape)} of {want}"
+
+
+def check_transposes(sample: Sample, known: bool = False) -> None:
+    """<g, J t> = <J' g, t>: two derivations of one op agree, with no step size to tune."""
+    case = Derivable(sample, known)
+    tangents = pushforward(case.outputs, case.wrt, case.tangent_variables)
+    forward = _inner(case, tangents, case.weights)
+    backward = _inner(case, case.cotangents, case.moves)
+    np.testing.assert_allclose(forward, backward, rtol=1e-9, atol=1e-9, err_msg=sample.id)
+
+
+def check_differences(sample: Sample) -> None:
+    """The forward derivative is what differences of the value say."""
+    case = Derivable(sample)
+    tangents = pushforward(case.outputs, case.wrt, case.tangent_variables)
+    _agree(case, tangents, case.outputs, sample.id)
+
+
+def check_second_order(sample: Sample) -> None:
+    """The derivative of the gradient, both ways, is what differences of the gradient say."""
+    case = Derivable(sample)
+    curves = pushforward(case.cotangents, case.wrt, case.tangent_variables)
+    _agree(case, curves, case.cotangents, f"{sample.id}, second order")
+    seeds = [_fresh(g, "u") for g in case.cotangents]
+    twice = pullback(case.cotangents, seeds, case.wrt)
+    rng = np.random.default_rng(0)
+    weights = [random_like(rng, v) for v in case.run(case.cotangents)]
+    case.seeds, case.weights = case.seeds + seeds, case.weights + weights
+    forward, backward = _inner(case, curves, weights), _inner(case, twice, case.moves)
+    np.testing.assert_allclose(forward, backward, rtol=1e-9, atol=1e-9, err_msg=f"{sample.id}, second order transposes")
+
+
+def check_refused(bad: BadSample, raises: Callable[..., Any]) -> None:
+    """A bad use raises what it says, when the graph is built or else when it runs."""
+    variables = symbols(bad.inputs)
+    with raises(bad.error) as caught:
+        evaluate(_list(bad.build(*variables)), dict(zip(variables, bad.inputs, strict=True)))
+    assert bad.says in str(caught.value), f"{bad.says!r} is not said in: {caught.value}"
+
+
+def random_like(rng: np.random.Generator, value: Any) -> Array:
+    """Normal numbers in the shape and dtype of `value`, complex where it is."""
+    parts = rng.standard_normal(np.shape(value))
+    if value.dtype.kind == "c":
+        return np.asarray(parts + 1j * rng.standard_normal(np.shape(value))).astype(value.dtype)
+    return np.asarray(parts).astype(value.dtype)
+
+
+def _agree(case: Derivable, tangents: Sequence[Any], outputs: Sequence[Any], note: str) -> None:
+    live = [isinstance(t, Variable) for t in tangents]
+    got = iter(case.run([t for t, yes in zip(tangents, live, strict=True) if yes]))
+    for out, yes, want in zip(outputs, live, case.slope(outputs), strict=True):
+        found = next(got) if yes else np.zeros_like(want)
+        scale = np.max(np.abs(want), initial=1.0)
+        np.testing.assert_allclose(found, want, rtol=2e-6, atol=2e-7 * scale, err_msg=f"{note}: {out}")
+
+
+def _inner(case: Derivable, variables: Sequence[Any], weights: Sequence[Array]) -> float:
+    """Re <weights, values>, where an entry that is not a variable is zero."""
+    pairs = [(v, w) for v, w in zip(variables, weights, strict=True) if isinstance(v, Variable)]
+    values = case.run([v for v, _ in pairs])
+    return float(sum(np.real(np.sum(np.conj(w) * v)) for v, (_, w) in zip(values, pairs, strict=True)))
+
+
+def _fresh(x: Any, name: str) -> Any:
+    return x.type.variable(name=f"{name}_{x.name or x.index}")
+
+
+def _list(outputs: Any) -> list[Any]:
+    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
