@@ -10,18 +10,25 @@ from refgraph.core.graph import Apply as Apply
 from refgraph.core.graph import Constant as Constant
 from refgraph.core.graph import Graph as Graph
 from refgraph.core.graph import Variable as Variable
+from refgraph.core.graph import clone as clone
 from refgraph.core.types import Type as Type
 from refgraph.core.types import generic as generic
 
 from refgraph.ops.custom import Op as Op
 from refgraph.ops.custom import as_op as as_op
 from refgraph.ops.subgraph import OpFromGraph as OpFromGraph
+from refgraph.ops.tensor import asarray as _asarray
 
 from refgraph.interp.function import function as function
 from refgraph.interp.inputs import In as In
 from refgraph.interp.inputs import Out as Out
+from refgraph.interp.modes import DebugMode as DebugMode
 from refgraph.interp.modes import Mode as Mode
+from refgraph.interp.modes import MonitorMode as MonitorMode
+from refgraph.interp.modes import NanGuardMode as NanGuardMode
+from refgraph.interp.shared import SharedVariable as SharedVariable
 from refgraph.interp.shared import shared as shared
+from refgraph.interp.updates import OrderedUpdates as OrderedUpdates
 
 from refgraph import gradient as gradient
 from refgraph import printing as printing

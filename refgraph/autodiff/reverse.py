@@ -8,7 +8,7 @@ from typing import Any
 
 from refgraph.core.errors import DisconnectedInputError, GraphTypeError, NonScalarCostError, NullTypeGradError
 from refgraph.core.graph import Variable, toposort
-from refgraph.core.op import GraphOp
+from refgraph.core.op import GraphOp, is_zero
 from refgraph.core.origin import made_for
 from refgraph.core.types import DisconnectedType, NullType
 from refgraph.ops.elementwise import fill
@@ -40,9 +40,9 @@ def pullback(
         before = total.get(x)
         if x in known:
             return
-        if _is_zero(before) or before is None or isinstance(getattr(g, "type", None), NullType):
+        if is_zero(before) or before is None or isinstance(getattr(g, "type", None), NullType):
             total[x] = g
-        elif not _is_zero(g) and not isinstance(before.type, NullType):
+        elif not is_zero(g) and not isinstance(before.type, NullType):
             total[x] = before + g
 
     for out, g in zip(outputs, cotangents, strict=True):
@@ -52,7 +52,7 @@ def pullback(
         if not any(out in active and total.get(out) is not None for out in node.outputs):
             continue
         gs = [_flowing(total.get(out), out) for out in node.outputs]
-        null = next((g for g in gs if g is not None and not _is_zero(g) and isinstance(g.type, NullType)), None)
+        null = next((g for g in gs if g is not None and not is_zero(g) and isinstance(g.type, NullType)), None)
         with made_for(node.origin):
             for x, g in zip(node.inputs, [null] * len(node.inputs) if null is not None else _vjp(node, gs), strict=True):
                 if x in active and g is not None:
@@ -66,10 +66,6 @@ def _vjp(node: Any, gs: Sequence[Any]) -> Sequence[Any]:
     if isinstance(node.op, GraphOp):
         return node.op.vjp_through(node, gs, pullback)
     return node.op.vjp(node, gs)  # type: ignore[no-any-return]
-
-
-def _is_zero(g: Any) -> bool:
-    return g.__class__ is int and g == 0
 
 
 def _flowing(g: Any, out: Any) -> Any:
@@ -207,7 +203,7 @@ def _answer(x: Any, g: Any, cost: Any, disconnected: str, absent: str, null: str
         if absent == "disconnected":
             return DisconnectedType()()
         return zeros_for(x)
-    if _is_zero(g):
+    if is_zero(g):
         return zeros_for(x)
     if isinstance(g.type, NullType) and null == "raise":
         raise NullTypeGradError(f"the gradient with respect to {x} is not defined", why=g.type.why)

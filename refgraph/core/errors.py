@@ -7,6 +7,7 @@ its docstring: `python -m refgraph explain RG102`. An error is cheap to make; it
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -261,7 +262,9 @@ def _translated(
     name, text = node.op.name or str(node.op), _short(str(error), 160)
     shapes = [tuple(v.shape) for v in values or () if hasattr(v, "shape")]
     if kind is not ShapeError or not shapes:
-        return kind(f"{name}: {text}", node=node, values=values)
+        length = re.search(r"out of bounds for axis \d+ with size ([1-9]\d*)", text)
+        help = f"use an index from -{length[1]} to {int(length[1]) - 1}" if length else ""
+        return kind(f"{name}: {text}", help=help, node=node, values=values)
     together = f"{', '.join(map(str, shapes[:-1]))} and {shapes[-1]}" if len(shapes) > 1 else str(shapes[0])
     if not text.startswith("operands could not be broadcast"):
         return kind(

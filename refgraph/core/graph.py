@@ -7,6 +7,7 @@ Immutable: a rewrite makes a new graph, so nobody ever holds a graph that change
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -136,10 +137,10 @@ class Apply:
     def nout(self) -> int:
         return len(self.outputs)
 
-    def with_inputs(self, inputs: Sequence[Variable]) -> Apply:
-        """The same op on other inputs; types are inferred anew where an input's type is another."""
+    def with_inputs(self, inputs: Sequence[Variable], infer: bool = False) -> Apply:
+        """The same op on other inputs; types are inferred anew where an input's type is another, or always with `infer`."""
         with made_for(self.origin):
-            if all(new.type == old.type for new, old in zip(inputs, self.inputs, strict=True)):
+            if not infer and all(new.type == old.type for new, old in zip(inputs, self.inputs, strict=True)):
                 fresh = Apply(self.op, inputs, [out.type.variable() for out in self.outputs])
             else:
                 fresh = self.op.make_node(*inputs)
@@ -208,10 +209,12 @@ def rebuild(
     new: dict[Variable, Variable] = dict(given or {})
     if not new and change is None:
         return list(outputs)
+    # types may hold what was known of a value (a constant length, say): not true of what replaces that value
+    infer = any(old.owner is not None or isinstance(old, Constant) for old in new)
     for node in toposort(outputs, new.keys()):
         inputs = [new.get(x, x) for x in node.inputs]
         same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
-        fresh = node if same else node.with_inputs(inputs)
+        fresh = node if same else node.with_inputs(inputs, infer)
         better = change(fresh) if change is not None else None
         for old, out in zip(node.outputs, fresh.outputs if better is None else better, strict=True):
             if out is not old:
@@ -224,8 +227,8 @@ def replacements(
 ) -> dict[Variable, Variable]:
     """What to give `rebuild`, from a mapping or pairs of variables and what stands for them: variables or values.
 
-    With `strict` each must be of the type of what it replaces, as its `filter_variable` says; `what` is the caller's name for
-    the pairs, for errors. Raises GraphTypeError.
+    With `strict` each must be of the type of what it replaces, as its `filter_variable` says; `what` is the caller's
+    name for the pairs, for errors. Raises GraphTypeError.
     """
     found: dict[Variable, Variable] = {}
     for old, new in pairs.items() if isinstance(pairs, Mapping) else pairs or ():
@@ -234,7 +237,8 @@ def replacements(
         if old in found:
             raise GraphTypeError(f"{what}: {old} is replaced twice")
         if not isinstance(new, Variable):
-            new = old.type.constant(old.type.filter(new))
+            value = old.type.filter(new)
+            new = old.type.constant(deepcopy(value) if value is new else value)
         elif new.type != old.type and strict:
             try:
                 new = old.type.filter_variable(new)
@@ -258,8 +262,9 @@ def clone(
 ) -> Any:
     """`output`, a variable or a list of them, computed from other things: each key of `replace` replaced by its value.
 
-    With `strict` a replacement must have the type of what it replaces. Without `share_inputs` the inputs are fresh variables;
-    shared variables keep their values in common. Graphs do not change, so what depends on no replacement is not copied.
+    With `strict` a replacement must have the type of what it replaces. Without `share_inputs` the inputs are fresh
+    variables; shared variables keep their values in common. Graphs do not change, so what depends on no replacement is
+    not copied.
     """
     many = isinstance(output, (list, tuple))
     outputs = list(output) if many else [output]

@@ -21,6 +21,11 @@ An entry that a `vjp` answers may also be a function of no arguments that makes 
 """
 
 
+def is_zero(derivative: Any) -> bool:
+    """Whether an entry is the `0` that stands for connected and identically zero."""
+    return derivative.__class__ is int and derivative == 0
+
+
 class Sample(NamedTuple):
     """A use of an op for the suites: `build` of variables made from `inputs` must give `expect` of the arrays themselves.
 

@@ -37,7 +37,7 @@ class _Part:
 
 
 def pp(x: Variable, most: int = 1000) -> str:
-    """The formula of `x`: `((tanh(z) * 2) + sqr(z))`.
+    """The formula of `x`: `((tanh(z) * 2) + square(z))`.
 
     At most `most` applications are written out, those nearest to `x` first; `...` stands for the others. An op reads
     as its `written(*texts)` says, else as its `symbol` between its inputs, else as a function call.

@@ -12,10 +12,11 @@ from refgraph.core.alias import origins_of_memory
 from refgraph.core.config import config
 from refgraph.core.errors import GraphTypeError, InputError, UnusedInputError, UpdateError, nearest
 from refgraph.core.graph import Constant, Graph, Variable, ancestors, leaves, rebuild, replacements
+from refgraph.core.show import ShownAsHtml
 from refgraph.interp.inputs import In, Out
 from refgraph.interp.modes import Mode, get_mode
 from refgraph.interp.shared import Container, SharedVariable, commit
-from refgraph.ops.tensor import TensorType, TensorVariable, as_tensor
+from refgraph.ops.tensor import TensorType, TensorVariable, as_tensor, constant
 
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]] | None
 
@@ -39,8 +40,8 @@ def function(
 
     inputs: variables, `In(variable, ...)`, or pairs (variable, default).
     outputs: None; a variable, number or `Out`, for one array; a list, for a list of arrays; a dict, for a dict.
-    updates: new values of shared variables, as a dict or as pairs. They are computed from the old values and become visible
-        together, after all outputs are computed; a call that raises changes nothing.
+    updates: new values of shared variables, as a dict or as pairs. They are computed from the old values and become
+        visible together, after all outputs are computed; a call that raises changes nothing.
     givens: what to compute other things from, as a dict or as pairs: each key is replaced by its value, all at once.
     no_default_updates: True, or a list of shared variables, whose `default_update` is not made.
     rebuild_strict: givens must have the types of what they replace.
@@ -49,8 +50,9 @@ def function(
     trust_input: take arguments as they are: arrays of the right dtype and rank.
     accept_inplace, profile: accepted as Theano's.
 
-    Outputs are arrays that share no memory with anything else, unless `borrow` says that they may. Raises MissingInputError
-    when the outputs depend on a variable that is not among the inputs, UpdateError when an update is not of its variable's type.
+    Outputs are arrays that share no memory with anything else, unless `borrow` says that they may. Raises
+    MissingInputError when the outputs depend on a variable that is not among the inputs, UpdateError when an update is
+    not of its variable's type.
     """
     ins = [In.of(x) for x in _sequence("inputs", inputs)]
     _refuse_duplicates(ins)
@@ -120,28 +122,33 @@ def _update_pairs(updates: Pairs, ins: Sequence[In]) -> dict[Variable, Any]:
 
 def _as_update(x: Variable, new: Any) -> Variable:
     """A new value of x as a variable of its type; a number takes it, a shape may be asserted. Raises UpdateError."""
-    if not isinstance(new, Variable):
-        try:
-            return x.type.constant(x.type.filter(new))
-        except TypeError:
-            new = as_tensor(new)
-    if new.type == x.type:
-        return new
+    given = new if isinstance(new, Variable) else _value_for(x, new)
+    if given.type == x.type:
+        return given
     try:
-        return x.type.filter_variable(new)
+        return x.type.filter_variable(given)
     except TypeError:
-        pass  # the error below says more
-    cast = f"cast it: ({new}).astype('{x.type.dtype}')" if isinstance(x.type, TensorType) else f"compute a {x.type}"
-    rank = isinstance(x.type, TensorType) and isinstance(new.type, TensorType) and x.type.dtype == new.type.dtype
-    raise UpdateError(
-        f"the update of {x} is {new.type}, but {x} is {x.type}",
-        why=f"the new value is {new}",
-        help=f"make it {x.type.ndim}-dimensional, with lengths that fit"
-        if rank
-        else f"{cast}, or make {x} a {new.type}",  # type: ignore[attr-defined]
-        inputs=[x, new],
-        origin=new.owner.origin if new.owner is not None else None,
-    ) from None
+        cast = f".astype('{x.type.dtype}')" if isinstance(x.type, TensorType) else ""
+        rank = getattr(x.type, "dtype", None) == getattr(given.type, "dtype", None)
+        raise UpdateError(
+            f"the update of {x} is {given.type}, but {x} is {x.type}",
+            why=f"the new value is {given}",
+            help=f"compute a {x.type} with lengths that fit"
+            if rank or not cast
+            else f"cast the new value with {cast}, or make {x} a {given.type}",
+            inputs=[x, given],
+            origin=given.owner.origin if given.owner is not None else None,
+        ) from None
+
+
+def _value_for(x: Variable, value: Any) -> Variable:
+    """A value as a constant that may become the value of x: a number takes its dtype."""
+    if not isinstance(x.type, TensorType):
+        return x.type.constant(x.type.filter(value))
+    try:
+        return constant(x.type.filter(value))
+    except TypeError:
+        return as_tensor(value)
 
 
 def _default_updates(
@@ -263,13 +270,14 @@ def _writeable(value: Any) -> Any:
     return array if array.flags.writeable else array.copy()
 
 
-class Function:
+class Function(ShownAsHtml):
     """A compiled function; see `function`. Holds no state of a call, so several threads may call it.
 
-    A call that makes updates waits for other calls that update the same variables, so no update is lost. A call sees all
-    of another call's updates or none.
+    A call that makes updates waits for other calls that update the same variables, so no update is lost. A call sees
+    all of another call's updates or none.
 
-    `f[x]`, `f["name"]`, `f[shared]` are the values kept for an input with a default or for a shared variable; they can be set.
+    `f[x]`, `f["name"]`, `f[shared]` are the values kept for an input with a default or for a shared variable; they can
+    be set.
     `name`, `trust_input` and `profile` are plain attributes.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from refgraph.core.errors import GraphTypeError
@@ -52,12 +53,13 @@ class In:
         self.container: Container | None = held if isinstance(held, Container) else None
         if value is not None and self.container is None:
             held = variable.type.filter(value, strict=strict, allow_downcast=allow_downcast)
+            held = deepcopy(held) if held is value and not self.borrow else held
             self.container = Container(variable.type, held, self.name, strict=strict, allow_downcast=allow_downcast)
         self.value = value
 
     @classmethod
     def of(cls, given: Any) -> In:
-        """An In from any way to say an input: itself, a variable, (variable, default) or ((variable, update), default)."""
+        """An In from itself, a variable, (variable, default), (variable, update) or ((variable, update), default)."""
         if isinstance(given, In):
             return given
         if isinstance(given, (list, tuple)):

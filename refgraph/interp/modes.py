@@ -104,7 +104,7 @@ class NanGuardError(RefgraphError, AssertionError, ValueError):
 
 
 class DebugMode(Mode):
-    """Checks every node in every call: output types, finiteness, inputs left alone, aliasing as declared, same answer twice.
+    """Checks every node in every call: types, finiteness, inputs left alone, aliasing as declared, same answer twice.
 
     check_isfinite: refuse NaN and infinity; by default as the flag DebugMode.check_finite says.
     """
@@ -119,8 +119,12 @@ class DebugMode(Mode):
     ) -> None:
         super().__init__(linker, optimizer, name or "DebugMode")
         unknown = set(ignored) - {
-            "stability_patience", "check_c_code", "check_py_code", "check_preallocated_output", "require_matching_strides",
-        }  # fmt: skip
+            "stability_patience",
+            "check_c_code",
+            "check_py_code",
+            "check_preallocated_output",
+            "require_matching_strides",
+        }
         if unknown:
             raise ConfigError(f"DebugMode takes no {', '.join(sorted(unknown))}")
         self.check_isfinite = check_isfinite

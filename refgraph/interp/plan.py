@@ -34,9 +34,9 @@ def meaning(node: Apply, compile: Compile) -> Kernel:
 class Plan:
     """A graph as a callable from its inputs' arrays to the list of its outputs' arrays.
 
-    Inputs must be valid values of their types. Outputs may share memory with inputs, constants and each other, as far as
-    the ops declare it. Holds no state of a call: threads may share it. What a node raises comes out explained, with the
-    node's line and the values at hand.
+    Inputs must be valid values of their types. Outputs may share memory with inputs, constants and each other, as far
+    as the ops declare it. Holds no state of a call: threads may share it. What a node raises comes out explained, with
+    the node's line and the values at hand.
     """
 
     __slots__ = ("_outputs", "_rest", "_steps", "graph")
@@ -57,7 +57,7 @@ class Plan:
         """As calling it, when NumPy's warnings are off already."""
         values = [*inputs, *self._rest]
         try:
-            for node, kernel, a, b, more, out in self._steps:
+            for node, kernel, a, b, more, out in self._steps:  # noqa: B007  (the handler reads node)
                 if b is not None:
                     values[out] = kernel(values[a], values[b])  # type: ignore[index]  # b is never given without a
                 elif a is not None:
@@ -65,7 +65,7 @@ class Plan:
                 else:
                     values[out] = kernel(*more(values))  # type: ignore[misc]  # given when a is not
         except Exception as error:
-            inputs = list(more(values)) if more is not None else [values[i] for i in (a, b) if i is not None]
+            inputs = more(values) if more is not None else tuple([values[i] for i in (a, b) if i is not None])
             explained = explain(error, node, inputs)
             if explained is error:
                 raise

@@ -109,7 +109,7 @@ class SharedVariable(Variable):
         self._default_update = update
 
     def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> Any:
-        """A copy of the value; with `borrow` the value itself, which then must not be written into while functions run."""
+        """A copy of the value; with `borrow` the value itself, not to be written into while functions run."""
         value = self.container.storage[0]
         return value if borrow else _copied(value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -108,7 +109,7 @@ def ones(shape: Any, dtype: Any = None) -> TensorVariable:
 
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> TensorVariable:
     """A tensor filled with `fill_value`, of its dtype unless one is given."""
-    known, symbolic = split_lengths(lengths("alloc", shape))
+    known, symbolic = split_lengths(lengths("full", shape))
     return Alloc(known)(_value(fill_value, dtype), *symbolic)
 
 
@@ -213,7 +214,7 @@ class ARange(TensorOp):
                 raise DTypeError(f"arange: complex numbers have no order, got {x} ({x.type})", inputs=ends)
         n = None
         if isinstance(start, TensorConstant) and isinstance(stop, TensorConstant) and isinstance(step, TensorConstant):
-            n = len(self.impl(start.value, stop.value, step.value))
+            n = _range_length(start.value.item(), stop.value.item(), step.value.item())
         elif isinstance(step, TensorConstant) and step.value == 0:
             raise ShapeError("arange: the step is 0", inputs=ends)
         return (TensorType(self.dtype, (n,)),)
@@ -266,6 +267,16 @@ class ARange(TensorOp):
         yield BadSample("no-step-symbolic", lambda n: arange(0, 5, n), (np.array(0),), ShapeError, "step is 0")
         yield BadSample("complex", arange, (np.array(5j),), DTypeError, "no order")
         yield BadSample("vector", arange, (np.arange(3),), GraphTypeError, "scalars")
+
+
+def _range_length(start: float, stop: float, step: float) -> int | None:
+    """How many numbers np.arange gives, or None where that cannot be said. Raises ShapeError for a step of 0."""
+    if step == 0:
+        raise ShapeError("arange: the step is 0")
+    if isinstance(start, int) and isinstance(stop, int) and isinstance(step, int):
+        return len(range(start, stop, step))
+    count = (stop - start) / step
+    return max(0, math.ceil(count)) if math.isfinite(count) else None
 
 
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> TensorVariable:
@@ -380,19 +391,20 @@ class Linspace(TensorOp):
         yield BadSample("float", lambda a: linspace(a, 1, 2.5), (np.array(0.5),), DTypeError, "2.5")
 
 
+def _inexact_dtype(*ends: Any) -> str:
+    """The floating or complex dtype that goes with tensors and numbers; of Python numbers alone floatX."""
+    if all(type(x) in (bool, int, float) for x in ends):
+        return config.floatX
+    return np.result_type(0.0, *[x.type.numpy_dtype for x in operands("linspace", ends)]).name
+
+
 def linspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, dtype: Any = None) -> TensorVariable:
     """`num` numbers at equal distances from start to stop, which are broadcast, along a new first axis.
 
     Its dtype is NumPy's: floating, and of Python numbers alone floatX. Raises ShapeError for a negative number.
     """
+    name = _inexact_dtype(start, stop) if dtype is None else dtype_name(dtype)
     start, stop = operands("linspace", (start, stop))
-    name = (
-        dtype_name(dtype)
-        if dtype is not None
-        else np.result_type(start.type.numpy_dtype, stop.type.numpy_dtype, 0.0).name
-    )
-    if dtype is None and all(isinstance(x, TensorConstant) and x.type.dtype == "int64" for x in (start, stop)):
-        name = config.floatX
     known, symbolic = split_lengths(lengths("linspace", num, 1))
     return Linspace(known[0], bool(endpoint), name)(start, stop, *symbolic)
 
@@ -410,8 +422,9 @@ def geomspace(start: Any, stop: Any, num: Any = 50, endpoint: bool = True, dtype
 
     start * (stop / start)^t for t at equal distances from 0 to 1: both ends have one sign and are not 0.
     """
+    name = _inexact_dtype(start, stop)
     start, stop = operands("geomspace", (start, stop))
-    way = linspace(0.0, 1.0, num, endpoint, dtype=np.result_type(start.type.numpy_dtype, stop.type.numpy_dtype, 0.0))
+    way = linspace(0.0, 1.0, num, endpoint, name)
     found = start * (stop / start) ** shape_padright(way, max(start.type.ndim, stop.type.ndim))
     return found if dtype is None else found.astype(dtype)  # type: ignore[no-any-return]
 
@@ -426,6 +439,8 @@ class _Grid:
         if not isinstance(key, tuple):
             return self._range(key)
         ranges = [_along(self._range(k), i, len(key)) for i, k in enumerate(key)]
+        dtype = np.result_type(*[r.type.numpy_dtype for r in ranges])
+        ranges = [r if r.type.numpy_dtype == dtype else r.astype(dtype) for r in ranges]
         return ranges if self.sparse else stack(broadcast_arrays(*ranges))
 
     def _range(self, key: Any) -> TensorVariable:

@@ -9,7 +9,7 @@ import numpy as np
 
 from refgraph.core.errors import GraphTypeError, ShapeError
 from refgraph.core.graph import Apply, Constant, Graph, Variable, rebuild, toposort
-from refgraph.core.op import BadSample, Compile, Derivatives, GraphOp, Sample, declare
+from refgraph.core.op import BadSample, Compile, Derivatives, GraphOp, Sample, declare, is_zero
 from refgraph.ops import reductions
 from refgraph.ops.tensor import TensorType, as_tensor
 
@@ -60,7 +60,7 @@ class Map(GraphOp):
             return [None if all(g is None for g in cotangents) else 0] * len(node.inputs)
         seeds = [out.type.variable() for out, _ in live]
         found = pullback([out for out, _ in live], seeds, self.graph.inputs)
-        answers: list[Any] = [g if g is None or g.__class__ is int else None for g in found]
+        answers: list[Any] = [g if g is None or is_zero(g) else None for g in found]
         kept = [i for i, g in enumerate(found) if isinstance(g, Variable)]
         count = self.n_sequences
         items, whole = self.graph.inputs[:count], self.graph.inputs[count:]

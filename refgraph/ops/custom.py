@@ -2,7 +2,8 @@
 
 `Op` takes both. In Theano's words an op says `make_node(*inputs)`, or `itypes` and `otypes`; `perform(node, inputs,
 output_storage)`; and as much as it likes of `grad` or `L_op`, `R_op`, `connection_pattern`, `view_map`, `destroy_map`,
-`default_output`, `__props__`. What serves Theano's compiler alone (`infer_shape`, `c_code`) may be there and is not called.
+`default_output`, `__props__`. What serves Theano's compiler alone (`infer_shape`, `c_code`) may be there, and is not
+called.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Op(CoreOp):
     params_type: Any = None
     """When set, `perform` gets `self.get_params(node)` as a fourth argument."""
 
+    _by_props = False
     perform: Any = None
     grad: Any = None
     L_op: Any = None
@@ -46,6 +48,8 @@ class Op(CoreOp):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         said = vars(cls)
+        if "__props__" in said:
+            cls._by_props = True
         if "R_op" in said and "jvp" not in said:
             cls.jvp = _jvp_of_R_op  # type: ignore[assignment]  # the same, in other words
         if ("grad" in said or "L_op" in said) and "vjp" not in said:
@@ -60,6 +64,15 @@ class Op(CoreOp):
     @views.setter
     def views(self, views: tuple[int, ...]) -> None:
         self.__dict__["views"] = views
+
+    def __eq__(self, other: object) -> bool:
+        """Equal by `__props__`, where the class says them, be they empty; else only to itself."""
+        return self is other or (
+            self._by_props and type(self) is type(other) and self._identity() == other._identity()  # type: ignore[attr-defined]
+        )
+
+    def __hash__(self) -> int:
+        return hash(self._identity()) if self._by_props else id(self)
 
     def make_node(self, *inputs: Any) -> Apply:
         """An application of this op; by `infer`, or by `itypes` and `otypes`."""
@@ -104,7 +117,7 @@ class Op(CoreOp):
 
 
 class _Performed:
-    """`perform` of a node as a callable from arrays to arrays: it gets copies of what it destroys, and storage to fill."""
+    """`perform` of a node as a callable of arrays: it gets copies of what it destroys, and storage to fill."""
 
     def __init__(self, op: Op, node: Apply) -> None:
         self.op, self.node = op, node
@@ -165,7 +178,7 @@ def _connected(op: Any, node: Apply, live: Sequence[bool]) -> list[bool]:
 
 
 def cotangents_of(who: str, inputs: Sequence[Any], found: Any, connected: Sequence[bool] | None = None) -> list[Any]:
-    """What a user's gradient answered, as entries of a vjp: DisconnectedType is None, NullType stays, the rest has its input's dtype.
+    """What a user's gradient answered, as entries of a vjp: DisconnectedType is None, NullType stays, others are cast.
 
     Raises GraphTypeError when their number is wrong, or one has another rank than its input.
     """
@@ -274,8 +287,8 @@ def as_op(
 ) -> Callable[[Callable[..., Any]], FromFunctionOp]:
     """Decorator: a function of arrays as an op of variables.
 
-    itypes, otypes: types of the inputs and outputs, as `T.dmatrix`; a single one need not be in a list. The function gets
-    arrays and answers an array, or a tuple of them when there are several outputs. Its arguments must not be written to.
+    itypes, otypes: types of the inputs and outputs, as `T.dmatrix`; a single one need not be in a list. The function
+    gets arrays, which it must not write to, and answers an array, or a tuple of them when there are several outputs.
     grad(inputs, output_grads): the gradients of the inputs as expressions; without it, asking for one raises
     NullTypeGradError. infer_shape is accepted as Theano's and not called.
     """

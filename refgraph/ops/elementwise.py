@@ -188,7 +188,7 @@ def _over(x: _Any, z: _Any) -> _Any:
 abs: _Row = _op("abs",  _np.absolute, d=lambda z, x: sign(x), wirtinger=lambda z, x: sign(x), c="fabs({x})", on=_ANY,
            doc="The absolute value; its derivative at 0 is 0.")
 fabs: _Row = _op("fabs", _np.fabs,     d=lambda z, x: sign(x), c="fabs({x})", on=_REAL, doc="The absolute value, in floating point.")
-sign: _Row = _op("sign", _np.sign,     d=0, wirtinger=lambda z, x: ((0.5 / abs(x)), -0.5 * (z * z) / abs(x)), c="({x} > 0) - ({x} < 0)", on=_NUMBER,
+sign: _Row = _op("sign", _np.sign,     d=0, wirtinger=lambda z, x: ((0.5 / abs(x)), -0.5 * (z * z) / abs(x)), c="{x} != {x} ? {x} : ({x} > 0) - ({x} < 0)", on=_NUMBER,
            doc="-1, 0 or 1; of a complex number x / abs(x).")
 signbit: _Row = _op("signbit",  _np.signbit,  d=0, c="signbit({x}) != 0", on=_REAL, out="bool")
 copysign: _Row = _op("copysign", _np.copysign, d=(lambda z, x, y: sign(x) * copysign(1.0, y), 0), c="copysign({x}, {y})", on=(_REAL, _REAL))
@@ -282,7 +282,7 @@ switch: _Row = _op("switch", _where, d=(0, lambda z, x, y, w: _nonzero(x), lambd
              doc="y where x is true (not zero), w elsewhere; both are computed.")
 _clip: _Row = _op("clip", lambda x, y, w: _np.minimum(_np.maximum(x, y), w), like=lambda x, y, w: [_np.result_type(x, y, w)],
             d=(lambda z, x, y, w: ge(x, y) & le(x, w), lambda z, x, y, w: lt(x, y) & le(y, w), lambda z, x, y, w: gt(x, w) | gt(y, w)),
-            c="{x} < {y} ? ({y} < {w} ? {y} : {w}) : ({x} > {w} ? {w} : {x})", on=(_ANY, _Reals(-2, 0), _Reals(1, 3)),
+            c="({x} >= {y} || {x} != {x} ? {x} : {y}) <= {w} || {x} != {x} || {y} != {y} ? ({x} >= {y} || {x} != {x} ? {x} : {y}) : {w}", on=(_ANY, _Reals(-2, 0), _Reals(1, 3)),
             doc="x where it is between y and w, else the nearer of them. At a bound the gradient goes to x, as in Theano.")
 
 # Logic and bits
@@ -327,7 +327,7 @@ gammaln: _Row = _op("gammaln",   "scipy.special:gammaln",   d=lambda z, x: psi(x
 psi: _Row = _op("psi",       "scipy.special:psi",       d=lambda z, x: tri_gamma(x), like="scipy.special:gammaln", on=_Reals(0.4, 8, edges=(*_SPECIAL, -1.5, -2.0), kinds="biuf"), doc="The digamma function, the derivative of gammaln.")
 tri_gamma: _Row = _op("tri_gamma", _tri_gamma, d=lambda z, x: polygamma(2, x), like="scipy.special:gammaln", on=_Reals(0.5, 8, edges=(0.0, 1e300, _NAN), kinds="biuf"), doc="The trigamma function, the derivative of psi.")
 polygamma: _Row = _op("polygamma", _polygamma, d=(None, lambda z, x, y: polygamma(x + 1, y)), like="scipy.special:gammainc", on=(_Reals(0, 4, kinds="iu"), _Reals(0.5, 8, kinds="biuf")), doc="The derivative number x of psi, at y; x is a whole number.")
-betaln: _Row = _op("betaln",    "scipy.special:betaln",    d=(lambda z, x, y: psi(x) - psi(x + y), lambda z, x, y: psi(y) - psi(x + y)), c="lgamma({x}) + lgamma({y}) - lgamma({x} + {y})", on=(_SHAPE, _SHAPE), doc="The logarithm of the beta function.")
+betaln: _Row = _op("betaln",    "scipy.special:betaln",    d=(lambda z, x, y: psi(x) - psi(x + y), lambda z, x, y: psi(y) - psi(x + y)), on=(_SHAPE, _SHAPE), doc="The logarithm of the beta function.")
 gammainc: _Row = _op("gammainc",  "scipy.special:gammainc",  d=(None, lambda z, x, y: _gamma_density(x, y)),  on=(_SHAPE, _POSITIVE_REAL), doc="The regularized lower incomplete gamma function P(x, y).")
 gammaincc: _Row = _op("gammaincc", "scipy.special:gammaincc", d=(None, lambda z, x, y: -_gamma_density(x, y)), on=(_SHAPE, _POSITIVE_REAL), stable_for=(lambda x, y: 1 - gammainc(x, y),), doc="The regularized upper incomplete gamma function Q(x, y).")
 gammal: _Row = _op("gammal", lambda x, y: _special("gammainc")(x, y) * _special("gamma")(x),  d=(None, lambda z, x, y: exp((x - 1) * log(y) - y)),  like="scipy.special:gammainc", on=(_SHAPE, _POSITIVE_REAL), doc="The lower incomplete gamma function, not regularized.")
@@ -436,6 +436,11 @@ def modf(x: _Any) -> tuple[_TensorVariable, _TensorVariable]:
 def frexp(x: _Any) -> tuple[_TensorVariable, _TensorVariable]:
     """The pair (m, e) with x = m * 2^e and 1/2 <= |m| < 1."""
     return frexp_mantissa(x), frexp_exponent(x)
+
+
+def inv(x: _Any) -> _TensorVariable:
+    """1 / x, a float for integers too (where NumPy's reciprocal truncates)."""
+    return true_div(1, x)
 
 
 def ceil_intdiv(x: _Any, y: _Any) -> _TensorVariable:

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from refgraph.core.errors import DTypeError, GraphTypeError, ShapeError
+from refgraph.core.errors import DTypeError, GraphTypeError, NullTypeGradError, ShapeError
 from refgraph.core.graph import Apply, Variable
-from refgraph.core.op import Derivatives, Op, declare
+from refgraph.core.op import Derivatives, Op, declare, is_zero
 from refgraph.core.types import NullType
 from refgraph.ops.tensor import (
     CONTINUOUS,
@@ -164,29 +164,41 @@ class Elemwise(Op):
 
     def vjp(self, node: Apply, cotangents: Derivatives) -> Derivatives:
         (g,) = cotangents
-        if g is None or _is_zero(g):
+        if g is None or is_zero(g):
             return (g,) * self.arity
-        flat = [_is_zero(d) and not self._is_twofold(node, i) for i, d in enumerate(self.d)]
+        flat = [is_zero(d) and not self._is_twofold(node, i) for i, d in enumerate(self.d)]
         return tuple([0 if zero else _Pullback(self, node, i, g) for i, zero in enumerate(flat)])
 
     def jvp(self, node: Apply, tangents: Derivatives) -> Derivatives:
-        terms = [self._push(node, i, t) for i, t in enumerate(tangents) if t is not None and not _is_zero(t)]
-        terms = [t for t in terms if not _is_zero(t)]
-        if not terms:
-            return (None if all(t is None for t in tangents) else 0,)
-        total = terms[0]
-        for t in terms[1:]:
-            total = total + t
-        z = node.outputs[0]
-        return (same_kind(full_shape(total, z), z),)
+        z: Any = node.outputs[0]
+        if all(t is None for t in tangents):
+            return (None,)
+        if not z.type.is_continuous:
+            return (0,)
+        total: Any = 0
+        still: list[Any] = []
+        for i, (x, t) in enumerate(zip(node.inputs, tangents, strict=True)):
+            term: Any = 0 if t is None or is_zero(t) else self._push(node, i, t)
+            if not is_zero(term) and isinstance(term.type, NullType):
+                raise NullTypeGradError(term.type.why, node=node)
+            total = plus(total, term)
+            if is_zero(term):
+                still.append(x)
+        if is_zero(total):
+            return (0,)
+        if not all(all(x.type.broadcastable) for x in still):
+            total = full_shape(total, z)  # an input that does not move may have made z larger
+        return (same_kind(total, z),)
 
     def _push(self, node: Apply, i: int, t: Any) -> Any:
+        """What input i adds to the tangent of the output, moving along t."""
         if self._is_twofold(node, i):
             p, q = self._twofold(node, i)
             return times(t, conj(p), node).real if q is None else plus(times(t, p, node), times(conj(t), q, node))
         return times(t, self._partial(node, i), node)
 
     def _is_twofold(self, node: Apply, i: int) -> bool:
+        """Whether the derivative by this input takes `wirtinger` to say."""
         return self.wirtinger is not None and node.inputs[i].type.is_complex  # type: ignore[attr-defined]
 
     def _twofold(self, node: Apply, i: int) -> tuple[Any, Any]:
@@ -226,17 +238,13 @@ class _Pullback:
             if isinstance(p, Variable) and isinstance(p.type, NullType):
                 return p  # reading it raises
             term = times(g, conj(p), node)
-        return 0 if _is_zero(term) else same_kind(sum_to(term, x, [y for j, y in enumerate(node.inputs) if j != i]), x)
+        return 0 if is_zero(term) else same_kind(sum_to(term, x, [y for j, y in enumerate(node.inputs) if j != i]), x)
 
 
 def _per_input(entries: Any, arity: int) -> tuple[Any, ...]:
     if entries is None:
         return (None,) * arity
     return tuple(entries) if isinstance(entries, (tuple, list)) else (entries,)
-
-
-def _is_zero(x: Any) -> bool:
-    return x.__class__ is int and x == 0
 
 
 def _load(source: Any) -> Any:
@@ -273,17 +281,15 @@ def times(g: Any, p: Any, node: Apply) -> Any:
 
 def plus(a: Any, b: Any) -> Any:
     """a + b, where either may be the number 0."""
-    return b if _is_zero(a) else a if _is_zero(b) else a + b
+    return b if is_zero(a) else a if is_zero(b) else a + b
 
 
 def same_kind(g: Any, x: Any) -> Any:
     """A derivative of x in x's dtype: its real part where x is real; a float where x is discrete."""
-    dtype = x.type.dtype
-    if g.type.dtype == dtype or dtype not in CONTINUOUS:
-        return g
     if g.type.is_complex and not x.type.is_complex:
         g = g.real
-    return g if g.type.dtype == dtype else g.astype(dtype)
+    dtype = x.type.dtype
+    return g if g.type.dtype == dtype or dtype not in CONTINUOUS else g.astype(dtype)
 
 
 def operands(
@@ -326,7 +332,7 @@ def _weak(op: str, number: Any, dtypes: Sequence[np.dtype[Any]], compares: bool)
                 help=f"widen the array with .astype(...), or write np.{np.min_scalar_type(number)}({number})",
             ) from None
         inside = -(2**63) <= number < 2**64
-        array = np.array(number if inside else math.copysign(math.inf, number))
+        array = np.array(number if inside else math.inf if number > 0 else -math.inf)
     array.setflags(write=False)
     return TensorConstant(_SCALARS[array.dtype], array, repr(number))
 
@@ -378,11 +384,11 @@ class SumTo(Op):
 
     def vjp(self, node: Apply, cotangents: Derivatives) -> Derivatives:
         (g,) = cotangents
-        return (g if g is None or _is_zero(g) else full_shape(g, node.inputs[0])), None
+        return (g if g is None or is_zero(g) else full_shape(g, node.inputs[0])), None
 
     def jvp(self, node: Apply, tangents: Derivatives) -> Derivatives:
         t = tangents[0]
-        return (t if t is None or _is_zero(t) else SUM_TO(t, node.inputs[1]),)
+        return (t if t is None or is_zero(t) else SUM_TO(t, node.inputs[1]),)
 
 
 SUM_TO = SumTo()
@@ -399,15 +405,14 @@ def full_shape(g: Any, like: Any) -> Any:
 
 def sum_to(g: Any, x: Any, others: Sequence[Any] = ()) -> Any:
     """g summed to the shape of x, where g has the shape of x broadcast with `others`; g itself if nothing was added."""
-    shape, added = x.type.shape, g.type.ndim - x.type.ndim
-    if added == 0:
-        for i, n in enumerate(shape):
-            m = g.type.shape[i]
-            if (n == 1 and m != 1) or (n is None and m != 1 and not all(_is_one(o, i - len(shape)) for o in others)):
-                break
-        else:
-            return g
-    return SUM_TO(g, x)
+    if g.type.ndim != x.type.ndim:
+        return SUM_TO(g, x)
+    for axis, (n, m) in enumerate(zip(x.type.shape, g.type.shape, strict=True)):
+        if n == 1 and m != 1:
+            return SUM_TO(g, x)
+        if n is None and m != 1 and not all(o is x or _is_one(o, axis - x.type.ndim) for o in others):
+            return SUM_TO(g, x)
+    return g
 
 
 def _is_one(x: Any, axis: int) -> bool:

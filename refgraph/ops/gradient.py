@@ -9,7 +9,7 @@ import numpy as np
 
 from refgraph.core.errors import GraphTypeError
 from refgraph.core.graph import Apply
-from refgraph.core.op import Derivatives, Op, Sample, declare
+from refgraph.core.op import Derivatives, Op, Sample, declare, is_zero
 from refgraph.core.types import NullType
 from refgraph.ops import elementwise
 from refgraph.ops.tensor import TensorType, TensorVariable, as_tensor
@@ -35,10 +35,10 @@ class PassThrough(Op):
         return self.back(t)
 
     def vjp(self, node: Apply, cotangents: Derivatives) -> Derivatives:
-        return tuple([g if g is None or g.__class__ is int else self.back(g) for g in cotangents])
+        return tuple([g if g is None or is_zero(g) else self.back(g) for g in cotangents])
 
     def jvp(self, node: Apply, tangents: Derivatives) -> Derivatives:
-        return tuple([t if t is None or t.__class__ is int else self.forth(t) for t in tangents])
+        return tuple([t if t is None or is_zero(t) else self.forth(t) for t in tangents])
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -8,17 +8,18 @@ Templates are hashable and canonical: two indices that pick the same in the same
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
+from functools import lru_cache
 from types import EllipsisType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from refgraph.core.errors import BoundsError, DTypeError, GraphTypeError, ShapeError
 from refgraph.core.graph import Variable
 from refgraph.ops.shape import scalar_value, show
-from refgraph.ops.tensor import Shape, TensorConstant, TensorVariable, as_tensor, constant, has_variables
+from refgraph.ops.tensor import Shape, TensorConstant, TensorType, TensorVariable, as_tensor, constant, has_variables
 
 
 class Part(Enum):
@@ -49,6 +50,8 @@ FULL = Slice()
 Item = int | Slice | Part | EllipsisType | None
 Template = tuple[Item, ...]
 
+P = TypeVar("P")
+
 _ACCEPTED = "an index is made of integers, slices, ..., None, and integer or boolean arrays"
 
 
@@ -59,7 +62,7 @@ def parse(index: Any, x: TensorVariable) -> tuple[Template, list[TensorVariable]
     """
     parts: list[TensorVariable] = []
     items = [_parse_item(item, x, parts) for item in (index if isinstance(index, tuple) else (index,))]
-    return canonical(tuple(items), x, parts), parts
+    return canonical(tuple(items), x.type, tuple([p.type.ndim for p in parts])), parts
 
 
 def _parse_item(item: Any, x: TensorVariable, parts: list[TensorVariable]) -> Item:
@@ -158,27 +161,25 @@ def _fits(i: int, x: TensorVariable) -> int:
     return i
 
 
-def canonical(template: Template, x: TensorVariable, parts: Sequence[TensorVariable]) -> Template:
-    """The template without what changes nothing, once it is known to fit x: an Ellipsis in a basic index becomes
-    slices, and slices that take all are dropped from the end.
+@lru_cache(maxsize=4096)
+def canonical(template: Template, type: TensorType, ranks: tuple[int, ...]) -> Template:
+    """The template without what changes nothing, once it is known to fit arrays of this type: an Ellipsis in a basic
+    index becomes slices, and slices that take all are dropped from the end. `ranks` are those of the variables.
 
     (Between advanced indices an Ellipsis matters, even one that stands for no axis: NumPy takes it for a separation.)
     """
-    missing = x.type.ndim - axes_used(template, parts)
+    used = axes_used(template, ranks)
     where = [k for k, item in enumerate(template) if item is Ellipsis]
     if len(where) > 1:
-        raise GraphTypeError(
-            "index: more than one ... in an index", help="write the other ones as slices (:)", inputs=[x]
-        )
-    if missing < 0:
+        raise GraphTypeError("index: more than one ... in an index", help="write the other ones as slices (:)")
+    if used > type.ndim:
         raise BoundsError(
-            f"index: too many indices for {x.type}: it has {x.type.ndim} axes, the index uses {x.type.ndim - missing}",
+            f"index: too many indices for {type}: it has {type.ndim} axes, the index uses {used}",
             help="drop an index, or add axes to the array (x[None], x.dimshuffle)",
-            inputs=[x],
         )
     if where and (is_basic(template) or where[0] == len(template) - 1):
         k = where[0]
-        template = (*template[:k], *[FULL] * missing, *template[k + 1 :])
+        template = (*template[:k], *[FULL] * (type.ndim - used), *template[k + 1 :])
         where = []
     end = len(template)
     while not where and end and template[end - 1] == FULL:
@@ -186,9 +187,15 @@ def canonical(template: Template, x: TensorVariable, parts: Sequence[TensorVaria
     return template[:end]
 
 
-def axes_used(template: Template, parts: Sequence[TensorVariable]) -> int:
-    """How many axes of the array the items speak of."""
-    return sum(count for _, count, _ in _walk(template, parts))
+def axes_used(template: Template, ranks: Iterable[int]) -> int:
+    """How many axes of the array the items speak of; `ranks` are those of the variables."""
+    return sum(_axes(item, rank) for item, rank in _walk(template, ranks))
+
+
+def _axes(item: Item, rank: int | None) -> int:
+    if item is None or item is Ellipsis:
+        return 0
+    return rank if item is Part.MASK and rank is not None else 1
 
 
 def is_basic(template: Template) -> bool:
@@ -201,21 +208,15 @@ def has_integer_arrays(template: Template) -> bool:
     return Part.INTS in template
 
 
-def _walk(template: Template, parts: Sequence[TensorVariable]) -> Iterator[tuple[Item, int, TensorVariable | None]]:
-    """Each item, the number of axes that it uses (of an Ellipsis: 0) and its variable, if it is one."""
+def _walk(template: Template, parts: Iterable[P]) -> Iterator[tuple[Item, P | None]]:
+    """Each item, with its own of the `parts` if it stands for an array or a single integer."""
     rest = iter(parts)
     for item in template:
-        part = None
         if isinstance(item, Slice):
-            for p in item:
-                if p is Part.INT:
+            for bound in item:
+                if bound is Part.INT:
                     next(rest)
-        elif isinstance(item, Part):
-            part = next(rest)
-        if item is None or item is Ellipsis:
-            yield item, 0, None
-        else:
-            yield item, part.type.ndim if item is Part.MASK and part is not None else 1, part
+        yield item, next(rest) if isinstance(item, Part) else None
 
 
 def fill_template(template: Template, arrays: Sequence[Any]) -> tuple[Any, ...]:
@@ -245,9 +246,10 @@ def indexed_shape(template: Template, x: TensorVariable, parts: Sequence[TensorV
     apart = False  # whether the advanced indices are, by a slice, None or ... between them
     last: int | None = None
     advanced = not is_basic(template)
-    missing = x.type.ndim - axes_used(template, parts)
+    missing = x.type.ndim - axes_used(template, [p.type.ndim for p in parts])
     axis = 0
-    for k, (item, count, part) in enumerate(_walk(template, parts)):
+    for k, (item, part) in enumerate(_walk(template, parts)):
+        count = _axes(item, None if part is None else part.type.ndim)
         lengths = x.type.shape[axis : axis + count]
         if item is None:
             out.append(1)
@@ -264,7 +266,8 @@ def indexed_shape(template: Template, x: TensorVariable, parts: Sequence[TensorV
             if isinstance(item, int):
                 _check_int(item, axis, x)
             elif item is Part.MASK and part is not None:
-                arrays.append(_mask_shape(part, axis, x))
+                _check_mask(part, axis, x)
+                arrays.append((None,))  # as many as are true
             elif part is not None:
                 arrays.append(part.type.shape)
                 if isinstance(part, TensorConstant):
@@ -274,7 +277,7 @@ def indexed_shape(template: Template, x: TensorVariable, parts: Sequence[TensorV
     if not advanced:
         return tuple(out)
     together = _join(arrays, x, parts)
-    if 0 not in together:  # NumPy does not look at indices when nothing is picked
+    if all(together):  # NumPy does not look into index arrays when they come to nothing
         for at, array in checks:
             _check_array(array, at, x)
     place = 0 if apart or place is None else place
@@ -305,8 +308,7 @@ def _check_array(array: TensorConstant, axis: int, x: TensorVariable) -> None:
             _check_int(int(i), axis, x)
 
 
-def _mask_shape(mask: TensorVariable, axis: int, x: TensorVariable) -> Shape:
-    """The shape of the vectors of positions where the mask is true."""
+def _check_mask(mask: TensorVariable, axis: int, x: TensorVariable) -> None:
     for i, m in enumerate(mask.type.shape):
         n = x.type.shape[axis + i]
         if m and n is not None and m != n:  # NumPy lets a mask of length 0 pass everywhere
@@ -316,7 +318,6 @@ def _mask_shape(mask: TensorVariable, axis: int, x: TensorVariable) -> Shape:
                 help="a mask must have the lengths of the axes that it picks from",
                 inputs=[x, mask],
             )
-    return (int(np.count_nonzero(mask.value)),) if isinstance(mask, TensorConstant) else (None,)
 
 
 def _join(shapes: Sequence[Shape], x: TensorVariable, parts: Sequence[TensorVariable]) -> Shape:

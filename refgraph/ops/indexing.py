@@ -46,7 +46,7 @@ from refgraph.ops.shape import (
     specify_shape,
     stack,
 )
-from refgraph.ops.tensor import INTEGERS, TensorType, TensorVariable, as_tensor, weak_constant
+from refgraph.ops.tensor import INTEGERS, TensorConstant, TensorType, TensorVariable, as_tensor, weak_constant
 
 _NUMBERS = (bool, int, float, complex)
 _PLACE = r"\bi\b(\[\])?|\bmask\b"  # in what `describe` answers
@@ -71,15 +71,23 @@ class Index(Linear):
         self.template = template
         self.views = (0,) if is_basic(template) else ()
         self._fixed = None if _has_places(template) else fill_template(template, ())
+        self._arrays_only = all(item is Part.INTS or item is Part.MASK for item in template)
+        self._types: dict[tuple[TensorType, ...], tuple[TensorType]] = {}
 
     def infer(self, x: TensorVariable, *parts: TensorVariable) -> tuple[TensorType]:
-        return (TensorType(x.type.dtype, indexed_shape(self.template, x, parts)),)
+        types = (x.type, *[p.type for p in parts])
+        found = self._types.get(types)
+        if found is None or any(isinstance(p, TensorConstant) for p in parts):  # their values may be outside
+            found = self._types[types] = (TensorType(x.type.dtype, indexed_shape(self.template, x, parts)),)
+        return found
 
     def impl(self, x: Any, *arrays: Any) -> Any:
-        return x[self._fixed if self._fixed is not None else fill_template(self.template, arrays)]
+        if self._fixed is not None:
+            return x[self._fixed]
+        return x[arrays if self._arrays_only else fill_template(self.template, arrays)]
 
     def transpose(self, g: Any, x: Any, *parts: Any) -> Any:
-        return IndexUpdate(self.template, False)(fill(x, weak_constant(0, g.type.dtype)), g, *parts)
+        return _update_op(self.template)(fill(x, _zero(g)), g, *parts)
 
     def __repr__(self) -> str:
         return f"index[{describe(self.template)}]"
@@ -102,9 +110,7 @@ class Index(Linear):
         return refused()
 
 
-@lru_cache(maxsize=4096)
-def _index_op(template: Template) -> Index:
-    return Index(template)
+_index_op = lru_cache(maxsize=4096)(Index)
 
 
 def _has_places(template: Template) -> bool:
@@ -121,8 +127,10 @@ def index(x: Any, index: Any) -> TensorVariable:
     template, parts = parse(index, x)
     if x.owner is not None and isinstance(x.owner.op, Shape) and len(template) == 1 and isinstance(template[0], int):
         indexed_shape(template, x, parts)  # refuses an axis that there is not
-        return shape_i(x.owner.inputs[0], template[0] % x.owner.inputs[0].type.ndim)  # type: ignore[attr-defined]
-    return _index_op(template)(x, *parts)  # type: ignore[no-any-return]
+        measured: Any = x.owner.inputs[0]
+        return shape_i(measured, template[0] % measured.type.ndim)
+    picked: TensorVariable = _index_op(template)(x, *parts)
+    return picked
 
 
 def iterate(x: Any) -> Iterator[TensorVariable]:
@@ -157,12 +165,19 @@ class IndexUpdate(Op):
         self.ignore_duplicates = ignore_duplicates or not has_integer_arrays(template)
         self.name = "set_subtensor" if set_instead_of_inc else "inc_subtensor"
         self._basic = is_basic(template)
+        self._accepted: set[tuple[TensorType, ...]] = set()
 
     def infer(self, x: TensorVariable, y: TensorVariable, *parts: TensorVariable) -> tuple[TensorType]:
+        types = (x.type, y.type, *[p.type for p in parts])
+        if types not in self._accepted or any(isinstance(p, TensorConstant) for p in parts):
+            self._check(x, y, parts)
+            self._accepted.add(types)
+        return (x.type,)
+
+    def _check(self, x: TensorVariable, y: TensorVariable, parts: Sequence[TensorVariable]) -> None:
         if x.type.dtype != y.type.dtype:
             raise _does_not_fit(self.name, f"{y.type}", x, [x, y])
         _refuse_shape(self.name, y, indexed_shape(self.template, x, parts), x)
-        return (x.type,)
 
     def impl(self, x: Any, y: Any, *arrays: Any) -> Any:
         out = np.array(x, order="C")
@@ -179,7 +194,7 @@ class IndexUpdate(Op):
         return out
 
     def vjp(self, node: Apply, cotangents: Derivatives) -> Derivatives:
-        (g,) = cotangents
+        g: Any = cotangents[0]
         x, y, *parts = node.inputs
         rest = (None,) * len(parts)
         if not isinstance(g, Variable):
@@ -187,15 +202,16 @@ class IndexUpdate(Op):
         if not self.set_instead_of_inc:
             return g, lambda: self._cotangent_of_y(g, x, y, parts), *rest
         return (
-            lambda: self(g, weak_constant(0, x.type.dtype), *parts),
+            lambda: self(g, _zero(g), *parts),
             lambda: self._cotangent_of_y(g, x, y, parts),
             *rest,
-        )  # type: ignore[attr-defined]
+        )
 
     def _cotangent_of_y(self, g: Any, x: Any, y: Any, parts: Sequence[Any]) -> Any:
         picked = _index_op(self.template)(g, *parts)
         if self.set_instead_of_inc and not self.ignore_duplicates:
-            picked = ops.elementwise.switch(LastWrite(self.template)(x, *parts), picked, weak_constant(0, g.type.dtype))
+            stays = LastWrite(self.template)(x, *parts)
+            picked = ops.elementwise.switch(stays, picked, _zero(g))
         return sum_to(picked, y, [picked])
 
     def jvp(self, node: Apply, tangents: Derivatives) -> Derivatives:
@@ -206,9 +222,9 @@ class IndexUpdate(Op):
         if not isinstance(ty, Variable):
             if not self.set_instead_of_inc:
                 return (tx,)
-            ty = weak_constant(0, y.type.dtype)  # type: ignore[attr-defined]
+            ty = _zero(y)
         if not isinstance(tx, Variable):
-            tx = fill(x, weak_constant(0, x.type.dtype))  # type: ignore[attr-defined]
+            tx = fill(x, _zero(x))
         return (self(tx, ty, *parts),)
 
     def __repr__(self) -> str:
@@ -225,6 +241,9 @@ class IndexUpdate(Op):
         from refgraph.ops.index_samples import refused_updates
 
         return refused_updates()
+
+
+_update_op = lru_cache(maxsize=4096)(IndexUpdate)
 
 
 @declare
@@ -282,6 +301,11 @@ def _axes_of(item: Any) -> int:
     return 0 if item is None or isinstance(item, np.bool) else 1
 
 
+def _zero(x: Any) -> TensorVariable:
+    """The number 0 in the dtype of x."""
+    return weak_constant(0, x.type.dtype)
+
+
 def _refuse_shape(op: str, y: TensorVariable, shape: Sequence[int | None], x: TensorVariable) -> None:
     """Raise ShapeError if y cannot be broadcast to `shape`."""
     mine = y.type.shape
@@ -308,15 +332,20 @@ def _value(op: str, y: Any, x: TensorVariable) -> TensorVariable:
     """y as a tensor of x's dtype, a Python number weakly. Raises DTypeError if that loses something."""
     dtype = x.type.numpy_dtype
     if type(y) in _NUMBERS:
-        if np.result_type(dtype, y) != dtype:
+        try:
+            number = weak_constant(y, x.type.dtype) if np.result_type(dtype, y) == dtype else None
+        except OverflowError:  # an int beyond the dtype
+            number = None
+        if number is None:
             raise _does_not_fit(op, f"the number {y}", x, [x])
-        return operands(op, (y, x))[0]
-    y = as_tensor(y)
-    if y.type.numpy_dtype == dtype:
-        return y
-    if np.promote_types(y.type.numpy_dtype, dtype) != dtype:
-        raise _does_not_fit(op, f"{y.type}", x, [x, y])
-    return y.astype(x.type.dtype)
+        return number
+    value = as_tensor(y)
+    if value.type.numpy_dtype == dtype:
+        return value
+    if np.promote_types(value.type.numpy_dtype, dtype) != dtype:
+        raise _does_not_fit(op, f"{value.type}", x, [x, value])
+    widened: TensorVariable = value.astype(x.type.dtype)
+    return widened
 
 
 def set_subtensor(x: Any, y: Any, inplace: bool = False, tolerate_inplace_aliasing: bool = False) -> TensorVariable:
@@ -365,7 +394,7 @@ def inc_subtensor(
             inputs=[given],
         )
     array, *parts = x.owner.inputs
-    out = IndexUpdate(x.owner.op.template, set_instead_of_inc, ignore_duplicates)(array, y, *parts)
+    out = _update_op(x.owner.op.template, set_instead_of_inc, ignore_duplicates)(array, y, *parts)
     if len(orders) == 1 and _undoes(orders[0], array):
         return dimshuffle(out, orders[0].order)
     return out  # type: ignore[no-any-return]
@@ -415,13 +444,12 @@ def _one_of(op: str, mode: str) -> None:
         raise GraphTypeError(f"{op}: mode={mode!r} is not one of {', '.join(_MODES)}")
 
 
-def _integers(op: str, x: Any) -> TensorVariable:
-    """x as an integer tensor, where [] is one too and truth values are 0 and 1. Raises DTypeError."""
-    if isinstance(x, (list, tuple)) and not len(x):
-        x = np.asarray(x, np.int64)
-    x = as_tensor(x)
+def _integers(op: str, given: Any) -> TensorVariable:
+    """`given` as an integer tensor, where [] is one too and truth values are 0 and 1. Raises DTypeError."""
+    none = isinstance(given, (list, tuple)) and not given
+    x = as_tensor(np.zeros(0, np.int64) if none else given)
     if x.type.dtype == "bool":
-        return x.astype("int64")
+        x = x.astype("int64")
     if x.type.dtype not in INTEGERS:
         raise DTypeError(
             f"{op}: expected integers, got {x} ({x.type})", help="convert with .astype('int64')", inputs=[x]
@@ -649,8 +677,8 @@ class RavelMultiIndex(Op):
 class UnravelIndex(Op):
     """The position, for each axis, of elements given by their numbers in the flattened array.
 
-    Inputs: numbers, lengths.
-   """
+    Inputs: the numbers, then the lengths.
+    """
 
     __props__ = ("order",)
     name = "unravel_index"

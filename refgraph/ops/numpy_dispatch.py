@@ -35,7 +35,7 @@ def ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: Mapping[s
     Calls, `reduce`, `accumulate` and `outer` have graphs. Raises GraphTypeError for others, for ufuncs that no row
     means, and for keyword arguments that a graph cannot honour.
     """
-    given = {k: v for k, v in kwargs.items() if v is not None}
+    given = {k: v for k, v in kwargs.items() if v is not None or k == "axis"}
     if "out" in given:
         raise GraphTypeError(
             f"np.{ufunc.__name__}(..., out=...): an array cannot hold a variable",
@@ -154,7 +154,8 @@ def _named(name: str) -> Callable[..., Any] | None:
     """The vocabulary's public function or row of that name."""
     for module in _MODULES:
         found = getattr(getattr(ops, module), name, None)
-        if isinstance(found, Elemwise) or getattr(found, "__module__", "").startswith("refgraph.ops"):
+        ours = getattr(found, "__module__", "").startswith("refgraph.ops") and not isinstance(found, type)
+        if ours or isinstance(found, Elemwise):
             return found
     return None
 

@@ -30,6 +30,7 @@ from refgraph.core.op import Derivatives as _Derivatives
 from refgraph.core.op import Op as _Op
 from refgraph.core.op import Sample as _Sample
 from refgraph.core.op import declare as _declare
+from refgraph.core.op import is_zero as _is_zero
 from refgraph.ops import elementwise as _e
 from refgraph.ops.families import Reals as _Reals
 from refgraph.ops.families import conj as _conj
@@ -368,10 +369,6 @@ class Reduction(_Op):
             return z
         kept = iter(range(z.type.ndim))
         return z.dimshuffle(*["x" if a in axis else next(kept) for a in range(z.type.ndim + len(axis))])
-
-
-def _is_zero(x: _Any) -> bool:
-    return x.__class__ is int and x == 0
 
 
 def _may_become(out: str, dtype: str) -> bool:
@@ -852,7 +849,6 @@ class CumProd(Cumulative):
         (g,), (x,), (z,) = cotangents, node.inputs, node.outputs
         if g is None or _is_zero(g):
             return (g,)
-        x = x if x.type.is_continuous else x.astype(z.type.dtype)  # type: ignore[attr-defined]  # a tensor
         return (_recurrence_back(self, x, g) * _conj(_neighbour(self, z, 1)),)
 
     def jvp(self, node: _Apply, tangents: _Derivatives) -> _Derivatives:

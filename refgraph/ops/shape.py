@@ -1,7 +1,7 @@
 """Ops that move elements without changing them: axes, lengths, joining, splitting, repeating.
 
-Lengths may be symbolic everywhere. An op holds the lengths that were known when it was applied, with None where a length
-is an input: `Reshape((None, 3))(x, n)` reshapes x to (n, 3).
+Lengths may be symbolic everywhere. An op holds the lengths that were known when it was applied, with None where one is
+an input: `Reshape((None, 3))(x, n)` reshapes x to (n, 3).
 """
 
 from __future__ import annotations
@@ -109,12 +109,14 @@ def scalar_value(x: Any, depth: int = 12) -> Any:
     if isinstance(op, _MOVES):
         return scalar_value(inputs[0], depth - 1)
     if op.name == "index" and x.type.ndim == 0:
-        return _picked_value(op.template, inputs, depth)  # type: ignore[attr-defined]  # Index, above in the house
+        return _picked_value(op.template, inputs, depth)  # type: ignore[attr-defined]  # Index, which imports this file
     return None
 
 
 def _array_value(array: Any) -> Any:
     """The one number that all elements are, or None."""
+    if array.dtype.kind not in "biufc":
+        return None
     if array.ndim == 0:
         return array
     if array.size == 0 or not (array == array.flat[0]).all():
@@ -218,6 +220,8 @@ def _vector_entries(op: str, v: Any, ndim: int | None) -> list[Length]:
             help="give ndim=, or a list of lengths",
             inputs=[v],
         )
+    if v.type.shape[0] is None:
+        v = specify_shape(v, (n,))  # there may be more of them when it runs
     return [entry(v, i) for i in range(n)]
 
 
@@ -326,8 +330,13 @@ class DimShuffle(Linear):
         moved = tuple([ranks[a] for a in self.kept])
         self._moved = moved if moved != tuple(range(len(moved))) else None
         self._index = tuple([None if o == "x" else slice(None) for o in order]) if "x" in order else None
+        self._types: dict[TensorType, tuple[TensorType]] = {}
 
     def infer(self, x: TensorVariable) -> tuple[TensorType]:
+        found = self._types.get(x.type)
+        return found if found is not None else self._types.setdefault(x.type, self._infer(x))
+
+    def _infer(self, x: TensorVariable) -> tuple[TensorType]:
         shape = x.type.shape
         ndim = len(shape)
         for a in self.kept:
@@ -417,7 +426,14 @@ def dimshuffle(x: Any, order: Sequence[Any]) -> TensorVariable:
     """
     x = as_tensor(x)
     ndim = x.type.ndim
-    full = tuple(["x" if isinstance(o, str) and o == "x" else one_axis("dimshuffle", o, ndim, x) for o in order])
+    full = tuple(
+        [
+            o
+            if (o.__class__ is int and 0 <= o < ndim) or (o.__class__ is str and o == "x")
+            else one_axis("dimshuffle", o, ndim, x)
+            for o in order
+        ]
+    )
     if len(full) == ndim and full == tuple(range(ndim)):
         return x  # type: ignore[no-any-return]
     op = _DIMSHUFFLES.get(full)
@@ -689,6 +705,8 @@ class Reshape(Linear):
         yield BadSample("not-a-number", lambda x, n: reshape(x, ([n, 3], 3)), (x, n), DTypeError, "list")
         yield BadSample("unknown-rank", lambda x, s: reshape(x, s), (x, np.array([3, 2])), GraphTypeError, "give ndim=")
         yield BadSample("other-rank", lambda x: reshape(x, (3, 2), ndim=1), (x,), GraphTypeError, "ndim=1")
+        longer = np.array([3, 2, 1])
+        yield BadSample("longer-vector", lambda x, s: reshape(x, s, ndim=2), (x, longer), ShapeError, "length 3, but 2")
         yield BadSample("flatten", lambda x: flatten(x, 3), (x,), AxisError, "3-d")
 
 
@@ -761,7 +779,13 @@ def _is_length(d: Any, x: TensorVariable, axis: int) -> bool:
     """Whether a length asked for is that of this axis of x, as far as can be told without running."""
     if isinstance(d, int):
         return d == x.type.shape[axis] or (d == -1 and x.type.ndim == 1)
-    return d.owner is not None and isinstance(d.owner.op, ShapeI) and d.owner.op.i == axis and d.owner.inputs[0] is x
+    return _axis_of_length(d, x) == axis
+
+
+def _axis_of_length(d: TensorVariable, x: TensorVariable) -> int | None:
+    """The axis of x that a symbolic length was read from."""
+    node = d.owner
+    return node.op.i if node is not None and isinstance(node.op, ShapeI) and node.inputs[0] is x else None
 
 
 def _with_known_missing(x: TensorVariable, target: list[Any]) -> list[Any]:
@@ -770,20 +794,16 @@ def _with_known_missing(x: TensorVariable, target: list[Any]) -> list[Any]:
     rest: list[Any] = []
     at = -1
     for i, d in enumerate(target):
-        if d.__class__ is int:
+        if isinstance(d, int):
             if d == -1 and at < 0:
                 at = i
             else:
                 rest.append(d)
-        elif (
-            d.owner is not None
-            and isinstance(d.owner.op, ShapeI)
-            and d.owner.inputs[0] is x
-            and source[d.owner.op.i] is None
-        ):
-            source[d.owner.op.i] = 1
-        else:
+            continue
+        axis = _axis_of_length(d, x)
+        if axis is None or source[axis] is not None:
             return target
+        source[axis] = 1
     if None in source or any(d < 0 for d in rest):
         return target
     total, others = math.prod(source), math.prod(rest)  # type: ignore[arg-type]  # no None in it
@@ -1046,7 +1066,7 @@ def broadcast_bad_samples(build: Callable[[Any, Any], Any]) -> Iterator[BadSampl
 
 
 def broadcast_to(x: Any, shape: Any) -> TensorVariable:
-    """x broadcast to `shape` (an int, a list of them and of integer scalars, or an integer vector of known length): a view.
+    """x broadcast to `shape`: an int, a list of ints and integer scalars, or an integer vector of known length.
 
     Raises ShapeError unless each length of x, from the right, is the one asked for or 1.
     """
@@ -1458,7 +1478,7 @@ def stack(*tensors: Any, axis: Any = None, **old: Any) -> TensorVariable:
         listed = list(tensors)
     if not listed:
         raise GraphTypeError("stack: nothing to stack")
-    parts = [as_tensor(t) for t in listed]
+    parts = operands("stack", listed)
     return Stack(one_axis("stack", 0 if axis is None else axis, parts[0].type.ndim + 1))(*parts)
 
 
@@ -1726,7 +1746,7 @@ def repeat(x: Any, repeats: Any, axis: Any = None) -> TensorVariable:
 
 @declare
 class Roll(Linear):
-    """Elements moved along axes by as many places as the further inputs say; what leaves at an end enters at the other."""
+    """Elements moved along axes, by as many places as further inputs say; what leaves at an end enters at the other."""
 
     __props__ = ("axes",)
     name = "roll"

@@ -14,7 +14,7 @@ import numpy as np
 
 from refgraph.core.errors import DTypeError, GraphTypeError, ShapeError
 from refgraph.core.graph import Apply
-from refgraph.core.op import BadSample, Derivatives, Op, Sample, declare
+from refgraph.core.op import BadSample, Derivatives, Op, Sample, declare, is_zero
 from refgraph.ops.families import same_kind
 from refgraph.ops.shape import Linear, flatten, one_axis
 from refgraph.ops.tensor import INTEGERS, TensorConstant, TensorType, TensorVariable, as_tensor, dtype_name
@@ -111,11 +111,11 @@ class Sort(_Along):
 
     def vjp(self, node: Apply, cotangents: Derivatives) -> Derivatives:
         (g,), (x,) = cotangents, node.inputs
-        return (g if g is None or _is_zero(g) else PutAlong(self.axis)(g, ArgSort(self.axis)(x), x),)
+        return (g if g is None or is_zero(g) else PutAlong(self.axis)(g, ArgSort(self.axis)(x), x),)
 
     def jvp(self, node: Apply, tangents: Derivatives) -> Derivatives:
         (t,), (x,) = tangents, node.inputs
-        return (t if t is None or _is_zero(t) else TakeAlong(self.axis)(t, ArgSort(self.axis)(x)),)
+        return (t if t is None or is_zero(t) else TakeAlong(self.axis)(t, ArgSort(self.axis)(x)),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -180,10 +180,6 @@ def _flat_or_along(op: str, x: Any, axis: Any) -> tuple[TensorVariable, int]:
     if axis is None:
         return (x if x.type.ndim == 1 else flatten(x)), 0
     return x, one_axis(op, axis, x.type.ndim, x)
-
-
-def _is_zero(x: Any) -> bool:
-    return x.__class__ is int and x == 0
 
 
 _ARRAYS: tuple[tuple[str, Any, int | None], ...] = (
@@ -487,13 +483,13 @@ class BinCount(Op):
         (g,), (x, _, *weights) = cotangents, node.inputs
         if not weights:
             return None, None
-        if g is None or _is_zero(g):
+        if g is None or is_zero(g):
             return None, None, g
         return None, None, lambda: same_kind(g[x.astype("int64")], weights[0])  # type: ignore[attr-defined]  # a tensor
 
     def jvp(self, node: Apply, tangents: Derivatives) -> Derivatives:
         t = tangents[2] if len(tangents) > 2 else None
-        return (t if t is None or _is_zero(t) else self(*node.inputs[:2], t),)
+        return (t if t is None or is_zero(t) else self(*node.inputs[:2], t),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

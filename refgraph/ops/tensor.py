@@ -16,8 +16,11 @@ from refgraph.ops.methods import TensorMethods
 
 FLOATS = ("float16", "float32", "float64")
 COMPLEXES = ("complex64", "complex128")
-INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-DTYPES = ("bool", *INTEGERS, *FLOATS, *COMPLEXES)
+SIGNED = ("int8", "int16", "int32", "int64")
+UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
+INTEGERS = SIGNED + UNSIGNED
+DISCRETE = ("bool", *INTEGERS)
+DTYPES = (*DISCRETE, *FLOATS, *COMPLEXES)
 CONTINUOUS = frozenset(FLOATS + COMPLEXES)
 
 Shape = tuple[int | None, ...]
@@ -37,6 +40,11 @@ def dtype_name(dtype: Any) -> str:
     if name not in DTYPES:
         raise DTypeError(f"no dtype {dtype!r}", help=f"use one of: {', '.join(DTYPES)}, floatX")
     return name
+
+
+def asarray(a: Any, dtype: Any = None, order: Any = None) -> np.ndarray[Any, Any]:
+    """A value as an array, as `numpy.asarray`, for which "floatX" is a dtype too. Raises DTypeError."""
+    return np.asarray(a, None if dtype is None else dtype_name(dtype), order)
 
 
 class TensorType(Type):

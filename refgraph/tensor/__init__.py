@@ -1,19 +1,35 @@
 """T: the vocabulary, by NumPy's names and by Theano's. `import refgraph.tensor as T`. Names, no logic."""
 
+from refgraph.core.errors import GraphTypeError as AsTensorError
+from refgraph.core.errors import NotScalarConstantError as NotScalarConstantError
 from refgraph.core.errors import ShapeError as ShapeError
 from refgraph.core.graph import Apply as Apply
 from refgraph.core.graph import Constant as Constant
 from refgraph.core.graph import Variable as Variable
 from refgraph.core.types import generic as generic
+from refgraph.ops.custom import Op as Op
 from refgraph.ops.families import Elemwise as Elemwise
 from refgraph.ops.tensor import TensorConstant as TensorConstant
+from refgraph.ops.tensor import TensorType as Tensor
 from refgraph.ops.tensor import TensorType as TensorType
 from refgraph.ops.tensor import TensorVariable as TensorVariable
 from refgraph.ops.tensor import as_tensor as as_tensor
 from refgraph.ops.tensor import as_tensor as as_tensor_variable
 from refgraph.ops.tensor import constant as constant
 
+# names of dtypes
+from refgraph.ops.tensor import COMPLEXES as complex_dtypes
+from refgraph.ops.tensor import CONTINUOUS as continuous_dtypes
+from refgraph.ops.tensor import DISCRETE as discrete_dtypes
+from refgraph.ops.tensor import DTYPES as all_dtypes
+from refgraph.ops.tensor import FLOATS as float_dtypes
+from refgraph.ops.tensor import INTEGERS as integer_dtypes
+from refgraph.ops.tensor import SIGNED as int_dtypes
+from refgraph.ops.tensor import UNSIGNED as uint_dtypes
+
 from refgraph.interp.function import function as function
+from refgraph.interp.shared import TensorSharedVariable as TensorSharedVariable
+from refgraph.interp.shared import shared as _shared
 from refgraph.interp.shared import shared as shared
 from refgraph.printing import pp as pp
 
@@ -54,7 +70,6 @@ from refgraph.ops.elementwise import neq as not_equal
 from refgraph.ops.elementwise import pow as power
 from refgraph.ops.elementwise import psi as digamma
 from refgraph.ops.elementwise import rad2deg as degrees
-from refgraph.ops.elementwise import reciprocal as inv
 from refgraph.ops.elementwise import sigmoid as expit
 from refgraph.ops.elementwise import sign as sgn
 from refgraph.ops.elementwise import softplus as log1pexp
@@ -176,6 +191,15 @@ from refgraph.ops.indexing import take as take
 from refgraph.ops.indexing import take_along_axis as take_along_axis
 from refgraph.ops.indexing import unravel_index as unravel_index
 
+from refgraph.ops.sorting import argsort as argsort
+from refgraph.ops.sorting import argtopk as argtopk
+from refgraph.ops.sorting import bincount as bincount
+from refgraph.ops.sorting import searchsorted as searchsorted
+from refgraph.ops.sorting import sort as sort
+from refgraph.ops.sorting import topk as topk
+from refgraph.ops.sorting import topk_and_argtopk as topk_and_argtopk
+from refgraph.ops.sorting import unique as unique
+
 from refgraph.ops.linalg import batched_dot as batched_dot
 from refgraph.ops.linalg import batched_tensordot as batched_tensordot
 from refgraph.ops.linalg import dot as dot
@@ -214,3 +238,5 @@ from refgraph.gradient import verify_grad as verify_grad
 from refgraph.tensor import extra_ops as extra_ops
 from refgraph.tensor import nlinalg as nlinalg
 from refgraph.tensor import nnet as nnet
+from refgraph.tensor import sharedvar as sharedvar
+from refgraph import printing as printing

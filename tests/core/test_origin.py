@@ -63,11 +63,11 @@ def test_a_package_beside_ours_whose_name_begins_alike_is_not_ours():
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda add: [add(i) for i in (1,)][0], "add(i)"),
+        (lambda add: [add(i) for i in (1,)].pop(), "add(i)"),
         (lambda add: next(add(i) for i in (1,)), "add(i)"),
         (lambda add: {1: add(7)}[1], "add(7)"),
         (lambda add: (lambda x: add(x))(1), "add(x)"),
-        (lambda add: list(map(add, [1]))[0], "list(map(add, [1]))"),
+        (lambda add: list(map(add, [1])).pop(), "list(map(add, [1]))"),
         (lambda add: ("é", add("ü"))[1], 'add("ü")'),
     ],
     ids=["list", "generator", "dict", "lambda", "map", "not ascii"],
@@ -90,7 +90,7 @@ def test_an_expression_of_several_lines_is_marked_on_its_first():
 
 def test_the_function_is_the_one_around_a_lambda_or_comprehension():
     assert [mark()[0].function for _ in (1,)] == ["mark"]
-    place = [places(here())[0] for _ in (1,)][0]
+    place = [places(here())[0] for _ in (1,)].pop()
     assert place.function == "test_the_function_is_the_one_around_a_lambda_or_comprehension"
 
 

@@ -31,7 +31,7 @@ def formulas():
     return {
         "((x + 1) * y)": (x + 1) * y,
         "(-x)": -x,
-        "((tanh(z) * 2) + sqr(z))": T.tanh(z) * 2 + T.sqr(z),
+        "((tanh(z) * 2) + square(z))": T.tanh(z) * 2 + T.sqr(z),
         "((fill((x ** 2), 1.0) * 2) * (x ** (2 - 1)))": refgraph.grad(x**2, x),
         "(m.T + v)": m.T + v,
         "v.dimshuffle('x', 0)": v.dimshuffle("x", 0),
@@ -140,10 +140,7 @@ def test_graphs_number_their_nodes_and_name_readers(x):
         " |tanh [id D] '' 1",
         "   |exp [id B] '' 0",
     ]
-    assert (
-        tree(graph, print_clients=True)[1] == " |exp [id B] '' 0 clients:['tanh', 'add']"
-        or "clients:" in tree(graph, print_clients=True)[1]
-    )
+    assert sorted(tree(graph, print_clients=True)[1].partition(" clients:")[2].split("'")[1::2]) == ["add", "tanh"]
 
 
 def test_outputs_of_one_application_are_numbered():
@@ -238,7 +235,7 @@ def test_html_is_escaped_and_runs_nothing(x):
 
 
 def test_html_of_a_function_lists_inputs_and_outputs(x):
-    text = html(refgraph.function([x], [T.exp(x), x + 1]))
+    text = refgraph.function([x], [T.exp(x), x + 1])._repr_html_()
 
     assert "function of (x), 2 applications" in text
     assert "<code>exp(x)</code>" in text

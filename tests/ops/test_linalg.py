@@ -300,7 +300,7 @@ def test_einsum_is_numpys_with_its_gradients(subscripts, shapes):
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_einsum_broadcasts_at_run_time_with_right_gradients(data):
-    """Each axis is 1 or n, its length known or not; the gradient is that of the operands broadcast first, then summed."""
+    """Each axis is 1 or n, its length known or not; the gradient is that of operands broadcast first, then summed."""
     subscripts = data.draw(st.sampled_from(["ij,jk->ik", "ij,ij->i", "ij,j,i->", "ij,kj->ik", "i,ij->ji", "ij,k->k"]))
     terms, out = subscripts.split("->")
     terms, sizes = terms.split(","), {"i": 2, "j": 3, "k": 2}
@@ -309,11 +309,9 @@ def test_einsum_broadcasts_at_run_time_with_right_gradients(data):
         a = draw(*[1 if data.draw(st.booleans()) else sizes[c] for c in term], seed=k)
         operands.append((a, TensorType("float64", tuple(n if data.draw(st.booleans()) else None for n in a.shape))()))
     arrays, xs = zip(*operands, strict=True)
-    lengths = {
-        c: max(a.shape[t.index(c)] for t, a in zip(terms, arrays, strict=True) if c in t)
-        for c in sizes
-        if c in subscripts
-    }
+    lengths = dict.fromkeys(sizes, 1)
+    for term, a in zip(terms, arrays, strict=True):
+        lengths.update({c: n for c, n in zip(term, a.shape, strict=True) if n != 1})
     full = [np.broadcast_to(a, [lengths[c] for c in t]) for t, a in zip(terms, arrays, strict=True)]
     z = einsum(subscripts, *xs)
     g = draw(*[lengths[c] for c in out], seed=7)

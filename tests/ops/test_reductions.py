@@ -438,12 +438,15 @@ def test_no_degrees_of_freedom_are_as_in_numpy(ddof):
 
 
 def test_corrected_variance_takes_out_what_rounding_left():
-    """The mean of three numbers near 1e8 is not exact in float32, and the variance would inherit the square of that."""
-    x = np.array([1e8, 1e8 + 8, 1e8 + 16], "float32")
-    exact = np.var(x.astype("float64"))
+    """In float32 the mean of these is 1e8 + 8, for there is nothing between 1e8 and that."""
+    x = np.array([1e8, 1e8 + 8, 1e8 + 8], "float32")
 
-    plain, corrected = (abs(value_of(lambda x, c=c: R.var(x, corrected=c), x) - exact) for c in (False, True))
-    assert corrected <= plain
+    for corrected, want in ((False, 64 / 3), (True, 128 / 9)):
+        v, s = (
+            value_of(lambda x, c=corrected: R.var(x, corrected=c), x),
+            value_of(lambda x, c=corrected: R.std(x, corrected=c), x),
+        )
+        np.testing.assert_allclose([v, s**2], [want, want], rtol=1e-6)
 
 
 def test_norm_and_std_take_the_least_subgradient_at_zero():

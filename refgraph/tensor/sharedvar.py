@@ -1,0 +1,6 @@
+"""T.sharedvar: shared variables and their classes. Names, no logic."""
+
+from refgraph.interp.shared import SharedVariable as SharedVariable
+from refgraph.interp.shared import TensorSharedVariable as TensorSharedVariable
+from refgraph.interp.shared import shared as shared
+from refgraph.interp.shared import shared as tensor_constructor

@@ -1,0 +1,467 @@
+"""Shapes: what is known before running, Theano's conventions, what errors say, and round trips."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from refgraph.autodiff.reverse import grad
+from refgraph.core.errors import AxisError, GraphTypeError, NotScalarConstantError, ShapeError
+from refgraph.core.graph import toposort
+from refgraph.interp.evaluate import evaluate
+from refgraph.ops import shape as S
+from refgraph.ops.tensor import TensorConstant, TensorType, as_tensor, constant
+
+
+def var(*shape, dtype="float64", name=None):
+    return TensorType(dtype, shape)(name)
+
+
+def value(out, given=None):
+    (found,) = evaluate([out], given or {})
+    return found
+
+
+def nodes(*outputs):
+    return [node.op.name for node in toposort(outputs)]
+
+
+def index():
+    return var(dtype="int64", name="n")
+
+
+FACTS = {
+    "reshape-known": (lambda: S.reshape(var(2, 6), (3, 4)), (3, 4)),
+    "reshape-rest": (lambda: S.reshape(var(2, 6), (3, -1)), (3, 4)),
+    "reshape-rest-unknown": (lambda: S.reshape(var(None, 6), (3, -1)), (3, None)),
+    "reshape-symbolic-alone": (lambda: S.reshape(var(2, 6), (index(), 3)), (4, 3)),
+    "reshape-symbolic-and-rest": (lambda: S.reshape(var(2, 6), (index(), -1)), (None, None)),
+    "reshape-constant-length": (lambda: S.reshape(var(2, 6), (constant(3), -1)), (3, 4)),
+    "reshape-constant-vector": (lambda: S.reshape(var(2, 6), constant([3, 4])), (3, 4)),
+    "reshape-arithmetic": (lambda: S.reshape(var(2, 6), (S.shape_i(var(3), 0) + 1, -1)), (4, 3)),
+    "reshape-empty": (lambda: S.reshape(var(0, None), (-1, 2)), (0, 2)),
+    "reshape-vector-ndim": (lambda: S.reshape(var(2, 6), var(None, dtype="int64"), ndim=2), (None, None)),
+    "flatten": (lambda: S.flatten(var(None, 3, 4), 2), (None, 12)),
+    "flatten-all": (lambda: S.flatten(var(2, 3, 4)), (24,)),
+    "flatten-scalar": (lambda: S.flatten(var()), (1,)),
+    "ravel": (lambda: S.ravel(var(None, 3)), (None,)),
+    "dimshuffle": (lambda: S.dimshuffle(var(2, None), (1, "x", 0)), (None, 1, 2)),
+    "squeeze": (lambda: S.squeeze(var(1, None, 1, 3)), (None, 3)),
+    "squeeze-axis": (lambda: S.squeeze(var(None, 3), 0), (3,)),
+    "expand-dims": (lambda: S.expand_dims(var(2, 3), (0, -1)), (1, 2, 3, 1)),
+    "moveaxis": (lambda: S.moveaxis(var(2, 3, 4), 0, -1), (3, 4, 2)),
+    "join": (lambda: S.join(1, var(None, 2), var(3, 5)), (3, 7)),
+    "join-unknown": (lambda: S.join(0, var(None, 2), var(3, 2)), (None, 2)),
+    "stack": (lambda: S.stack([var(None, 2), var(3, None)], axis=1), (3, 2, 2)),
+    "split-last-from-rest": (lambda: S.split(var(5), [2, index()])[1], (3,)),
+    "broadcast-to": (lambda: S.broadcast_to(var(3, 1), (index(), 3, index())), (None, 3, None)),
+    "broadcast-to-symbolic-kept": (lambda: S.broadcast_to(var(3), (index(),)), (3,)),
+    "broadcast-arrays": (lambda: S.broadcast_arrays(var(3, 1), var(None, 4))[1], (3, 4)),
+    "tile": (lambda: S.tile(var(2, None), (3, 1, 2)), (3, 2, None)),
+    "repeat": (lambda: S.repeat(var(2, 3), 2, axis=1), (2, 6)),
+    "repeat-each": (lambda: S.repeat(var(None, 3), [1, 0, 4], axis=1), (None, 5)),
+    "repeat-flat": (lambda: S.repeat(var(2, 3), 2), (12,)),
+    "roll": (lambda: S.roll(var(2, None), 1, 0), (2, None)),
+    "pad": (lambda: S.pad(var(2, None), ((1, 2), (0, 1))), (5, None)),
+    "pad-edge": (lambda: S.pad(var(2), (1, 3), mode="edge"), (6,)),
+    "atleast-3d": (lambda: S.atleast_3d(var(5)), (1, 5, 1)),
+}
+
+
+@pytest.mark.parametrize(("build", "want"), FACTS.values(), ids=FACTS)
+def test_lengths_known_before_running(build, want):
+    assert build().type.shape == want
+
+
+def test_reshape_to_column_is_a_column_type_as_in_theano():
+    assert S.reshape(var(None, None), (-1, 1)).broadcastable == (False, True)
+
+
+def test_flatten_keeps_the_leading_axes_and_takes_theanos_keyword():
+    x = var(2, None, None)
+
+    assert S.flatten(x, outdim=2).type.shape == (2, None)
+    assert value(S.flatten(x, outdim=2), {x: np.zeros((2, 3, 4))}).shape == (2, 12)
+
+
+def test_stack_takes_a_list_or_theanos_old_arguments():
+    a, b = var(2, name="a"), var(2, name="b")
+    given = {a: np.array([1.0, 2.0]), b: np.array([3.0, 4.0])}
+
+    for made in (S.stack([a, b]), S.stack((a, b), 0), S.stack(a, b), S.stack(tensors=[a, b], axis=0)):
+        np.testing.assert_array_equal(value(made, given), [[1, 2], [3, 4]])
+    np.testing.assert_array_equal(value(S.stack([a, b], 1), given), [[1, 3], [2, 4]])
+
+
+def test_stack_refuses_what_it_does_not_know():
+    with pytest.raises(TypeError, match="axes"):
+        S.stack([var(2)], axes=1)
+    with pytest.raises(TypeError, match="twice"):
+        S.stack([var(2)], 0, axis=0)
+
+
+@pytest.mark.parametrize(
+    ("nest", "dtype"),
+    [
+        (lambda f, i: [f, 1], "float32"),
+        (lambda f, i: [f, 1.5], "float32"),
+        (lambda f, i: [i, 1], "int8"),
+        (lambda f, i: [i, 1.5], "float64"),
+        (lambda f, i: [[f, i], [1, 2]], "float32"),
+        (lambda f, i: (f, np.float64(1)), "float64"),
+    ],
+)
+def test_numbers_in_a_list_with_variables_are_weak(nest, dtype):
+    f, i = var(dtype="float32"), var(dtype="int8")
+
+    assert S.stack_nested(nest(f, i)).dtype == dtype
+
+
+def test_numbers_in_a_stack_are_weak():
+    assert S.stack([var(dtype="float32"), 1]).dtype == "float32"
+
+
+def test_as_tensor_of_a_list_with_variables_stacks():
+    x = var(name="x")
+
+    np.testing.assert_array_equal(value(as_tensor([[x, 1], [2, x]]), {x: np.array(5.0)}), [[5, 1], [2, 5]])
+
+
+def test_shape_is_a_constant_where_known_and_an_op_where_not():
+    assert isinstance(S.shape(var(2, 3)), TensorConstant)
+    assert S.shape(var(2, 3)).value.tolist() == [2, 3]
+    assert S.shape(var(2, 3)).dtype == "int64"
+    assert nodes(S.shape(var(2, None))) == ["shape"]
+
+
+def test_one_length_is_a_constant_where_known_and_an_op_where_not():
+    x = var(2, None)
+
+    assert S.shape_i(x, 0).value == 2
+    assert nodes(x.shape[1]) == ["shape_i"]
+    assert value(x.shape[-1], {x: np.zeros((2, 7))}) == 7
+    assert S.size(var(2, 3)).value == 6
+    assert value(S.size(x), {x: np.zeros((2, 7))}) == 14
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda x: S.dimshuffle(x, (0, 1)),
+        lambda x: S.reshape(x, (2, 3)),
+        lambda x: S.reshape(x, x.shape),
+        lambda x: S.flatten(x, 2),
+        lambda x: S.broadcast_to(x, (2, 3)),
+        lambda x: S.specify_shape(x, (2, None)),
+        lambda x: S.squeeze(x),
+        lambda x: S.tile(x, (1, 1)),
+        lambda x: S.pad(x, 0),
+        lambda x: S.join(0, x),
+        lambda x: S.atleast_2d(x),
+        lambda x: S.retype(x, x.type),
+    ],
+)
+def test_no_node_where_nothing_is_to_do(build):
+    x = var(2, 3)
+
+    assert build(x) is x
+
+
+def test_reshape_to_its_own_unknown_shape_is_nothing():
+    x = var(None, None)
+
+    assert S.reshape(x, x.shape) is x
+    assert S.reshape(x, (x.shape[1], x.shape[0])) is not x
+
+
+def test_a_shape_gives_its_lengths_without_reading_the_vector():
+    x, y = var(None, 3), var(None, None)
+
+    assert sorted(nodes(S.reshape(y, x.shape))) == ["reshape", "shape_i"]
+    assert S.reshape(y, x.shape).type.shape == (None, 3)
+
+
+def test_elements_of_a_joined_and_sliced_shape_are_known():
+    x = var(None, 2, 3)
+
+    assert S.broadcast_to(var(), S.join(0, x.shape[1:], [4])).type.shape == (2, 3, 4)
+    assert S.broadcast_to(var(), x.shape[::-1]).type.shape == (3, 2, None)
+
+
+def test_rest_of_a_reshape_is_a_number_when_the_unknown_lengths_cancel():
+    x = var(None, 3, 4)
+    y = S.reshape(x, (-1, x.shape[0]))
+
+    assert y.type.shape == (12, None)
+    assert value(y, {x: np.zeros((0, 3, 4))}).shape == (12, 0)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "want"),
+    [((0, 3, 4), (0, -1), (0, 12)), ((3, 4, 0), (-1, 0), (12, 0)), ((0, 2), (-1, 2), (0, 2))],
+)
+def test_rest_of_a_reshape_without_elements(source, target, want):
+    x = var(*[None] * len(source))
+
+    assert value(S.reshape(x, target), {x: np.zeros(source)}).shape == want
+
+
+def test_reshape_of_contiguous_memory_is_a_view():
+    x = var(None, None)
+    array = np.zeros((2, 3))
+
+    assert np.shares_memory(value(S.reshape(x, (3, -1)), {x: array}), array)
+
+
+def _cancelled(x):
+    return S.reshape(x, (-1, 2, x.shape[0]))
+
+
+REFUSED = {
+    "reshape": (lambda: S.reshape(var(2, 3), (4, 2)), ShapeError, "cannot reshape (2, 3) to (4, 2)"),
+    "reshape-rest": (lambda: S.reshape(var(2, 3), (4, -1)), ShapeError, "6 elements do not go into a multiple of 4"),
+    "reshape-cancelled": (lambda: _cancelled(var(None, 3)), ShapeError, "(?, 3) to (-1, 2, ?)"),
+    "dimshuffle": (lambda: S.dimshuffle(var(2, 3), (1,)), ShapeError, "cannot drop axis 0, which has length 2"),
+    "squeeze": (lambda: S.squeeze(var(1, 3), 1), ShapeError, "cannot drop axis 1"),
+    "specify": (lambda: S.specify_shape(var(2), (3,)), ShapeError, "axis 0 has length 2, but 3 was specified"),
+    "addbroadcast": (lambda: S.addbroadcast(var(2), 0), ShapeError, "axis 0 has length 2, but 1"),
+    "join": (lambda: S.join(0, var(2, 3), var(2, 4)), ShapeError, "axis 1 has lengths 3 and 4"),
+    "stack": (lambda: S.stack([var(3), var(4)]), ShapeError, "axis 0 has lengths 3 and 4"),
+    "split": (lambda: S.split(var(5), [2, 2]), ShapeError, "(2, 2) do not add up to the length 5"),
+    "split-too-much": (lambda: S.split(var(5), [6, index()]), ShapeError, "do not add up"),
+    "broadcast": (lambda: S.broadcast_to(var(2), (3,)), ShapeError, "cannot broadcast (2,) to (3,)"),
+    "broadcast-shapes": (lambda: S.broadcast_arrays(var(2), var(3)), ShapeError, "lengths 2 and 3"),
+    "repeat": (lambda: S.repeat(var(2), [1, 2, 3], axis=0), ShapeError, "3 entries"),
+    "patternbroadcast": (lambda: S.patternbroadcast(var(2), (True, False)), GraphTypeError, "2 flags"),
+    "moveaxis": (lambda: S.moveaxis(var(2, 3), (0, 1), 0), AxisError, "2 axes to 1 places"),
+    "expand-dims": (lambda: S.expand_dims(var(2, 3), 3), AxisError, "no axis 3"),
+    "horizontal-stack": (lambda: S.horizontal_stack(var(2)), GraphTypeError, "takes matrices"),
+    "symbolic-axis": (lambda: S.join(index(), var(2)), NotScalarConstantError, "axis must be known"),
+}
+
+
+@pytest.mark.parametrize(("build", "error", "says"), REFUSED.values(), ids=REFUSED)
+def test_known_lengths_are_refused_before_running(build, error, says):
+    with pytest.raises(error) as caught:
+        build()
+
+    assert says in str(caught.value)
+
+
+def test_an_impossible_reshape_names_both_shapes_and_the_line():
+    x = var(2, 3, name="x")
+
+    with pytest.raises(ShapeError) as caught:
+        S.reshape(x, (4, 2))
+
+    text = str(caught.value)
+    assert "cannot reshape (2, 3) to (4, 2)" in text
+    assert "test_shape.py" in text
+    assert "6 elements do not go into 8" in text
+    assert "one of them may be -1" in text
+
+
+def test_a_specified_length_is_checked_when_it_runs():
+    x, n = var(None, None), index()
+    y = S.specify_shape(x, (n, 3))
+
+    assert y.type.shape == (None, 3)
+    assert value(y, {x: np.zeros((2, 3)), n: np.array(2)}).shape == (2, 3)
+    with pytest.raises(ShapeError, match="axis 0 has length 2, but 5"):
+        value(y, {x: np.zeros((2, 3)), n: np.array(5)})
+
+
+def test_retype_forgets_asserts_and_refuses():
+    x = var(2, None)
+
+    assert S.retype(x, TensorType("float64", (None, 3))).type.shape == (None, 3)
+    with pytest.raises(ShapeError, match="axis 1 has length 4"):
+        value(S.retype(x, TensorType("float64", (None, 3))), {x: np.zeros((2, 4))})
+    for other in (TensorType("float32", (2, None)), TensorType("float64", (2,)), TensorType("float64", (3, None))):
+        with pytest.raises(GraphTypeError, match="where a"):
+            S.retype(x, other)
+
+
+def test_retype_of_a_constant_is_a_constant():
+    made = S.retype(constant(np.zeros((1, 2))), TensorType("float64", (None, 2)))
+
+    assert isinstance(made, TensorConstant)
+    assert made.type.shape == (None, 2)
+
+
+def test_broadcastable_flags_are_added_and_removed():
+    x = var(1, None)
+
+    assert S.unbroadcast(x, 0).broadcastable == (False, False)
+    assert S.addbroadcast(x, 1).broadcastable == (True, True)
+    assert S.patternbroadcast(x, (False, True)).broadcastable == (False, True)
+    assert S.patternbroadcast(x, (True, False)) is x
+
+
+def test_squeeze_without_axis_keeps_axes_of_unknown_length():
+    x = var(1, None)
+
+    assert value(S.squeeze(x), {x: np.zeros((1, 1))}).shape == (1,)
+
+
+def test_pad_left_right_and_axis():
+    x = var(2, 3)
+
+    assert S.shape_padleft(x, 2).type.shape == (1, 1, 2, 3)
+    assert S.shape_padright(x).type.shape == (2, 3, 1)
+    assert S.shape_padaxis(x, 1).type.shape == (2, 1, 3)
+
+
+def test_join_promotes_as_numpy_and_takes_a_constant_axis():
+    joined = S.join(constant(0), var(2, dtype="int8"), var(3, dtype="float32"))
+
+    assert joined.type == TensorType("float32", (5,))
+    assert S.horizontal_stack(var(2, 1), var(2, 3)).type.shape == (2, 4)
+    assert S.vertical_stack(var(1, 3), var(2, 3)).type.shape == (3, 3)
+
+
+def test_gradient_of_a_join_is_one_split():
+    x, y = var(2, name="x"), var(None, name="y")
+
+    made = grad(S.join(0, x, y, x).sum(), [x, y])
+
+    assert nodes(*made).count("split") == 1
+
+
+def test_broadcast_length_of_unknown_lengths_is_decided_when_it_runs():
+    x, y = var(None, 2), var(None, 1)
+    n, m = S.broadcast_shape(x, y)
+
+    assert m == 2
+    assert value(n, {x: np.zeros((1, 2)), y: np.zeros((4, 1))}) == 4
+    assert value(n, {x: np.zeros((4, 2)), y: np.zeros((1, 1))}) == 4
+    assert S.broadcast_shapes((3, 1), (4,), 1) == (3, 4)
+
+
+def test_element_of_a_stack_is_seen_through():
+    assert S.scalar_value(as_tensor([index(), constant(7)])[1]) == 7
+    assert S.scalar_value(as_tensor([index(), constant(7)])[0]) is None
+
+
+LENGTHS = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=3)
+
+
+@st.composite
+def arrays(draw):
+    """An array of different numbers, and a variable for it of which each length is known or not."""
+    shape = draw(LENGTHS)
+    known = [n if draw(st.booleans()) else None for n in shape]
+    array = np.arange(np.prod(shape, dtype=int), dtype="float64").reshape(shape)
+    return array, var(*known)
+
+
+def agrees(out, given, want):
+    """The value is the one wanted, and every length that was known before is true."""
+    found = value(out, given)
+    np.testing.assert_array_equal(found, want, strict=True)
+    assert all(n in (None, m) for n, m in zip(out.type.shape, np.shape(want), strict=True))
+
+
+@given(arrays(), st.data())
+def test_permuting_axes_and_back_changes_nothing(drawn, data):
+    array, x = drawn
+    order = data.draw(st.permutations(range(array.ndim)))
+    back = [order.index(a) for a in range(array.ndim)]
+
+    agrees(S.transpose(x, order), {x: array}, array.transpose(order))
+    agrees(S.transpose(S.transpose(x, order), back), {x: array}, array)
+
+
+@given(arrays(), st.data())
+def test_reshape_with_a_rest_agrees_with_numpy_and_comes_back(drawn, data):
+    array, x = drawn
+    divisors = [d for d in range(1, array.size + 1) if array.size and array.size % d == 0] or [1]
+    n = data.draw(st.sampled_from(divisors))
+    symbolic = index()
+    given = {x: array, symbolic: np.array(n)}
+
+    for length in (n, symbolic):
+        y = S.reshape(x, (length, -1))
+        agrees(y, given, array.reshape(n, -1))
+        agrees(S.reshape(y, S.shape(x)), given, array)
+
+
+@given(arrays(), st.data())
+def test_splitting_and_joining_changes_nothing(drawn, data):
+    array, x = drawn
+    assume(array.ndim > 0)
+    axis = data.draw(st.integers(-array.ndim, array.ndim - 1))
+    cut = data.draw(st.integers(0, array.shape[axis]))
+    n = index()
+
+    parts = S.split(x, [n, array.shape[axis] - n], axis=axis)
+
+    given = {x: array, n: np.array(cut)}
+    agrees(parts[0], given, np.split(array, [cut], axis)[0])
+    agrees(S.join(axis, *parts), given, array)
+
+
+@given(arrays(), st.integers(-5, 5), st.data())
+def test_rolling_there_and_back_changes_nothing(drawn, shift, data):
+    array, x = drawn
+    axis = data.draw(st.none() | st.integers(-array.ndim, array.ndim - 1)) if array.ndim else None
+
+    agrees(S.roll(x, shift, axis), {x: array}, np.roll(array, shift, axis))
+    agrees(S.roll(S.roll(x, shift, axis), -shift, axis), {x: array}, array)
+
+
+@given(arrays(), st.lists(st.integers(0, 3), max_size=5))
+def test_tile_is_numpys(drawn, reps):
+    array, x = drawn
+
+    agrees(S.tile(x, reps), {x: array}, np.tile(array, reps))
+
+
+@given(
+    arrays(),
+    st.sampled_from(["constant", "edge", "reflect", "symmetric", "wrap"]),
+    st.integers(0, 5),
+    st.integers(0, 5),
+)
+def test_pad_is_numpys(drawn, mode, before, after):
+    array, x = drawn
+    assume(mode == "constant" or array.size)
+
+    agrees(S.pad(x, (before, after), mode), {x: array}, np.pad(array, (before, after), mode) if array.ndim else array)
+
+
+@given(arrays(), st.data())
+def test_flip_and_moveaxis_are_numpys(drawn, data):
+    array, x = drawn
+    assume(array.ndim > 0)
+    a, b = (data.draw(st.integers(-array.ndim, array.ndim - 1)) for _ in range(2))
+
+    agrees(S.flip(x, a), {x: array}, np.flip(array, a))
+    agrees(S.moveaxis(x, a, b), {x: array}, np.moveaxis(array, a, b))
+    agrees(S.swapaxes(x, a, b), {x: array}, np.swapaxes(array, a, b))
+
+
+@given(arrays())
+def test_squeeze_and_expand_are_numpys(drawn):
+    array, x = drawn
+    ones = tuple(a for a, n in enumerate(array.shape) if n == 1)
+
+    agrees(S.squeeze(x, ones), {x: array}, np.squeeze(array, ones))
+    for made, want in ((S.atleast_1d, np.atleast_1d), (S.atleast_2d, np.atleast_2d), (S.atleast_3d, np.atleast_3d)):
+        agrees(made(x), {x: array}, want(array))
+    agrees(S.expand_dims(x, -1), {x: array}, np.expand_dims(array, -1))
+
+
+@given(hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=3, max_side=3), st.data())
+def test_the_gradient_of_a_broadcast_sums_what_it_repeated(shapes, data):
+    """Whichever lengths were known: an axis of unknown length that turns out to be 1 was repeated too."""
+    source, target = shapes.input_shapes[0], shapes.result_shape
+    x = var(*[n if data.draw(st.booleans()) else None for n in source])
+    lengths = [n if data.draw(st.booleans()) else index() for n in target]
+    given = {x: np.zeros(source)}
+    given.update((d, np.array(n)) for d, n in zip(lengths, target, strict=True) if not isinstance(d, int))
+    times = np.prod(target, dtype=int) / max(np.prod(source, dtype=int), 1)
+
+    for out in (S.broadcast_to(x, lengths), S.broadcast_arrays(x, np.zeros(target))[0]):
+        np.testing.assert_array_equal(value(grad(out.sum(), x), given), np.full(source, times), strict=True)
