@@ -1,6 +1,6 @@
 """Train a multilayer perceptron on handwritten digits, and look at what it learned.
 
-1,797 real images of 8 x 8 pixels (scikit-learn's bundled set), one in five held out. Two hidden layers, mini-batches, Adam.
+1,797 real images of 8 x 8 pixels (scikit-learn's bundled set), one in five held out. Two hidden layers, batches, Adam.
 Prints the test accuracy and saves `digits.png`: the learning curve, and the digits that the network misread.
 
 Run: uv run examples/digits.py [--epochs N] [--out FILE]
@@ -8,6 +8,7 @@ Run: uv run examples/digits.py [--epochs N] [--out FILE]
 
 import argparse
 import time
+from itertools import pairwise
 
 import matplotlib
 
@@ -45,7 +46,7 @@ def network(rng):
     """The class probabilities of a batch, as an expression of it, and the parameters."""
     x = T.matrix("x")
     parameters, layer = [], x
-    for i, (fan_in, fan_out) in enumerate(zip(LAYERS, LAYERS[1:], strict=False)):
+    for i, (fan_in, fan_out) in enumerate(pairwise(LAYERS)):
         weights = rng.standard_normal((fan_in, fan_out)) * np.sqrt(2 / fan_in)
         w = rg.shared(weights.astype(rg.config.floatX), name=f"w{i}")
         b = rg.shared(np.zeros(fan_out, rg.config.floatX), name=f"b{i}")

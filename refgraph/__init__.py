@@ -16,8 +16,8 @@ from refgraph.core.types import generic as generic
 
 from refgraph.ops.custom import Op as Op
 from refgraph.ops.custom import as_op as as_op
+from refgraph.ops import tensor as _types
 from refgraph.ops.subgraph import OpFromGraph as OpFromGraph
-from refgraph.ops.tensor import asarray as _asarray
 
 from refgraph.interp.function import function as function
 from refgraph.interp.inputs import In as In
@@ -39,9 +39,13 @@ from refgraph.gradient import grad as grad
 from refgraph.gradient import subgraph_grad as subgraph_grad
 from refgraph.printing import debugprint as debugprint
 from refgraph.printing import pp as pp
-from refgraph.tensor import as_tensor_variable as as_tensor_variable
+from refgraph.tensor import as_tensor as as_tensor
 from refgraph.tensor import constant as constant
 from refgraph.tensor import dot as dot
+
+# Theano's names for the same
+_asarray = _types.asarray
+as_tensor_variable = as_tensor
 
 
 def __getattr__(name: str) -> str:

@@ -43,9 +43,7 @@ def trespasses(path, source):
 
 
 def bound_files():
-    paths = [
-        p.relative_to(TOP) for folder in ("refgraph", "plugins") for p in sorted((TOP / folder).rglob("*.py"))
-    ]
+    paths = [p.relative_to(TOP) for folder in ("refgraph", "plugins") for p in sorted((TOP / folder).rglob("*.py"))]
     return [p for p in paths if "tests" not in p.parts and trespasses(p, (TOP / p).read_text()) is not None]
 
 

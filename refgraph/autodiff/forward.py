@@ -47,7 +47,12 @@ def transposed_vjp(node: Any, tangents: Sequence[Any]) -> list[Any]:
     """
     dummies = [out.type.variable() if getattr(out.type, "is_continuous", True) else 0 for out in node.outputs]
     entries = [e() if callable(e) else e for e in node.op.vjp(node, dummies)]
-    pairs = [(e, t) for e, t in zip(entries, tangents, strict=True) if isinstance(e, Variable) and isinstance(t, Variable)]
+    for e, t in zip(entries, tangents, strict=True):
+        if isinstance(t, Variable) and isinstance(getattr(e, "type", None), NullType):
+            return [e] * len(dummies)
+    pairs = [
+        (e, t) for e, t in zip(entries, tangents, strict=True) if isinstance(e, Variable) and isinstance(t, Variable)
+    ]
     connected = any(e is not None and t is not None for e, t in zip(entries, tangents, strict=True))
     rest: Any = 0 if connected else None
     if not pairs:
@@ -55,21 +60,27 @@ def transposed_vjp(node: Any, tangents: Sequence[Any]) -> list[Any]:
     live = [u for u in dummies if isinstance(u, Variable)]
     pulled = pullback([e for e, _ in pairs], [t for _, t in pairs], live)
     shapes = {u: out for u, out in zip(dummies, node.outputs, strict=True) if isinstance(u, Variable)}
-    known = iter(rebuild([g for g in pulled if isinstance(g, Variable)], shapes))  # only shapes of dummies are read still
+    known = iter(
+        rebuild([g for g in pulled if isinstance(g, Variable)], shapes)
+    )  # only shapes of dummies are read still
     found = dict(zip(live, [next(known) if isinstance(g, Variable) else g for g in pulled], strict=True))
     return [found[u] if isinstance(u, Variable) and found[u] is not None else rest for u in dummies]
 
 
-def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise", return_disconnected: str = "zero") -> Any:
+def Rop(
+    f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise", return_disconnected: str = "zero"
+) -> Any:
     """The R-operator: the Jacobian of `f` by `wrt` times `eval_points` (Jacobian-vector product), in the shapes of `f`.
 
-    f: a variable, or a list or tuple of them; wrt: a variable or a list; eval_points: one tangent for each of wrt, of its
-    shape and rank. disconnected_outputs: "raise" DisconnectedInputError, "warn" or "ignore" where an output does not depend
-    on wrt. return_disconnected: "zero", "none" or "disconnected", what stands for such an output.
+    f: a variable, or a list or tuple of them; wrt: a variable or a list; eval_points: one tangent for each of wrt, of
+    its shape and rank. disconnected_outputs: "raise" DisconnectedInputError, "warn" or "ignore" where an output does
+    not depend on wrt. return_disconnected: "zero", "none" or "disconnected", what stands for such an output.
     """
     wanted, points = listed(wrt), [as_tensor(p) for p in listed(eval_points)]
     if len(wanted) != len(points):
-        raise GraphTypeError(f"Rop takes one eval_point for each of wrt: {len(wanted)} variables, {len(points)} eval_points")
+        raise GraphTypeError(
+            f"Rop takes one eval_point for each of wrt: {len(wanted)} variables, {len(points)} eval_points"
+        )
     for x, t in zip(wanted, points, strict=True):
         if x.type.ndim != t.type.ndim:
             raise GraphTypeError(

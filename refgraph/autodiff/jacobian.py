@@ -11,7 +11,7 @@ from refgraph.core.errors import GraphTypeError, NonScalarCostError
 from refgraph.core.graph import Variable
 from refgraph.ops.construct import eye
 from refgraph.ops.control import map_graph
-from refgraph.ops.shape import concatenate
+from refgraph.ops.joining import concatenate
 from refgraph.ops.tensor import TensorVariable
 
 
@@ -25,7 +25,9 @@ def jacobian(
     Raises DisconnectedInputError as grad does.
     """
     if not isinstance(expression, TensorVariable) or not expression.type.is_continuous:
-        raise GraphTypeError(f"jacobian takes a float or complex expression, got {expression} ({getattr(expression, 'type', None)})")
+        raise GraphTypeError(
+            f"jacobian takes a float or complex expression, got {expression} ({getattr(expression, 'type', None)})"
+        )
     wanted = listed(wrt)
     flat = expression.flatten() if expression.ndim != 1 else expression
 
@@ -58,9 +60,9 @@ def hessian(
 
 
 def hessian_vector_product(cost: Any, wrt: Any, p: Any) -> Any:
-    """The Hessian of a scalar `cost` by all of `wrt` together, times `p`: forward mode over reverse mode, no Hessian made.
+    """The Hessian of a scalar `cost` by all of `wrt` together, times `p`: forward over reverse mode, no Hessian made.
 
-    wrt: a variable, or a list or tuple of them; p: one direction for each, of its shape. Answers have the shapes of wrt.
+    wrt: a variable, or a list or tuple of them; p: one direction for each, of its shape. Answers have wrt's shapes.
     """
     if not isinstance(cost, TensorVariable) or cost.ndim != 0:
         raise NonScalarCostError(f"cost must be a scalar, got {cost} ({getattr(cost, 'type', None)})")

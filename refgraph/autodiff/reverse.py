@@ -25,8 +25,8 @@ def pullback(
     """Cotangents of `wrt`, given those of `outputs`: the vector-Jacobian product of the whole graph.
 
     Entries, given and answered, are as for an op's vjp: a variable, 0 (connected, identically zero) or None (not
-    connected). Nothing flows behind the variables in `constant`; those in `known` have the cotangents given there, whatever
-    else flows to them.
+    connected). Nothing flows behind the variables in `constant`; those in `known` have the cotangents given there,
+    whatever else flows to them.
     """
     constant, known = set(constant), known or {}
     nodes = toposort([*outputs, *known], constant)
@@ -54,7 +54,9 @@ def pullback(
         gs = [_flowing(total.get(out), out) for out in node.outputs]
         null = next((g for g in gs if g is not None and not is_zero(g) and isinstance(g.type, NullType)), None)
         with made_for(node.origin):
-            for x, g in zip(node.inputs, [null] * len(node.inputs) if null is not None else _vjp(node, gs), strict=True):
+            for x, g in zip(
+                node.inputs, [null] * len(node.inputs) if null is not None else _vjp(node, gs), strict=True
+            ):
                 if x in active and g is not None:
                     g = g() if callable(g) else g
                     if g is not None:
@@ -83,7 +85,7 @@ def grad(
     return_disconnected: str = "zero",
     null_gradients: str = "raise",
 ) -> Any:
-    """The gradient of a scalar `cost` with respect to a variable or a list or tuple of them, as graphs of the same kind.
+    """The gradient of a scalar `cost` by a variable or a list or tuple of them, as graphs of the same kind.
 
     cost: a 0-d continuous variable, or None when `known_grads` gives the gradient of something later in the graph.
     consider_constant: variables not to differentiate through.
@@ -102,7 +104,8 @@ def grad(
     for x in wanted:
         if not isinstance(x, Variable):
             raise GraphTypeError(
-                f"wrt takes variables, got {x!r} ({type(x).__name__})", help="give the variable itself, or a list of variables"
+                f"wrt takes variables, got {x!r} ({type(x).__name__})",
+                help="give the variable itself, or a list of variables",
             )
     outputs: list[Any] = []
     seeds: list[Any] = []
@@ -120,11 +123,13 @@ def grad(
     elif not known_grads:
         raise GraphTypeError("grad needs a cost, or known_grads")
     known = {
-        x: None if isinstance(getattr(g, "type", None), DisconnectedType) else as_tensor(g) for x, g in (known_grads or {}).items()
+        x: None if isinstance(getattr(g, "type", None), DisconnectedType) else as_tensor(g)
+        for x, g in (known_grads or {}).items()
     }
     found = pullback(outputs, seeds, wanted, constant=consider_constant or (), known=known)
     answers = [
-        _answer(x, g, cost, disconnected_inputs, return_disconnected, null_gradients) for x, g in zip(wanted, found, strict=True)
+        _answer(x, g, cost, disconnected_inputs, return_disconnected, null_gradients)
+        for x, g in zip(wanted, found, strict=True)
     ]
     for x, g in zip(wanted, answers, strict=True):
         if add_names and g is not None and g.name is None and cost is not None and cost.name and x.name:
@@ -139,13 +144,15 @@ def Lop(
     consider_constant: Collection[Variable] | None = None,
     disconnected_inputs: str = "raise",
 ) -> Any:
-    """The L-operator: `eval_points` times the Jacobian of `f` by `wrt` (vector-Jacobian product), in the shapes of `wrt`.
+    """The L-operator: `eval_points` times the Jacobian of `f` by `wrt` (vector-Jacobian product), in `wrt`'s shapes.
 
     f: a variable or a list of them; eval_points: one cotangent for each, of its shape; wrt: as for grad.
     """
     outputs, points = listed(f), listed(eval_points)
     if len(outputs) != len(points):
-        raise GraphTypeError(f"Lop takes one eval_point for each output: {len(outputs)} outputs, {len(points)} eval_points")
+        raise GraphTypeError(
+            f"Lop takes one eval_point for each output: {len(outputs)} outputs, {len(points)} eval_points"
+        )
     wanted = listed(wrt)
     found = pullback(outputs, [as_tensor(p) for p in points], wanted, constant=consider_constant or ())
     answers = [_answer(x, g, None, disconnected_inputs, "zero", "raise") for x, g in zip(wanted, found, strict=True)]
@@ -194,7 +201,8 @@ def _answer(x: Any, g: Any, cost: Any, disconnected: str, absent: str, null: str
         message = f"the cost {'' if cost is None else cost} does not depend on {x} ({x.type}) in a differentiable way"
         if disconnected == "raise":
             raise DisconnectedInputError(
-                message, help='differentiate by something that the cost is computed from, or use disconnected_inputs="ignore"'
+                message,
+                help='differentiate by something that the cost is computed from, or use disconnected_inputs="ignore"',
             )
         if disconnected == "warn":
             warnings.warn(message, stacklevel=3)

@@ -207,7 +207,7 @@ FLAGS: dict[str, Flag] = {flag.name: flag for flag in [
     Flag("optdb.position_cutoff", float("inf"), float,                 "leave out the rewrites behind this position"),
     Flag("cycle_detection",      "regular", "regular fast",            "Theano's; graphs are without cycles here"),
     # measuring
-    Flag("profile",              False,     bool,                      "time every function and print a table at exit"),
+    Flag("profile",              False,     bool,                      "time every function and print its tables at exit"),
     Flag("profile_memory",       False,     bool,                      "and its memory"),
     Flag("profile_optimizer",    False,     bool,                      "and its rewriting"),
     Flag("print_global_stats",   False,     bool,                      "print times of the whole program at exit"),

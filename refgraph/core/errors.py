@@ -316,8 +316,11 @@ def _is_builtin(c: type) -> bool:
 
 
 def _dedented(doc: str) -> str:
+    """A docstring without the indentation of its class, which Python 3.13 takes off by itself."""
+    from textwrap import dedent
+
     first, _, rest = doc.partition("\n")
-    return f"{first}\n" + "\n".join(line.removeprefix("    ").rstrip() for line in rest.rstrip().split("\n"))
+    return f"{first}\n{dedent(rest).rstrip()}"
 
 
 # the kinds
@@ -623,3 +626,136 @@ class ConfigError(RefgraphError, ValueError, AttributeError):
     """
 
     code = "RG401"
+
+
+class InvalidValueError(RefgraphError, ValueError):
+    """DebugMode: a value is not of its variable's type, or not finite.
+
+    NaN and infinity are accepted with `DebugMode(check_isfinite=False)`, or the flag `DebugMode.check_finite=False`.
+
+    Fails:
+
+        x = T.dvector("x")
+        refgraph.function([x], T.log(x), mode="DebugMode")(np.zeros(3))
+
+    Works:
+
+        x = T.dvector("x")
+        refgraph.function([x], T.log(x), mode="DebugMode")(np.ones(3))
+    """
+
+    code = "RG501"
+
+
+class BadDestroyMap(RefgraphError, ValueError):
+    """DebugMode: an op wrote into one of its inputs.
+
+    Arrays that an op is given belong to others: it computes in arrays of its own.
+
+    Fails:
+
+        class Increment(refgraph.Op):
+            def infer(self, x):
+                return (x.type,)
+
+            def impl(self, x):
+                x += 1
+                return x.copy()
+
+        x = T.dvector("x")
+        refgraph.function([x], Increment()(x), mode="DebugMode")(np.zeros(3))
+
+    Works:
+
+        class Increment(refgraph.Op):
+            def infer(self, x):
+                return (x.type,)
+
+            def impl(self, x):
+                return x + 1
+
+        x = T.dvector("x")
+        refgraph.function([x], Increment()(x), mode="DebugMode")(np.zeros(3))
+    """
+
+    code = "RG502"
+
+
+class BadViewMap(RefgraphError, ValueError):
+    """DebugMode: an output of an op shares memory with an input that `views` does not name, or with another output.
+
+    Fails:
+
+        class Backwards(refgraph.Op):
+            def infer(self, x):
+                return (x.type,)
+
+            def impl(self, x):
+                return x[::-1]
+
+        x = T.dvector("x")
+        refgraph.function([x], Backwards()(x), mode="DebugMode")(np.zeros(3))
+
+    Works:
+
+        class Backwards(refgraph.Op):
+            views = (0,)
+
+            def infer(self, x):
+                return (x.type,)
+
+            def impl(self, x):
+                return x[::-1]
+
+        x = T.dvector("x")
+        refgraph.function([x], Backwards()(x), mode="DebugMode")(np.zeros(3))
+    """
+
+    code = "RG503"
+
+
+class BadThunkOutput(RefgraphError, ValueError):
+    """DebugMode: an op answered differently when it ran again on the same inputs.
+
+    What an op depends on must be among its inputs, randomness and counters too.
+
+    Fails:
+
+        class Noisy(refgraph.Op):
+            def infer(self, x):
+                return (x.type,)
+
+            def impl(self, x):
+                return x + np.random.default_rng().normal(size=x.shape)
+
+        x = T.dvector("x")
+        refgraph.function([x], Noisy()(x), mode="DebugMode")(np.zeros(3))
+
+    Works:
+
+        x, noise = T.dvectors("x", "noise")
+        f = refgraph.function([x, noise], x + noise, mode="DebugMode")
+        f(np.zeros(3), np.random.default_rng().normal(size=3))
+    """
+
+    code = "RG504"
+
+
+class NanGuardError(RefgraphError, AssertionError, ValueError):
+    """NanGuardMode: a value is NaN, infinite, or beyond 1e10.
+
+    The error names the first node that received such a value from outside, or made one. What is forbidden can be
+    chosen: `NanGuardMode(nan_is_error=True, inf_is_error=True, big_is_error=False)`.
+
+    Fails:
+
+        x = T.dvector("x")
+        refgraph.function([x], T.log(x), mode="NanGuardMode")(np.zeros(3))
+
+    Works:
+
+        x = T.dvector("x")
+        refgraph.function([x], T.log(x), mode="NanGuardMode")(np.ones(3))
+    """
+
+    code = "RG505"

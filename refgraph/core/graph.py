@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from refgraph.core.errors import GraphTypeError, MissingInputError
-from refgraph.core.origin import Origin, here, made_for
+from refgraph.core.origin import Origin, here, made_for, places
 
 if TYPE_CHECKING:
     from refgraph.core.op import Op
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class Variable:
-    """A value-to-be: of some type, made by `owner` as its output number `index`, or given from outside when `owner` is None."""
+    """A value-to-be: of some type, made by `owner` as its output number `index`, or given from outside (no `owner`)."""
 
-    __slots__ = ("__weakref__", "_tag", "index", "name", "owner", "type")
+    __slots__ = ("__dict__", "__weakref__", "_tag", "index", "name", "owner", "type")
     _tag: SimpleNamespace
 
     def __init__(
@@ -114,6 +114,11 @@ class Apply:
             out.index = i
         self.origin: Origin = here()
 
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        """What to copy or pickle: code objects do not, places do."""
+        kept = {s: getattr(self, s) for s in ("_tag", "inputs", "op", "outputs") if hasattr(self, s)}
+        return None, {**kept, "origin": places(self.origin)}
+
     @property
     def tag(self) -> SimpleNamespace:
         """A place for anybody's own attributes."""
@@ -138,7 +143,7 @@ class Apply:
         return len(self.outputs)
 
     def with_inputs(self, inputs: Sequence[Variable], infer: bool = False) -> Apply:
-        """The same op on other inputs; types are inferred anew where an input's type is another, or always with `infer`."""
+        """The same op on other inputs; types are inferred anew where an input has another, or always with `infer`."""
         with made_for(self.origin):
             if not infer and all(new.type == old.type for new, old in zip(inputs, self.inputs, strict=True)):
                 fresh = Apply(self.op, inputs, [out.type.variable() for out in self.outputs])
@@ -237,7 +242,14 @@ def replacements(
         if old in found:
             raise GraphTypeError(f"{what}: {old} is replaced twice")
         if not isinstance(new, Variable):
-            value = old.type.filter(new)
+            try:
+                value = old.type.filter(new)
+            except TypeError as error:
+                raise GraphTypeError(
+                    f"{what}: {new!r:.60} cannot stand for {old} ({old.type})",
+                    why=getattr(error, "message", str(error)),
+                    inputs=[old],
+                ) from None
             new = old.type.constant(deepcopy(value) if value is new else value)
         elif new.type != old.type and strict:
             try:

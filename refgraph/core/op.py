@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from refgraph.core.errors import RefgraphError
-from refgraph.core.graph import Apply, Graph, Variable
+from refgraph.core.graph import Apply, Graph
 
 if TYPE_CHECKING:
     from refgraph.core.types import Type
@@ -27,7 +27,7 @@ def is_zero(derivative: Any) -> bool:
 
 
 class Sample(NamedTuple):
-    """A use of an op for the suites: `build` of variables made from `inputs` must give `expect` of the arrays themselves.
+    """A use of an op for the suites: `build` of variables made from `inputs` must give `expect` of the arrays.
 
     `differentiable` says which inputs to differentiate by; None means every input of real or complex dtype.
     """
@@ -107,7 +107,7 @@ class Op:
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        return type(self) is type(other) and bool(self.__props__) and self._identity() == other._identity()  # type: ignore[attr-defined]
+        return type(self) is type(other) and bool(self.__props__) and self._identity() == other._identity()
 
     def __hash__(self) -> int:
         return hash(self._identity()) if self.__props__ else id(self)
@@ -126,8 +126,8 @@ class Op:
 
 
 class GraphOp(Op):
-    """An op that holds closed graphs. It is handed what it needs: a compiler by whoever runs it (`bind`), derivatives of
-    graphs by whoever differentiates it. So loops and calls stay in the vocabulary, below the floors that serve them.
+    """An op that holds closed graphs. It is handed what it needs: a compiler by whoever runs it (`bind`), derivatives
+    of graphs by whoever differentiates it. So loops and calls stay in the vocabulary, below the floors that serve them.
     """
 
     @property

@@ -15,7 +15,8 @@ from refgraph.core.graph import Constant, Graph, Variable, ancestors, leaves, re
 from refgraph.core.show import ShownAsHtml
 from refgraph.interp.inputs import In, Out
 from refgraph.interp.modes import Mode, get_mode
-from refgraph.interp.shared import Container, SharedVariable, commit
+from refgraph.interp.profile import Profile, get_profile
+from refgraph.interp.shared import Container, SharedVariable, commit, copied
 from refgraph.ops.tensor import TensorType, TensorVariable, as_tensor, constant
 
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]] | None
@@ -48,7 +49,9 @@ def function(
     allow_input_downcast: convert arguments with loss; None: only a Python float to floatX.
     on_unused_input: "raise" UnusedInputError, "warn" or "ignore" an input that nothing needs; None: as the flag says.
     trust_input: take arguments as they are: arrays of the right dtype and rank.
-    accept_inplace, profile: accepted as Theano's.
+    profile: True, a name, or a Profile to write to: time every call and every node, for `f.profile.summary()`; None: as
+        the flag says.
+    accept_inplace: accepted as Theano's; no op here works in place.
 
     Outputs are arrays that share no memory with anything else, unless `borrow` says that they may. Raises
     MissingInputError when the outputs depend on a variable that is not among the inputs, UpdateError when an update is
@@ -72,7 +75,8 @@ def function(
     states: list[Any] = [s for s in dict.fromkeys([*met, *updated]) if isinstance(s, SharedVariable) and s not in given]
     graph = Graph([*[i.variable for i in ins], *states], found)
     downcast = config.allow_input_downcast if allow_input_downcast is None else allow_input_downcast
-    maker = Maker(graph, ins, outs, kind, keys, list(updated), get_mode(mode), downcast, name)
+    watch = get_profile(profile, name)
+    maker = Maker(graph, ins, outs, kind, keys, list(updated), get_mode(mode), downcast, name, watch)
     return Function(maker, [*[i.container for i in ins], *[s.container for s in states]], trust_input)
 
 
@@ -147,8 +151,13 @@ def _value_for(x: Variable, value: Any) -> Variable:
         return x.type.constant(x.type.filter(value))
     try:
         return constant(x.type.filter(value))
-    except TypeError:
+    except TypeError as error:
+        refused = error
+    try:
         return as_tensor(value)
+    except TypeError:
+        why = getattr(refused, "message", str(refused))
+        raise UpdateError(f"the update of {x} ({x.type}) is {value!r:.60}", why=why, inputs=[x]) from None
 
 
 def _default_updates(
@@ -212,7 +221,7 @@ def _check_used(
             )
             if action == "raise":
                 raise error
-            warnings.warn(str(error), stacklevel=4)
+            warnings.warn(str(error), stacklevel=3)
 
 
 class Maker:
@@ -229,12 +238,13 @@ class Maker:
         mode: Mode,
         allow_downcast: bool | None,
         name: str | None,
+        profile: Profile | None,
     ) -> None:
         self.inputs, self.outputs, self.updated = tuple(inputs), tuple(outputs), tuple(updated)
         self.kind, self.keys, self.mode, self.name = kind, keys, mode, name
-        self.allow_downcast, self.profile = allow_downcast, None
+        self.allow_downcast, self.profile = allow_downcast, profile
         self.fgraph = mode.rewrite(graph)
-        self.program = mode.compile(self.fgraph)
+        self.program = mode.compile(self.fgraph, profile)
         self.finish = self._finishers()
 
     def _finishers(self) -> list[Callable[[Any], Any]]:
@@ -243,16 +253,15 @@ class Maker:
         inputs = set(self.fgraph.inputs)
         foreign = {v for v in memory if v.owner is None or v in inputs}
         outs = self.fgraph.outputs
-        lent = [out.borrow for out in self.outputs] + [False] * len(self.updated)
-        mine = {i.variable for i in self.inputs if i.borrow and i.update is None}
+        lent = {i.variable for i in self.inputs if i.borrow}
         found: list[Callable[[Any], Any]] = []
-        for out, borrow in zip(outs, lent, strict=True):
-            roots = memory[out]
+        for n, out in enumerate(outs):
+            roots, is_output = memory[out], n < len(self.outputs)
             if not isinstance(out.type, TensorType):
                 found.append(_itself)
-            elif borrow:
+            elif is_output and self.outputs[n].borrow:
                 found.append(np.asarray)
-            elif (roots & foreign) - mine:
+            elif (roots & foreign) - (lent if is_output else set()):
                 found.append(np.array)
             else:
                 found.append(np.asarray if roots == {out} else _writeable)
@@ -276,16 +285,15 @@ class Function(ShownAsHtml):
     A call that makes updates waits for other calls that update the same variables, so no update is lost. A call sees
     all of another call's updates or none.
 
-    `f[x]`, `f["name"]`, `f[shared]` are the values kept for an input with a default or for a shared variable; they can
-    be set.
-    `name`, `trust_input` and `profile` are plain attributes.
+    `f[x]`, `f["name"]`, `f[shared]` are copies of the values kept for an input with a default or for a shared variable;
+    they can be set. `f.profile` has the times, when they were asked for. `name` and `trust_input` are plain attributes.
     """
 
     def __init__(self, maker: Maker, containers: Sequence[Container | None], trust_input: bool = False) -> None:
         self.maker = maker
         self.name = maker.name
         self.trust_input = trust_input
-        self.profile: Any = None
+        self.profile = maker.profile
         ins = maker.inputs
         self._containers = tuple(containers)
         self._storages = tuple([c.storage for c in self._containers[len(ins) :] if c is not None])
@@ -316,7 +324,7 @@ class Function(ShownAsHtml):
             return list(args)
         try:
             return [accept(arg) for accept, arg in zip(self._filters, args, strict=True)]
-        except InputError:
+        except TypeError:
             for n, arg in enumerate(args):
                 self._accept(n, arg)
             raise
@@ -324,12 +332,13 @@ class Function(ShownAsHtml):
     def _accept(self, n: int, arg: Any) -> Any:
         try:
             return self._filters[n](arg)
-        except InputError as error:
+        except TypeError as error:
             i = self.maker.inputs[n]
+            what = getattr(error, "message", str(error))
             raise InputError(
-                f"{self._signature()}: bad argument {n}, {i.variable} ({i.variable.type}): {error.message}",
-                why=error.why,
-                help=error.help,
+                f"{self._signature()}: bad argument {n}, {i.variable} ({i.variable.type}): {what}",
+                why=getattr(error, "why", ""),
+                help=getattr(error, "help", ""),
                 inputs=[i.variable],
             ) from None
 
@@ -442,10 +451,10 @@ class Function(ShownAsHtml):
         raise KeyError(f"{self._signature()} has no input or shared variable {key}")
 
     def __getitem__(self, key: Any) -> Any:
-        return self._place(key).value
+        return copied(self._place(key).value)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._place(key).value = value
+        self._place(key).value = copied(value)
 
     def __contains__(self, key: Any) -> bool:
         try:
@@ -507,34 +516,27 @@ class Function(ShownAsHtml):
 
         swap: shared variables to use instead of others, of the same types.
         delete_updates: make no updates.
-        share_memory, profile: accepted as Theano's; no memory is kept between calls.
+        profile: as for `function`.
+        share_memory: accepted as Theano's; no memory is kept between calls.
         """
+        watch = get_profile(profile, name or self.name)
         maker, change = self.maker, replacements(swap, what="swap")
         count = len(maker.inputs)
         for old, new in change.items():
-            if not (
-                isinstance(old, SharedVariable)
-                and isinstance(new, SharedVariable)
-                and old in maker.fgraph.inputs[count:]
-            ):
+            mine = isinstance(old, SharedVariable) and old in maker.fgraph.inputs[count:]
+            if not mine or not isinstance(new, SharedVariable):
                 raise GraphTypeError(
                     f"{self._signature()}: cannot swap {old} for {new}",
                     help="swap shared variables of the function for others",
                 )
         containers = [
-            c.copy()
-            if c is not None
-            and n < count
-            and c is not getattr(maker.inputs[n].value, "container", maker.inputs[n].value)
-            else c
-            for n, c in enumerate(self._containers[:count])
+            c.copy() if c is not None and i.private else c for i, c in zip(maker.inputs, self._containers, strict=False)
         ]
-        if change or delete_updates or name is not None:
+        if change or delete_updates or watch is not None:
             keep = len(maker.outputs) if delete_updates else len(maker.fgraph.outputs)
             outputs = rebuild(maker.fgraph.outputs[:keep], change)
             updated = () if delete_updates else tuple([change.get(x, x) for x in maker.updated])
-            states: list[Any] = [change.get(x, x) for x in maker.fgraph.inputs[count:]]
-            states = list(dict.fromkeys(states))
+            states = dict.fromkeys([change.get(x, x) for x in maker.fgraph.inputs[count:]])
             graph = Graph([*maker.fgraph.inputs[:count], *states], outputs)
             maker = Maker(
                 graph,
@@ -545,10 +547,13 @@ class Function(ShownAsHtml):
                 updated,
                 maker.mode,
                 maker.allow_downcast,
-                name or self.name,
+                maker.name,
+                maker.profile if watch is None else watch,
             )
         fixed = [x.container for x in maker.fgraph.inputs[count:] if isinstance(x, SharedVariable)]
-        return Function(maker, [*containers, *fixed], self.trust_input)
+        copy = Function(maker, [*containers, *fixed], self.trust_input)
+        copy.name = self.name if name is None else name
+        return copy
 
     def free(self) -> None:
         """Nothing: no intermediate value outlives a call."""

@@ -51,6 +51,7 @@ class In:
         self.implicit = isinstance(held, Container) if implicit is None else implicit
         self.shared = shared
         self.container: Container | None = held if isinstance(held, Container) else None
+        self.private = self.container is None  # a default that is given by value belongs to one function
         if value is not None and self.container is None:
             held = variable.type.filter(value, strict=strict, allow_downcast=allow_downcast)
             held = deepcopy(held) if held is value and not self.borrow else held
@@ -81,7 +82,7 @@ class Out:
     """An output of a function; with `borrow` it may share memory with what the function or its caller keeps."""
 
     def __init__(self, variable: Any, borrow: bool = False) -> None:
-        self.variable: Variable = variable if isinstance(variable, Variable) else as_tensor(variable)
+        self.variable: Variable = variable if isinstance(variable, Variable) else _as_output(variable)
         self.borrow = borrow
 
     @classmethod
@@ -90,3 +91,13 @@ class Out:
 
     def __repr__(self) -> str:
         return f"Out({self.variable})"
+
+
+def _as_output(given: Any) -> Variable:
+    try:
+        return as_tensor(given)
+    except TypeError as error:
+        raise GraphTypeError(
+            f"an output must be a variable, a number or an array, got {given!r:.60} ({type(given).__name__})",
+            why=getattr(error, "message", str(error)),
+        ) from None

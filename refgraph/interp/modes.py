@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -9,10 +10,18 @@ from typing import Any
 import numpy as np
 
 from refgraph.core.config import config
-from refgraph.core.errors import ConfigError, RefgraphError
+from refgraph.core.errors import (
+    BadDestroyMap,
+    BadThunkOutput,
+    BadViewMap,
+    ConfigError,
+    InvalidValueError,
+    NanGuardError,
+)
 from refgraph.core.graph import Apply, Graph
 from refgraph.core.op import Compile
-from refgraph.interp.plan import Kernel, Plan, meaning
+from refgraph.interp.plan import Bind, Kernel, Plan, meaning
+from refgraph.interp.profile import Profile
 
 Tags = tuple[str, ...]
 
@@ -59,48 +68,18 @@ class Mode:
         """What runs a node."""
         return meaning(node, compile)
 
-    def compile(self, graph: Graph) -> Callable[..., list[Any]]:
-        """A program for a graph that has been rewritten."""
-        return Plan(graph, self.bind)
+    def binder(self) -> Bind:
+        """`bind` for the nodes of one program."""
+        return self.bind
+
+    def compile(self, graph: Graph, profile: Profile | None = None) -> Callable[..., list[Any]]:
+        """A program for a graph that has been rewritten; timed, when there is a profile to write to."""
+        if profile is None:
+            return Plan(graph, self.binder())
+        return profile.program(Plan(graph, profile.watching(self.binder())))
 
     def __repr__(self) -> str:
         return self.name or f"{type(self).__name__}(linker={self.linker!r}, optimizer={self.optimizer!r})"
-
-
-class DebugModeError(RefgraphError, ValueError):
-    """DebugMode found an op that does not do what it declares."""
-
-    code = "RG501"
-
-
-class InvalidValueError(DebugModeError):
-    """A value is not of its variable's type, or not finite."""
-
-    code = "RG502"
-
-
-class BadDestroyMap(DebugModeError):
-    """An op wrote into an input."""
-
-    code = "RG503"
-
-
-class BadViewMap(DebugModeError):
-    """An output shares memory with an input that the op does not name in `views`."""
-
-    code = "RG504"
-
-
-class UnstableResult(DebugModeError):
-    """An op answered differently when run again on the same inputs."""
-
-    code = "RG505"
-
-
-class NanGuardError(RefgraphError, AssertionError, ValueError):
-    """A value is NaN, infinite or too big, where NanGuardMode forbids it."""
-
-    code = "RG506"
 
 
 class DebugMode(Mode):
@@ -189,12 +168,17 @@ def _check_aliases(node: Apply, arrays: Any, values: list[Any]) -> None:
                     help=f"declare it, views = ({i},), or copy",
                     node=node,
                 )
+        for before in values[: out.index]:
+            if not node.op.views and isinstance(value, np.ndarray) and np.shares_memory(before, value):
+                raise BadViewMap(
+                    f"output {out.index} of {node.op} shares memory with an output before it", help="copy", node=node
+                )
 
 
 def _check_same(node: Apply, values: list[Any], again: list[Any]) -> None:
     for out, a, b in zip(node.outputs, values, again, strict=True):
         if hasattr(a, "dtype") and not _same(a, b):
-            raise UnstableResult(
+            raise BadThunkOutput(
                 f"output {out.index} of {node.op} differs when it runs again on the same inputs", node=node
             )
 
@@ -212,7 +196,8 @@ def _census(a: np.ndarray[Any, Any]) -> str:
 class NanGuardMode(Mode):
     """Raises NanGuardError at the first node that receives from outside, or makes, a value that is forbidden.
 
-    The three are by default as the flags NanGuardMode.* say; "big" is beyond 1e10 in magnitude.
+    The three are by default as the flags NanGuardMode.* say; "big" is beyond 1e10 in magnitude. With the flag
+    NanGuardMode.action="warn" it warns and goes on.
     """
 
     def __init__(
@@ -259,13 +244,16 @@ class NanGuardMode(Mode):
             finite = np.abs(value[np.isfinite(value)]) if isinstance(value, np.ndarray) else np.array([])
             reach = f"; the finite magnitudes go from {finite.min():.3g} to {finite.max():.3g}" if finite.size else ""
             ranges = [f"{x} {_range(a)}" for x, a in zip(node.inputs, arrays, strict=True) if hasattr(a, "dtype")]
-            raise NanGuardError(
+            error = NanGuardError(
                 f"{which} has {' and '.join(found)}",
                 why=f"{_census(np.asarray(value)) if found != ['big numbers'] else 'beyond 1e10'}{reach}",
                 help="its inputs: " + "; ".join(ranges),
                 node=node,
                 values=arrays,
             )
+            if config.NanGuardMode.action != "warn":
+                raise error
+            warnings.warn(str(error), stacklevel=2)
 
 
 def _big(value: Any) -> Any:
@@ -304,9 +292,9 @@ class MonitorMode(Mode):
         super().__init__(linker, optimizer, "MonitorMode")
         self.pre_func, self.post_func = pre_func, post_func
 
-    def compile(self, graph: Graph) -> Callable[..., list[Any]]:
+    def binder(self) -> Bind:
         numbers = count()
-        return Plan(graph, lambda node, compile: self._watched(next(numbers), node, compile))
+        return lambda node, compile: self._watched(next(numbers), node, compile)
 
     def _watched(self, i: int, node: Apply, compile: Compile) -> Kernel:
         kernel = meaning(node, compile)

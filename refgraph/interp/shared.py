@@ -111,7 +111,7 @@ class SharedVariable(Variable):
     def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> Any:
         """A copy of the value; with `borrow` the value itself, not to be written into while functions run."""
         value = self.container.storage[0]
-        return value if borrow else _copied(value)
+        return value if borrow else copied(value)
 
     def set_value(self, new_value: Any, borrow: bool = False) -> None:
         """Replace the value, by a copy of the new one unless `borrow`. Waits for a running call that updates it.
@@ -130,7 +130,7 @@ class SharedVariable(Variable):
                 inputs=[self],
             ) from None
         if not borrow and value is new_value:
-            value = _copied(value)
+            value = copied(value)
         container = self.container
         with container.lock, commit:
             container.storage[0] = value
@@ -185,7 +185,7 @@ def shared(
             raise GraphTypeError(f"shared: a {type(value).__name__} has no shape")
         return SharedVariable(Generic(), value if borrow else deepcopy(value), strict, allow_downcast, name)
     if not borrow:
-        array = _copied(array)
+        array = copied(array)
     given = shape if shape is not None else broadcastable
     lengths: Iterable[Any] = (None,) * array.ndim if given is None else given
     return TensorSharedVariable(TensorType(array.dtype, lengths), array, strict, allow_downcast, name)
@@ -210,5 +210,6 @@ def _as_array(value: Any) -> np.ndarray[Any, Any] | None:
     return None
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
+    """A value that shares no memory with this one."""
     return np.array(value) if isinstance(value, np.ndarray) else deepcopy(value)

@@ -22,7 +22,7 @@ class OrderedUpdates(OrderedDict[SharedVariable, Any]):
             raise UpdateError(f"updates are of shared variables, got {key!r:.60} ({type(key).__name__})")
         super().__setitem__(key, value)
 
-    def update(self, other: Any = (), /, **named: Any) -> None:  # type: ignore[override]  # its keys are never strings
+    def update(self, other: Any = (), /, **named: Any) -> None:
         """Take over the updates of another mapping, or pairs; `named` is empty, as variables are no keywords."""
         for key, value in [*(other.items() if isinstance(other, Mapping) else other), *named.items()]:
             if key in self and self[key] is not value:

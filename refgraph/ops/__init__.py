@@ -6,6 +6,8 @@ Importing any part imports all of it, for the methods of a variable reach every 
 from refgraph.ops import elementwise as elementwise
 from refgraph.ops import reductions as reductions
 from refgraph.ops import shape as shape
+from refgraph.ops import cumulative as cumulative
+from refgraph.ops import joining as joining
 from refgraph.ops import construct as construct
 from refgraph.ops import indexing as indexing
 from refgraph.ops import sorting as sorting

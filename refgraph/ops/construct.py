@@ -12,32 +12,22 @@ from refgraph.core.config import config
 from refgraph.core.errors import AxisError, DTypeError, GraphTypeError, NotScalarConstantError, ShapeError
 from refgraph.core.graph import Apply, Variable
 from refgraph.core.op import BadSample, Derivatives, Sample, declare
-from refgraph.ops.elementwise import fill
+from refgraph.ops.elementwise import fill, maximum
 from refgraph.ops.families import broadcast_shapes as broadcast_static
-from refgraph.ops.families import operands, same_kind, sum_to
+from refgraph.ops.families import operands, sum_to
+from refgraph.ops.joining import stack
+from refgraph.ops.lengths import Length, filled, length, lengths, many_axes, scalar_value, show, split_lengths, static
+from refgraph.ops.linear import Linear, TensorOp, joint_tangent, no_tangent, same_kind
+from refgraph.ops.sample_arrays import numbers, over_matrices
 from refgraph.ops.shape import (
     BroadcastTo,
-    Length,
-    Linear,
-    TensorOp,
     broadcast_arrays,
     broadcast_bad_samples,
     broadcast_samples,
     broadcast_to,
     dimshuffle,
-    filled,
-    length,
-    lengths,
-    many_axes,
-    numbers,
-    over_matrices,
     ravel,
-    scalar_value,
     shape_padright,
-    show,
-    split_lengths,
-    stack,
-    static,
 )
 from refgraph.ops.tensor import (
     INTEGERS,
@@ -238,7 +228,7 @@ class ARange(TensorOp):
         start, _, step = tangents
         terms = [t for t in (start, step) if isinstance(t, Variable)]
         if not terms:
-            return (None if all(t is None for t in tangents) else 0,)
+            return (no_tangent(tangents),)
         total = step * self._steps(node) if isinstance(step, Variable) else zeros_like(node.outputs[0])
         return (same_kind(total + start if isinstance(start, Variable) else total, node.outputs[0]),)
 
@@ -346,12 +336,7 @@ class Linspace(TensorOp):
         return shape_padright(way, node.outputs[0].type.ndim - 1)  # type: ignore[attr-defined]
 
     def jvp(self, node: Apply, tangents: Derivatives) -> Derivatives:
-        if not any(isinstance(t, Variable) for t in tangents[:2]):
-            return (None if tangents[0] is tangents[1] is None else 0,)
-        moved = [
-            t if isinstance(t, Variable) else zeros_like(x) for t, x in zip(tangents, node.inputs[:2], strict=False)
-        ]
-        return (self(*moved, *node.inputs[2:]),)
+        return (joint_tangent(self, node, tangents[:2]),)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -819,3 +804,15 @@ def diag(v: Any, k: Any = 0) -> TensorVariable:
     if v.type.ndim == 2:
         return diagonal(v, k)
     raise GraphTypeError(f"diag takes a vector or a matrix, got {v.type}", inputs=[v])
+
+
+# A window
+
+
+def bartlett(M: Any) -> TensorVariable:
+    """The triangular window of M points, zero at both ends, as `numpy.bartlett`; M may be symbolic."""
+    M = as_tensor(M)
+    if M.type.ndim != 0 or M.type.dtype not in INTEGERS:
+        raise GraphTypeError(f"bartlett takes the number of points, an integer; got {M.type}", inputs=[M])
+    M = M.astype("int64")
+    return 1 - abs(arange(1 - M, M, 2)) / maximum(M - 1, 1)

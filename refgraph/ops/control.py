@@ -1,4 +1,4 @@
-"""Ops that hold graphs and decide how often to run them. `Map` runs one for every item; loops with a state join it here."""
+"""Ops that hold graphs and decide how often to run them. `Map` runs one for every item; loops belong here too."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from refgraph.ops.tensor import TensorType, as_tensor
 class Map(GraphOp):
     """A graph applied to each item of some sequences, its outputs stacked.
 
-    The first `n_sequences` inputs are taken apart along their first axis, all of one length; the others are given whole.
+    The first `n_sequences` inputs are taken apart along their first axis, all of one length; others are given whole.
     """
 
     name = "map"
@@ -84,11 +84,15 @@ class Map(GraphOp):
             item_tangents = [(fresh[i], t) for i, t in moved if i < count]
             whole_tangents = [(fresh[i], t) for i, t in moved if i >= count]
             inner = Graph(
-                [*items, *[u for u, _ in item_tangents], *whole, *[u for u, _ in whole_tangents]], [found[k] for k in kept]
+                [*items, *[u for u, _ in item_tangents], *whole, *[u for u, _ in whole_tangents]],
+                [found[k] for k in kept],
             )
             forward = Map(inner, count + len(item_tangents))
             outputs = forward.make_node(
-                *node.inputs[:count], *[t for _, t in item_tangents], *node.inputs[count:], *[t for _, t in whole_tangents]
+                *node.inputs[:count],
+                *[t for _, t in item_tangents],
+                *node.inputs[count:],
+                *[t for _, t in whole_tangents],
             ).outputs
             for k, t in zip(kept, outputs, strict=True):
                 answers[k] = t

@@ -18,7 +18,7 @@ from refgraph.core.graph import Apply, Variable
 from refgraph.core.op import Compile, Derivatives
 from refgraph.core.op import Op as CoreOp
 from refgraph.core.types import DisconnectedType, NullType, Type
-from refgraph.ops.families import same_kind
+from refgraph.ops.linear import same_kind
 from refgraph.ops.tensor import TensorVariable, as_tensor
 
 
@@ -67,9 +67,7 @@ class Op(CoreOp):
 
     def __eq__(self, other: object) -> bool:
         """Equal by `__props__`, where the class says them, be they empty; else only to itself."""
-        return self is other or (
-            self._by_props and type(self) is type(other) and self._identity() == other._identity()  # type: ignore[attr-defined]
-        )
+        return self is other or (self._by_props and type(self) is type(other) and self._identity() == other._identity())
 
     def __hash__(self) -> int:
         return hash(self._identity()) if self._by_props else id(self)
@@ -131,22 +129,24 @@ class _Performed:
             given[i] = given[i].copy()
         storage: list[list[Any]] = [[None] for _ in node.outputs]
         op.perform(node, list(given), storage, *self.more)
-        results = []
+        results: list[Any] = []
         for out, (value,) in zip(node.outputs, storage, strict=True):
             if value is None:
                 raise ValueError(
                     f"{op}.perform left output {out.index} empty: it must set output_storage[{out.index}][0]"
                 )
-            results.append(_own(out.type.filter(value), given, (*op.views, *self.destroyed)))
+            allowed = {*op.views, *self.destroyed}
+            others = [a for i, a in enumerate(given) if i not in allowed] + results
+            results.append(_own(out.type.filter(value), others))
         return results[0] if len(results) == 1 else tuple(results)
 
 
-def _own(value: Any, arrays: Sequence[Any], allowed: Sequence[int]) -> Any:
-    """`value`, copied when it lies in the memory of an input that it is not allowed to view."""
-    if isinstance(value, np.ndarray):
-        for i, a in enumerate(arrays):
-            if i not in allowed and isinstance(a, np.ndarray) and np.may_share_memory(value, a):
-                return value.copy()
+def _own(value: Any, others: Sequence[Any]) -> Any:
+    """`value`, copied when it may lie in the memory of one of the others."""
+    if isinstance(value, np.ndarray) and any(
+        isinstance(a, np.ndarray) and np.may_share_memory(value, a) for a in others
+    ):
+        return value.copy()
     return value
 
 

@@ -448,11 +448,14 @@ def ceil_intdiv(x: _Any, y: _Any) -> _TensorVariable:
     return floor_div(x, y) + neq(mod(x, y), 0)
 
 
-def round(x: _Any, decimals: int = 0, mode: str | None = None) -> _TensorVariable:
+def round(x: _Any, decimals: int | str = 0, mode: str | None = None) -> _TensorVariable:
     """x rounded to so many decimals (negative: tens, hundreds, ...), in its own dtype.
 
-    mode: "half_to_even" (the default) or "half_away_from_zero", what happens to ties. The gradient is 0.
+    mode: "half_to_even" (the default) or "half_away_from_zero", what happens to ties; it may be the second argument, as
+    in Theano. The gradient is 0.
     """
+    if isinstance(decimals, str):
+        mode, decimals = decimals, 0
     given = _as_tensor(x)
     if mode not in (None, "half_to_even", "half_away_from_zero"):
         raise _GraphTypeError(f"round: no mode {mode!r}", help='use "half_to_even" or "half_away_from_zero"')

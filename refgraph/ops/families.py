@@ -14,9 +14,10 @@ from refgraph.core.errors import DTypeError, GraphTypeError, NullTypeGradError, 
 from refgraph.core.graph import Apply, Variable
 from refgraph.core.op import Derivatives, Op, declare, is_zero
 from refgraph.core.types import NullType
+from refgraph.ops.linear import Linear, same_kind
 from refgraph.ops.tensor import (
-    CONTINUOUS,
     DTYPES,
+    NumberConstant,
     Shape,
     TensorConstant,
     TensorType,
@@ -87,7 +88,7 @@ class Elemwise(Op):
         self.wirtinger = None if wirtinger is None else _per_input(wirtinger, self.arity)
         self.c, self.stable_for, self.out = c, tuple(stable_for), out
         self.nary, self.symbol, self.views = nary, symbol, views
-        self.__doc__ = doc
+        self.__doc__ = doc or f"`{_source(name, meaning)}`, elementwise."
         self.weak, self.idle = weak, idle
         self.meaning, self._like = meaning, like
         self._types: dict[tuple[TensorType, ...], tuple[TensorType]] = {}
@@ -103,7 +104,7 @@ class Elemwise(Op):
 
     def __call__(self, *args: Any, name: str | None = None, dtype: str | None = None) -> TensorVariable:
         for a in args:
-            if not isinstance(a, TensorVariable):
+            if not isinstance(a, TensorVariable) or a.__class__ is NumberConstant:
                 args = operands(self.name, args, self.out == "bool", self.weak)
                 break
         result: TensorVariable
@@ -241,6 +242,14 @@ class _Pullback:
         return 0 if is_zero(term) else same_kind(sum_to(term, x, [y for j, y in enumerate(node.inputs) if j != i]), x)
 
 
+def _source(name: str, meaning: Callable[..., Any] | str) -> str:
+    """The function that a row without a text is: numpy.sin, or its own name where neither NumPy nor SciPy has it."""
+    if isinstance(meaning, str):
+        return meaning.replace(":", ".")
+    theirs = meaning.__name__ if isinstance(meaning, np.ufunc) else name
+    return f"numpy.{theirs}" if hasattr(np, theirs) else name
+
+
 def _per_input(entries: Any, arity: int) -> tuple[Any, ...]:
     if entries is None:
         return (None,) * arity
@@ -284,18 +293,10 @@ def plus(a: Any, b: Any) -> Any:
     return b if is_zero(a) else a if is_zero(b) else a + b
 
 
-def same_kind(g: Any, x: Any) -> Any:
-    """A derivative of x in x's dtype: its real part where x is real; a float where x is discrete."""
-    if g.type.is_complex and not x.type.is_complex:
-        g = g.real
-    dtype = x.type.dtype
-    return g if g.type.dtype == dtype or dtype not in CONTINUOUS else g.astype(dtype)
-
-
 def operands(
     op: str, args: Sequence[Any], compares: bool = False, among: tuple[int, ...] | None = None
 ) -> tuple[TensorVariable, ...]:
-    """`args` as tensors, where a Python number takes its neighbours' dtype (NEP 50).
+    """`args` as tensors, where a Python number, or a constant made of one, takes its neighbours' dtype (NEP 50).
 
     A comparison accepts numbers beyond that dtype. `among` are the inputs that are each other's neighbours, if not all
     are. Raises DTypeError for a number that its neighbours' dtype cannot hold.
@@ -303,10 +304,16 @@ def operands(
     if len(args) == 2 and among is None:  # nearly all calls: the short way
         x, y = args
         if isinstance(x, TensorVariable):
-            if type(y) in _RANK:
+            if type(y) in _RANK and x.__class__ is not NumberConstant:
                 return x, _weak(op, y, (x.type.numpy_dtype,), compares)
-        elif type(x) in _RANK and isinstance(y, TensorVariable):
+        elif type(x) in _RANK and isinstance(y, TensorVariable) and y.__class__ is not NumberConstant:
             return _weak(op, x, (y.type.numpy_dtype,), compares), y
+    if any(a.__class__ is NumberConstant for a in args):
+        numbers = [a.number if a.__class__ is NumberConstant else a for a in args]
+        weighed = operands(op, numbers, compares, among)
+        return tuple(
+            [a if a.__class__ is NumberConstant and a.type is x.type else x for a, x in zip(args, weighed, strict=True)]
+        )
     found = [a if isinstance(a, TensorVariable) else None if type(a) in _RANK else as_tensor(a) for a in args]
     if among is not None:
         found = [x if x is not None or i in among else as_tensor(args[i]) for i, x in enumerate(found)]
@@ -363,7 +370,7 @@ def broadcast_shapes(op: str, inputs: Sequence[TensorVariable]) -> Shape:
 
 
 @declare
-class SumTo(Op):
+class SumTo(Linear):
     """Sum away the axes that broadcasting added: the adjoint of broadcasting.
 
     Inputs: x, and one whose shape is wanted. A view of x when the shapes agree.
@@ -382,13 +389,8 @@ class SumTo(Op):
         axes = [added + i for i, n in enumerate(like.shape) if n == 1 and x.shape[added + i] != 1]
         return np.add.reduce(x, axis=(*range(added), *axes), keepdims=True, dtype=x.dtype).reshape(like.shape)
 
-    def vjp(self, node: Apply, cotangents: Derivatives) -> Derivatives:
-        (g,) = cotangents
-        return (g if g is None or is_zero(g) else full_shape(g, node.inputs[0])), None
-
-    def jvp(self, node: Apply, tangents: Derivatives) -> Derivatives:
-        t = tangents[0]
-        return (t if t is None or is_zero(t) else SUM_TO(t, node.inputs[1]),)
+    def transpose(self, g: Any, x: Any, *rest: Any) -> Any:
+        return full_shape(g, x)
 
 
 SUM_TO = SumTo()

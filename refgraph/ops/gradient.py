@@ -16,7 +16,7 @@ from refgraph.ops.tensor import TensorType, TensorVariable, as_tensor
 
 
 class PassThrough(Op):
-    """The input itself; subclasses say what flows back (`back`) and forth (`forth`) instead of the derivative of that."""
+    """The input itself; subclasses say what flows back (`back`) and forth (`forth`) instead of its derivative."""
 
     views = (0,)
 

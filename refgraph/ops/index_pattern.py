@@ -18,7 +18,7 @@ import numpy as np
 
 from refgraph.core.errors import BoundsError, DTypeError, GraphTypeError, ShapeError
 from refgraph.core.graph import Variable
-from refgraph.ops.shape import scalar_value, show
+from refgraph.ops.lengths import scalar_value, show
 from refgraph.ops.tensor import Shape, TensorConstant, TensorType, TensorVariable, as_tensor, constant, has_variables
 
 

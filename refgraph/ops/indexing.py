@@ -30,21 +30,20 @@ from refgraph.ops.index_pattern import (
     is_basic,
     parse,
 )
+from refgraph.ops.joining import stack
+from refgraph.ops.lengths import length, one_axis, show
+from refgraph.ops.linear import Linear
 from refgraph.ops.shape import (
     DimShuffle,
-    Linear,
     Reshape,
     Shape,
     SpecifyShape,
     broadcast_arrays,
     dimshuffle,
+    flat_or_along,
     flatten,
-    length,
-    one_axis,
     shape_i,
-    show,
     specify_shape,
-    stack,
 )
 from refgraph.ops.tensor import INTEGERS, TensorConstant, TensorType, TensorVariable, as_tensor, weak_constant
 
@@ -424,11 +423,8 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
     negative ones become 0).
     """
     _one_of("take", mode)
-    a, indices = as_tensor(a), _integers("take", indices)
-    if axis is None:
-        a, axis = flatten(a), 0
-    axis = one_axis("take", axis, a.type.ndim, a)
-    return index(a, (*[slice(None)] * axis, _inside(indices, length(a, axis), mode)))
+    (a, along), indices = flat_or_along("take", a, axis), _integers("take", indices)
+    return index(a, (*[slice(None)] * along, _inside(indices, length(a, along), mode)))
 
 
 def _inside(indices: TensorVariable, n: Any, mode: str) -> TensorVariable:

@@ -15,38 +15,13 @@ import numpy as np
 
 import refgraph.ops as ops
 from refgraph.core.errors import AxisError, DTypeError, GraphTypeError, ShapeError
-from refgraph.core.graph import Apply, Variable
-from refgraph.core.op import BadSample, Derivatives, Sample, declare
-from refgraph.ops.families import SUM_TO, broadcast_shapes, conj, full_shape, operands, same_kind
-from refgraph.ops.shape import Linear, TensorOp, length, many_axes
+from refgraph.core.op import BadSample, Sample, declare
+from refgraph.ops.families import SUM_TO, broadcast_shapes, conj, full_shape, operands
+from refgraph.ops.lengths import length, many_axes
+from refgraph.ops.linear import Linear, Multilinear
 from refgraph.ops.tensor import Shape, TensorType, TensorVariable, as_tensor
 
 Axes = int | Sequence[int] | Sequence[Sequence[int]]
-
-
-class Multilinear(TensorOp):
-    """An op that is linear in each of its inputs; a subclass says `pull`, its adjoint in one of them."""
-
-    def pull(self, i: int, g: Any, inputs: Sequence[Any]) -> Any:
-        """The cotangent of input i, in any dtype, given that of the output."""
-        raise NotImplementedError(f"{type(self).__name__} says no `pull`")
-
-    def vjp(self, node: Apply, cotangents: Derivatives) -> Derivatives:
-        (g,) = cotangents
-        if not isinstance(g, Variable):
-            return (g,) * len(node.inputs)
-        return [partial(self._pull, node, i, g) for i in range(len(node.inputs))]
-
-    def _pull(self, node: Apply, i: int, g: Any) -> Any:
-        return same_kind(self.pull(i, g, node.inputs), node.inputs[i])
-
-    def jvp(self, node: Apply, tangents: Derivatives) -> Derivatives:
-        terms = [
-            self(*node.inputs[:i], t, *node.inputs[i + 1 :]) for i, t in enumerate(tangents) if isinstance(t, Variable)
-        ]
-        if not terms:
-            return (None if all(t is None for t in tangents) else 0,)
-        return (same_kind(reduce(operator.add, terms), node.outputs[0]),)
 
 
 def _result_dtype(*inputs: TensorVariable) -> str:
@@ -891,6 +866,43 @@ def vdot(x: Any, y: Any) -> TensorVariable:
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> TensorVariable:
     """The sum along a diagonal of two axes, as `numpy.trace`; small integers sum as int64, as `sum` does."""
     return as_tensor(x).diagonal(offset, axis1, axis2).sum(axis=-1)
+
+
+def cov(
+    m: Any,
+    y: Any = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: int | None = None,
+    fweights: Any = None,
+    aweights: Any = None,
+) -> TensorVariable:
+    """Covariances of the rows of m, and of y below them, as `numpy.cov`; of its columns when not `rowvar`.
+
+    The divisor is the number of observations less `ddof`, which is 1, or 0 with `bias`. `fweights` are numbers of times
+    that each observation was made, `aweights` their importance; both are vectors. A vector alone has its variance as a
+    scalar, but a matrix has a matrix, also where it turns out to have one row. Raises GraphTypeError.
+    """
+    x = _variables(m, rowvar)
+    if y is not None:
+        x = ops.joining.concatenate([x, _variables(y, rowvar)], axis=0)
+    weights = [as_tensor(w) for w in (fweights, aweights) if w is not None]
+    w = reduce(operator.mul, weights) if weights else ops.construct.ones(length(x, 1), x.type.dtype)
+    ddof = (0 if bias else 1) if ddof is None else ddof
+    total = w.sum()
+    lost = (w * as_tensor(aweights)).sum() / total if aweights is not None else 1
+    centered = x - (x * w).sum(axis=1, keepdims=True) / total
+    found = dot(centered * w, conj(centered).T) / (total - ddof * lost)
+    return found[0, 0] if y is None and as_tensor(m).type.ndim < 2 else found
+
+
+def _variables(m: Any, rowvar: bool) -> TensorVariable:
+    """A sample as a matrix with a row for each variable, of floating point."""
+    m = as_tensor(m)
+    if m.type.ndim > 2:
+        raise GraphTypeError(f"cov takes vectors and matrices, got {m.type}", inputs=[m])
+    rows = m.T if m.type.ndim == 2 and not rowvar else as_tensor(m, ndim=2)
+    return rows if rows.type.is_continuous else rows.astype("float64")
 
 
 def kron(a: Any, b: Any) -> TensorVariable:

@@ -11,19 +11,12 @@ import refgraph.ops as ops
 from refgraph.core.errors import SymbolicValueError
 
 if TYPE_CHECKING:
-    import refgraph.ops.construct
-    import refgraph.ops.elementwise
-    import refgraph.ops.indexing
-    import refgraph.ops.linalg
-    import refgraph.ops.numpy_dispatch
-    import refgraph.ops.reductions
-    import refgraph.ops.shape
-    import refgraph.ops.sorting
     from refgraph.ops.tensor import TensorType, TensorVariable
 
 Axis = int | Sequence[int] | None
 
-# fmt: off  (one line a method)
+# One line a method.
+# fmt: off
 
 
 class TensorMethods:
@@ -112,7 +105,7 @@ class TensorMethods:
     def fill(self, value: Any) -> TensorVariable: return ops.elementwise.fill(self, value)
     def copy(self, name: str | None = None) -> TensorVariable: return ops.elementwise.identity(self, name=name)
 
-    def round(self, decimals: int = 0, mode: str | None = None) -> TensorVariable:
+    def round(self, decimals: int | str = 0, mode: str | None = None) -> TensorVariable:
         return ops.elementwise.round(self, decimals=decimals, mode=mode)
 
     @property
@@ -147,8 +140,8 @@ class TensorMethods:
     def ptp(self, axis: Axis = None, keepdims: bool = False) -> TensorVariable: return ops.reductions.ptp(self, axis, keepdims)
     def all(self, axis: Axis = None, keepdims: bool = False) -> TensorVariable: return ops.reductions.all(self, axis, keepdims)
     def any(self, axis: Axis = None, keepdims: bool = False) -> TensorVariable: return ops.reductions.any(self, axis, keepdims)
-    def cumsum(self, axis: int | None = None) -> TensorVariable: return ops.reductions.cumsum(self, axis)
-    def cumprod(self, axis: int | None = None) -> TensorVariable: return ops.reductions.cumprod(self, axis)
+    def cumsum(self, axis: int | None = None) -> TensorVariable: return ops.cumulative.cumsum(self, axis)
+    def cumprod(self, axis: int | None = None) -> TensorVariable: return ops.cumulative.cumprod(self, axis)
 
     def norm(self, L: Any, axis: Axis = None, keepdims: bool = False) -> TensorVariable:
         return ops.reductions.norm(self, L, axis, keepdims)
@@ -184,7 +177,7 @@ class TensorMethods:
     def flatten(self, ndim: int = 1) -> TensorVariable: return ops.shape.flatten(self, ndim)
     def ravel(self) -> TensorVariable: return ops.shape.flatten(self, 1)
     def squeeze(self, axis: Axis = None) -> TensorVariable: return ops.shape.squeeze(self, axis)
-    def repeat(self, repeats: Any, axis: int | None = None) -> TensorVariable: return ops.shape.repeat(self, repeats, axis)
+    def repeat(self, repeats: Any, axis: int | None = None) -> TensorVariable: return ops.joining.repeat(self, repeats, axis)
     def zeros_like(self, dtype: Any = None) -> TensorVariable: return ops.construct.zeros_like(self, dtype)
     def ones_like(self, dtype: Any = None) -> TensorVariable: return ops.construct.ones_like(self, dtype)
 

@@ -17,8 +17,8 @@ from refgraph.core.errors import AxisError, DTypeError, GraphTypeError
 from refgraph.core.graph import Apply, Variable
 from refgraph.core.op import BadSample, Derivatives, Sample, declare
 from refgraph.ops.families import Elemwise, Reals, broadcast_shapes, operands
-from refgraph.ops.reductions import axes_of
-from refgraph.ops.shape import TensorOp
+from refgraph.ops.lengths import axes_of
+from refgraph.ops.linear import TensorOp
 from refgraph.ops.tensor import TensorType, TensorVariable, as_tensor, dtype_name
 
 Axis = int | tuple[int, ...] | None
@@ -77,7 +77,7 @@ class Normalization(TensorOp):
     def bad_samples(cls) -> Iterator[BadSample]:
         public = softmax if cls is Softmax else logsoftmax
         yield BadSample("axis", partial(public, axis=2), (np.ones((2, 3)),), AxisError, "axis 2")
-        yield BadSample("twice", partial(public, axis=(1, -1)), (np.ones((2, 3)),), AxisError, "twice")
+        yield BadSample("twice", partial(public, axis=(1, -1)), (np.ones((2, 3)),), AxisError, "repeated")
         yield BadSample("scalar", public, (np.ones(()),), AxisError)
         yield BadSample("complex", public, (np.ones(2) * 1j,), DTypeError, "real")
         yield BadSample("op-int", cls((0,)), (np.arange(3),), DTypeError, "real")
@@ -364,7 +364,7 @@ def confusion_matrix(actual: Any, pred: Any) -> list[TensorVariable]:
     for x in (actual, pred):
         if x.type.ndim != 1:
             raise GraphTypeError(f"confusion_matrix: class numbers are a vector, got {x.type}", inputs=[x])
-    order = ops.sorting.unique(ops.shape.concatenate([actual, pred]))
+    order = ops.sorting.unique(ops.joining.concatenate([actual, pred]))
     eq = ops.elementwise.eq
     rows, columns = (eq(x.dimshuffle(0, "x"), order).astype("int64") for x in (actual, pred))
     return [ops.linalg.dot(rows.T, columns), order]

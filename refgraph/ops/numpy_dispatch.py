@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ _REDUCE = {
     "logical_or": "any",
 }
 _ACCUMULATE = {"add": "cumsum", "multiply": "cumprod"}
-_MODULES = ("elementwise", "reductions", "shape", "construct", "indexing", "sorting", "linalg")
+_MODULES = ("elementwise", "reductions", "shape", "cumulative", "joining", "construct", "indexing", "sorting", "linalg")
 
 
 def ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -45,7 +46,7 @@ def ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: Mapping[s
     if method == "reduce":
         return _reduce(ufunc, *inputs, **given)
     if method == "accumulate":
-        return _method(ufunc, method, _ACCUMULATE)(*inputs, **{"axis": 0} | given)
+        return _method(ufunc, method, ops.cumulative, _ACCUMULATE)(*inputs, **{"axis": 0} | given)
     row = _row_of(ufunc)
     if given or method not in ("__call__", "outer"):
         what = ", ".join(f"{k}=" for k in given) if method == "__call__" else f"the method {method}"
@@ -69,7 +70,7 @@ _INSTEAD = {
 
 
 def _reduce(ufunc: np.ufunc, x: Any, axis: Any = 0, keepdims: bool = False, dtype: Any = None, **rest: Any) -> Any:
-    function = _method(ufunc, "reduce", _REDUCE)
+    function = _method(ufunc, "reduce", ops.reductions, _REDUCE)
     if rest:
         extra = ", ".join(f"{k}=" for k in rest)
         raise GraphTypeError(
@@ -79,11 +80,11 @@ def _reduce(ufunc: np.ufunc, x: Any, axis: Any = 0, keepdims: bool = False, dtyp
     return result if dtype is None else result.astype(dtype)
 
 
-def _method(ufunc: np.ufunc, method: str, names: Mapping[str, str]) -> Callable[..., Any]:
+def _method(ufunc: np.ufunc, method: str, module: ModuleType, names: Mapping[str, str]) -> Callable[..., Any]:
     if ufunc.__name__ not in names:
         known = ", ".join(f"np.{u}" for u in names)
         raise GraphTypeError(f"np.{ufunc.__name__}.{method} has no graph", help=f"only {known} have {method}")
-    return getattr(ops.reductions, names[ufunc.__name__])  # type: ignore[no-any-return]
+    return getattr(module, names[ufunc.__name__])  # type: ignore[no-any-return]
 
 
 def _row_of(ufunc: np.ufunc) -> Callable[..., Any]:
@@ -111,7 +112,7 @@ def function(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[
     Raises GraphTypeError, naming the nearest of our functions, where there is none, or none with these arguments.
     """
     name = function.__name__
-    target = _SPELLED.get(name) or _named(name) if function.__module__ == "numpy" else None
+    target = _SPELLED.get(name) or _named(_ALSO.get(name, name)) if function.__module__ == "numpy" else None
     if target is None:
         raise _unknown(f"{function.__module__.replace('numpy', 'np', 1)}.{name}", name)
     given = {k: v for k, v in kwargs.items() if not (k == "out" and v is None)}
@@ -143,11 +144,10 @@ _SPELLED: dict[str, Callable[..., Any]] = {
     "size": lambda a: as_tensor(a).size,
     "copy": lambda a: as_tensor(a).copy(),
     "ravel": lambda a: as_tensor(a).ravel(),
-    "amax": lambda *args, **kwargs: ops.reductions.max(*args, **kwargs),
-    "amin": lambda *args, **kwargs: ops.reductions.min(*args, **kwargs),
-    "around": lambda *args, **kwargs: ops.elementwise.round(*args, **kwargs),
 }
-"""NumPy's functions whose names or arguments are not ours."""
+"""NumPy's functions whose arguments are not ours."""
+_ALSO = {"amax": "max", "amin": "min", "around": "round"}
+"""Other names of NumPy's for functions of ours."""
 
 
 def _named(name: str) -> Callable[..., Any] | None:

@@ -12,83 +12,24 @@ from typing import Any
 
 import numpy as np
 
+import refgraph.ops as ops
 from refgraph.core.errors import DTypeError, GraphTypeError, ShapeError
-from refgraph.core.graph import Apply
-from refgraph.core.op import BadSample, Derivatives, Op, Sample, declare, is_zero
-from refgraph.ops.families import same_kind
-from refgraph.ops.shape import Linear, flatten, one_axis
+from refgraph.core.graph import Apply, Variable
+from refgraph.core.op import BadSample, Derivatives, Op, Sample, declare
+from refgraph.ops.indexing import inc_subtensor, take_along_axis
+from refgraph.ops.lengths import one_axis
+from refgraph.ops.linear import TensorOp, same_kind
+from refgraph.ops.shape import flat_or_along, flatten
 from refgraph.ops.tensor import INTEGERS, TensorConstant, TensorType, TensorVariable, as_tensor, dtype_name
 
 _KINDS = ("quicksort", "mergesort", "heapsort", "stable", None)
 _WHOLE = frozenset(("bool", *INTEGERS))
 
 
-# Choosing elements along an axis
-
-
-@declare
-class TakeAlong(Linear):
-    """The elements of x at places[..., i, ...] along `axis`; inputs x and places, of equal lengths but along that axis.
-
-    Where it is used no place is named twice; so its adjoint puts, and need not add.
-    """
-
-    __props__ = ("axis",)
-    name = "take_along"
-
-    def __init__(self, axis: int) -> None:
-        self.axis = axis
-
-    def infer(self, x: TensorVariable, places: TensorVariable) -> tuple[TensorType]:
-        return (TensorType(x.type.dtype, places.type.shape),)
-
-    def impl(self, x: Any, places: Any) -> Any:
-        return np.take_along_axis(x, places, self.axis)
-
-    def transpose(self, g: Any, x: Any, places: Any) -> Any:
-        return PutAlong(self.axis)(g, places, x)
-
-    @classmethod
-    def samples(cls) -> Iterator[Sample]:
-        x, places = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]), np.array([[2, 0], [1, 2]])
-        yield Sample("axis1", cls(1), (x, places), lambda x, places: np.array([[3.0, 1.0], [5.0, 6.0]]))
-        yield Sample("axis0", cls(0), (x.T, places.T), lambda x, places: np.array([[3.0, 5.0], [1.0, 6.0]]))
-        yield Sample("none", cls(1), (x, places[:, :0]), lambda x, places: np.zeros((2, 0)))
-
-
-@declare
-class PutAlong(Linear):
-    """Zeros of the shape of `like`, with y at places[..., i, ...] along `axis`; no place may be named twice."""
-
-    __props__ = ("axis",)
-    name = "put_along"
-
-    def __init__(self, axis: int) -> None:
-        self.axis = axis
-
-    def infer(self, y: TensorVariable, places: TensorVariable, like: TensorVariable) -> tuple[TensorType]:
-        return (TensorType(y.type.dtype, like.type.shape),)
-
-    def impl(self, y: Any, places: Any, like: Any) -> Any:
-        out = np.zeros(like.shape, y.dtype)
-        np.put_along_axis(out, places, y, self.axis)
-        return out
-
-    def transpose(self, g: Any, y: Any, places: Any, like: Any) -> Any:
-        return TakeAlong(self.axis)(g, places)
-
-    @classmethod
-    def samples(cls) -> Iterator[Sample]:
-        y, places, like = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[2, 0], [1, 2]]), np.ones((2, 3))
-        want = np.array([[2.0, 0.0, 1.0], [0.0, 3.0, 4.0]])
-        yield Sample("axis1", cls(1), (y, places, like), lambda y, places, like: want)
-        yield Sample("axis0", cls(0), (y.T, places.T, like.T), lambda y, places, like: want.T)
-
-
 # Sorting
 
 
-class _Along(Op):
+class _Along(TensorOp):
     """An op of one array along one axis."""
 
     __props__ = ("axis",)
@@ -111,11 +52,16 @@ class Sort(_Along):
 
     def vjp(self, node: Apply, cotangents: Derivatives) -> Derivatives:
         (g,), (x,) = cotangents, node.inputs
-        return (g if g is None or is_zero(g) else PutAlong(self.axis)(g, ArgSort(self.axis)(x), x),)
+        return ((lambda: self._unsorted(g, x)) if isinstance(g, Variable) else g,)
+
+    def _unsorted(self, g: Any, x: Any) -> Any:
+        """The elements of g where those of x came from."""
+        places = ArgSort(self.axis)(x)
+        return inc_subtensor(take_along_axis(ops.construct.zeros_like(g), places, self.axis), g, ignore_duplicates=True)
 
     def jvp(self, node: Apply, tangents: Derivatives) -> Derivatives:
         (t,), (x,) = tangents, node.inputs
-        return (t if t is None or is_zero(t) else TakeAlong(self.axis)(t, ArgSort(self.axis)(x)),)
+        return (take_along_axis(t, ArgSort(self.axis)(x), self.axis) if isinstance(t, Variable) else t,)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -158,13 +104,13 @@ def sort(x: Any, axis: Any = -1, kind: str | None = "quicksort", order: Any = No
     not exist here. The derivative goes where the elements go. Raises AxisError, GraphTypeError.
     """
     x, axis = _to_sort("sort", x, axis, kind, order)
-    return Sort(axis)(x)  # type: ignore[no-any-return]
+    return Sort(axis)(x)
 
 
 def argsort(x: Any, axis: Any = -1, kind: str | None = "quicksort", order: Any = None) -> TensorVariable:
     """The places in x (flattened for axis=None) of the elements of `sort(x, axis)`, in int64; see there."""
     x, axis = _to_sort("argsort", x, axis, kind, order)
-    return ArgSort(axis)(x)  # type: ignore[no-any-return]
+    return ArgSort(axis)(x)
 
 
 def _to_sort(op: str, x: Any, axis: Any, kind: str | None, order: Any) -> tuple[TensorVariable, int]:
@@ -172,14 +118,7 @@ def _to_sort(op: str, x: Any, axis: Any, kind: str | None, order: Any) -> tuple[
         raise GraphTypeError(f"{op}: no kind {kind!r}", help=f"use one of: {', '.join(map(str, _KINDS))}")
     if order is not None:
         raise GraphTypeError(f"{op}: order={order!r} is for arrays with fields, which refgraph does not have")
-    return _flat_or_along(op, x, axis)
-
-
-def _flat_or_along(op: str, x: Any, axis: Any) -> tuple[TensorVariable, int]:
-    x = as_tensor(x)
-    if axis is None:
-        return (x if x.type.ndim == 1 else flatten(x)), 0
-    return x, one_axis(op, axis, x.type.ndim, x)
+    return flat_or_along(op, x, axis)
 
 
 _ARRAYS: tuple[tuple[str, Any, int | None], ...] = (
@@ -203,7 +142,7 @@ _ARRAYS: tuple[tuple[str, Any, int | None], ...] = (
 
 
 @declare
-class ArgTopK(Op):
+class ArgTopK(TensorOp):
     """The places along `axis` of the k greatest elements of x, of the -k least for a negative k; inputs x and k.
 
     Best first where `sorted`, else in the order of x. Raises ValueError for k = 0 and where there are fewer elements.
@@ -291,16 +230,16 @@ def topk(x: Any, kth: Any, axis: Any = -1, sorted: bool = True, idx_dtype: Any =
 
 def argtopk(x: Any, kth: Any, axis: Any = -1, sorted: bool = True, idx_dtype: Any = "int64") -> TensorVariable:
     """The places of the elements of `topk`, in idx_dtype; see there."""
-    return _argtopk(*_flat_or_along("topk", x, axis), kth, sorted, idx_dtype)
+    return _argtopk(*flat_or_along("topk", x, axis), kth, sorted, idx_dtype)
 
 
 def topk_and_argtopk(
     x: Any, kth: Any, axis: Any = -1, sorted: bool = True, idx_dtype: Any = "int64"
 ) -> list[TensorVariable]:
     """`[topk, argtopk]`, for the cost of one; see there."""
-    x, axis = _flat_or_along("topk", x, axis)
+    x, axis = flat_or_along("topk", x, axis)
     places = _argtopk(x, axis, kth, sorted, idx_dtype)
-    return [TakeAlong(axis)(x, places), places]
+    return [take_along_axis(x, places, axis), places]
 
 
 def _argtopk(x: TensorVariable, axis: int, kth: Any, sorted: bool, idx_dtype: Any) -> TensorVariable:
@@ -309,7 +248,7 @@ def _argtopk(x: TensorVariable, axis: int, kth: Any, sorted: bool, idx_dtype: An
         raise DTypeError(f"topk: kth is an integer scalar, got {k} ({k.type})", inputs=[k])
     if dtype not in INTEGERS:
         raise DTypeError(f"topk: idx_dtype={dtype} is not an integer dtype", help="use int64")
-    return ArgTopK(axis, bool(sorted), dtype)(x, k)  # type: ignore[no-any-return]
+    return ArgTopK(axis, bool(sorted), dtype)(x, k)
 
 
 # Distinct values
@@ -400,7 +339,7 @@ def unique(
 
 
 @declare
-class SearchSorted(Op):
+class SearchSorted(TensorOp):
     """Where the elements of v go into the sorted vector x, in int64; inputs x, v and, for another x, its argsort."""
 
     __props__ = ("side",)
@@ -452,18 +391,18 @@ def searchsorted(x: Any, v: Any, side: str = "left", sorter: Any = None) -> Tens
     if side not in ("left", "right"):
         raise GraphTypeError(f'searchsorted: side={side!r} is neither "left" nor "right"')
     if sorter is None:
-        return SearchSorted(side)(x, v)  # type: ignore[no-any-return]
+        return SearchSorted(side)(x, v)
     sorter = as_tensor(sorter)
     if sorter.type.ndim != 1 or sorter.type.dtype not in INTEGERS:
         raise DTypeError(f"searchsorted: sorter is a vector of integers, got {sorter.type}", inputs=[sorter])
-    return SearchSorted(side)(x, v, sorter)  # type: ignore[no-any-return]
+    return SearchSorted(side)(x, v, sorter)
 
 
 # Counting integers
 
 
 @declare
-class BinCount(Op):
+class BinCount(TensorOp):
     """How often each of 0, 1, ..., max(x) is in the vector x; inputs x, the least length of the answer, and weights.
 
     With weights, the sum of the weights of each number, in float64, linear in them. Raises ValueError for negatives.
@@ -480,16 +419,17 @@ class BinCount(Op):
         return counts if weights is None else counts.astype("float64", copy=False)  # of nothing NumPy gives integers
 
     def vjp(self, node: Apply, cotangents: Derivatives) -> Derivatives:
+        x: Any
         (g,), (x, _, *weights) = cotangents, node.inputs
         if not weights:
             return None, None
-        if g is None or is_zero(g):
+        if not isinstance(g, Variable):
             return None, None, g
-        return None, None, lambda: same_kind(g[x.astype("int64")], weights[0])  # type: ignore[attr-defined]  # a tensor
+        return None, None, lambda: same_kind(g[x.astype("int64")], weights[0])  # type: ignore[index]  # a tensor
 
     def jvp(self, node: Apply, tangents: Derivatives) -> Derivatives:
         t = tangents[2] if len(tangents) > 2 else None
-        return (t if t is None or is_zero(t) else self(*node.inputs[:2], t),)
+        return (self(*node.inputs[:2], t) if isinstance(t, Variable) else t,)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -537,12 +477,12 @@ def bincount(x: Any, weights: Any = None, minlength: Any = None, assert_nonneg: 
     if n.type.ndim != 0 or n.type.dtype not in INTEGERS:
         raise DTypeError(f"bincount: minlength is an integer, got {n} ({n.type})", inputs=[n])
     if weights is None:
-        return _BIN_COUNT(x, n)  # type: ignore[no-any-return]
+        return _BIN_COUNT(x, n)
     w = as_tensor(weights)
     if w.type.ndim != 1 or w.type.is_complex:
         raise DTypeError(f"bincount: weights are a vector of real numbers, got {w.type}", inputs=[w])
     _refuse_other_length(x, w)
-    return _BIN_COUNT(x, n, w)  # type: ignore[no-any-return]
+    return _BIN_COUNT(x, n, w)
 
 
 def _refuse_other_length(x: TensorVariable, w: TensorVariable) -> None:

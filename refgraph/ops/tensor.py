@@ -34,9 +34,9 @@ def dtype_name(dtype: Any) -> str:
         if dtype == "floatX":
             return config.floatX
     try:
-        name = np.dtype(dtype).name
+        name: str = np.dtype(dtype).name
     except TypeError:
-        name = None
+        name = ""
     if name not in DTYPES:
         raise DTypeError(f"no dtype {dtype!r}", help=f"use one of: {', '.join(DTYPES)}, floatX")
     return name
@@ -142,7 +142,10 @@ class TensorType(Type):
 
     def _convert(self, value: Any, strict: bool, allow_downcast: bool | None) -> np.ndarray[Any, Any]:
         if isinstance(value, Variable):
-            raise InputError(f"expected an array, got the variable {value}", help="call functions with numbers, or use clone(replace=)")
+            raise InputError(
+                f"expected an array, got the variable {value}",
+                help="call functions with numbers, or use clone(replace=)",
+            )
         if strict:
             kind = f"{value.dtype} array" if isinstance(value, np.ndarray) else type(value).__name__
             raise InputError(f"expected a {self.dtype} array and no conversion (strict), got {kind}")
@@ -154,13 +157,20 @@ class TensorType(Type):
                 raise TypeError(f"it has dtype {array.dtype}")
             if allow_downcast:
                 return array.astype(self.numpy_dtype)
-            if np.can_cast(array.dtype, self.numpy_dtype) or np.result_type(array.dtype, self.numpy_dtype) == self.numpy_dtype:
+            if (
+                np.can_cast(array.dtype, self.numpy_dtype)
+                or np.result_type(array.dtype, self.numpy_dtype) == self.numpy_dtype
+            ):
                 return array.astype(self.numpy_dtype)
             if allow_downcast is None and type(value) is float and self.dtype == config.floatX:
                 return array.astype(self.numpy_dtype)
             if not isinstance(value, (np.ndarray, np.generic)):
                 with np.errstate(all="ignore"):
-                    exact = np.asarray(array, dtype=self.numpy_dtype) if array.dtype.kind != "c" else array.real.astype(self.numpy_dtype)
+                    exact = (
+                        np.asarray(array, dtype=self.numpy_dtype)
+                        if array.dtype.kind != "c"
+                        else array.real.astype(self.numpy_dtype)
+                    )
                 if np.array_equal(array, exact, equal_nan=array.dtype.kind in "fc"):
                     return exact
         except (TypeError, ValueError, OverflowError) as e:
@@ -230,6 +240,16 @@ class TensorConstant(TensorVariable, Constant):
     value: np.ndarray[Any, Any]
 
 
+class NumberConstant(TensorConstant):
+    """A Python number made a constant: beside arrays it takes their dtype, as the number itself would."""
+
+    __slots__ = ("number",)
+    number: Number
+
+    def __str__(self) -> str:
+        return str(TensorConstant(self.type, self.value, self.name))
+
+
 Number = builtins.bool | int | float | complex
 """A Python number: weak, it takes its neighbours' dtype."""
 
@@ -237,11 +257,13 @@ Number = builtins.bool | int | float | complex
 def constant(value: Any, name: str | None = None, ndim: int | None = None, dtype: Any = None) -> TensorConstant:
     """A constant array.
 
-    A Python float standing alone has dtype `floatX` (a complex the matching complex dtype), an int int64; arrays and
-    NumPy scalars keep their dtype. `ndim` adds axes of length 1 on the left.
+    A Python float standing alone has dtype `floatX` (a complex the matching complex dtype), an int int64; beside arrays
+    they take these arrays' dtype, unless `dtype` was given. Arrays and NumPy scalars keep their dtype. `ndim` adds axes
+    of length 1 on the left.
     """
     if isinstance(value, TensorConstant) and dtype is None and ndim is None:
         return value
+    weak = dtype is None and not ndim and type(value) in (builtins.bool, int, float, complex)
     if dtype is None:
         dtype = alone(value) if isinstance(value, (float, complex)) and not isinstance(value, np.generic) else None
     else:
@@ -257,7 +279,10 @@ def constant(value: Any, name: str | None = None, ndim: int | None = None, dtype
     if ndim is not None and array.ndim != ndim:
         raise GraphTypeError(f"expected {ndim} dimensions, got {array.ndim} (shape {array.shape})")
     array.setflags(write=False)
-    return TensorConstant(TensorType(array.dtype.name, array.shape), array, name)
+    made = (NumberConstant if weak else TensorConstant)(TensorType(array.dtype.name, array.shape), array, name)
+    if weak:
+        made.number = value  # type: ignore[attr-defined]  # it is a NumberConstant
+    return made
 
 
 def alone(value: Number) -> str:
@@ -285,7 +310,7 @@ def as_tensor(x: Any, name: str | None = None, ndim: int | None = None, dtype: A
     if isinstance(x, Variable):
         raise GraphTypeError(f"expected a tensor, got {x} ({x.type})", inputs=[x])
     if isinstance(x, (list, tuple)) and has_variables(x):
-        from refgraph.ops.shape import stack_nested
+        from refgraph.ops.joining import stack_nested
 
         return as_tensor(stack_nested(x), name, ndim, dtype)
     return constant(x, name, ndim, dtype)

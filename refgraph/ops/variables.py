@@ -5,7 +5,7 @@ is a type, and calling a type makes a variable of it. Without a letter the dtype
 Helpers have underscore names, so `from ... import *` means the constructors.
 """
 
-from __future__ import annotations
+from __future__ import annotations as _annotations
 
 from collections.abc import Callable as _Callable
 from collections.abc import Iterable as _Iterable
@@ -40,7 +40,8 @@ def _types(dtype: str) -> _Types:
     return tuple([_TensorType(dtype, shape) for shape in _SHAPES.values()])  # type: ignore[return-value]  # ten shapes
 
 
-# fmt: off  (one line a dtype)
+# One line a dtype.
+# fmt: off
 bscalar, bvector, brow, bcol, bmatrix, btensor3, btensor4, btensor5, btensor6, btensor7 = _types("int8")
 wscalar, wvector, wrow, wcol, wmatrix, wtensor3, wtensor4, wtensor5, wtensor6, wtensor7 = _types("int16")
 iscalar, ivector, irow, icol, imatrix, itensor3, itensor4, itensor5, itensor6, itensor7 = _types("int32")
@@ -130,7 +131,8 @@ def _plurals(dtype: str) -> _Plurals:
 scalars, vectors, rows, cols, matrices, tensor3s, tensor4s, tensor5s, tensor6s, tensor7s = map(
     _plural, (scalar, vector, row, col, matrix, tensor3, tensor4, tensor5, tensor6, tensor7)
 )
-# fmt: off  (one line a dtype)
+# One line a dtype.
+# fmt: off
 bscalars, bvectors, brows, bcols, bmatrices, btensor3s, btensor4s, btensor5s, btensor6s, btensor7s = _plurals("int8")
 wscalars, wvectors, wrows, wcols, wmatrices, wtensor3s, wtensor4s, wtensor5s, wtensor6s, wtensor7s = _plurals("int16")
 iscalars, ivectors, irows, icols, imatrices, itensor3s, itensor4s, itensor5s, itensor6s, itensor7s = _plurals("int32")

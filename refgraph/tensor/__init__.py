@@ -1,83 +1,32 @@
 """T: the vocabulary, by NumPy's names and by Theano's. `import refgraph.tensor as T`. Names, no logic."""
 
-from refgraph.core.errors import GraphTypeError as AsTensorError
+from refgraph.core import errors as _errors
 from refgraph.core.errors import NotScalarConstantError as NotScalarConstantError
 from refgraph.core.errors import ShapeError as ShapeError
 from refgraph.core.graph import Apply as Apply
 from refgraph.core.graph import Constant as Constant
 from refgraph.core.graph import Variable as Variable
 from refgraph.core.types import generic as generic
+from refgraph.ops import tensor as _types
 from refgraph.ops.custom import Op as Op
 from refgraph.ops.families import Elemwise as Elemwise
 from refgraph.ops.tensor import TensorConstant as TensorConstant
-from refgraph.ops.tensor import TensorType as Tensor
 from refgraph.ops.tensor import TensorType as TensorType
 from refgraph.ops.tensor import TensorVariable as TensorVariable
 from refgraph.ops.tensor import as_tensor as as_tensor
-from refgraph.ops.tensor import as_tensor as as_tensor_variable
 from refgraph.ops.tensor import constant as constant
 
-# names of dtypes
-from refgraph.ops.tensor import COMPLEXES as complex_dtypes
-from refgraph.ops.tensor import CONTINUOUS as continuous_dtypes
-from refgraph.ops.tensor import DISCRETE as discrete_dtypes
-from refgraph.ops.tensor import DTYPES as all_dtypes
-from refgraph.ops.tensor import FLOATS as float_dtypes
-from refgraph.ops.tensor import INTEGERS as integer_dtypes
-from refgraph.ops.tensor import SIGNED as int_dtypes
-from refgraph.ops.tensor import UNSIGNED as uint_dtypes
 
 from refgraph.interp.function import function as function
 from refgraph.interp.shared import TensorSharedVariable as TensorSharedVariable
-from refgraph.interp.shared import shared as _shared
 from refgraph.interp.shared import shared as shared
 from refgraph.printing import pp as pp
 
 # constructors of variables: scalar, dmatrix, ftensor4s, ...
 from refgraph.ops.variables import *
 
-# elementwise, one name a row; then Theano's other names for some
+# elementwise, one name a row
 from refgraph.ops.elementwise import *
-from refgraph.ops.elementwise import abs as abs_
-from refgraph.ops.elementwise import arccos as acos
-from refgraph.ops.elementwise import arccosh as acosh
-from refgraph.ops.elementwise import arcsin as asin
-from refgraph.ops.elementwise import arcsinh as asinh
-from refgraph.ops.elementwise import arctan as atan
-from refgraph.ops.elementwise import arctan2 as atan2
-from refgraph.ops.elementwise import arctanh as atanh
-from refgraph.ops.elementwise import bitwise_and as and_
-from refgraph.ops.elementwise import bitwise_or as or_
-from refgraph.ops.elementwise import bitwise_xor as xor
-from refgraph.ops.elementwise import cast as astype
-from refgraph.ops.elementwise import conj as conjugate
-from refgraph.ops.elementwise import deg2rad as radians
-from refgraph.ops.elementwise import fill as second
-from refgraph.ops.elementwise import floor_div as floor_divide
-from refgraph.ops.elementwise import floor_div as int_div
-from refgraph.ops.elementwise import ge as greater_equal
-from refgraph.ops.elementwise import gt as greater
-from refgraph.ops.elementwise import identity as tensor_copy
-from refgraph.ops.elementwise import invert as bitwise_not
-from refgraph.ops.elementwise import jv as jn
-from refgraph.ops.elementwise import le as less_equal
-from refgraph.ops.elementwise import lt as less
-from refgraph.ops.elementwise import mod as remainder
-from refgraph.ops.elementwise import mul as multiply
-from refgraph.ops.elementwise import neg as negative
-from refgraph.ops.elementwise import eq as equal
-from refgraph.ops.elementwise import neq as not_equal
-from refgraph.ops.elementwise import pow as power
-from refgraph.ops.elementwise import psi as digamma
-from refgraph.ops.elementwise import rad2deg as degrees
-from refgraph.ops.elementwise import sigmoid as expit
-from refgraph.ops.elementwise import sign as sgn
-from refgraph.ops.elementwise import softplus as log1pexp
-from refgraph.ops.elementwise import square as sqr
-from refgraph.ops.elementwise import sub as subtract
-from refgraph.ops.elementwise import switch as where
-from refgraph.ops.elementwise import true_div as divide
-from refgraph.ops.elementwise import true_div as true_divide
 
 from refgraph.ops.reductions import all as all
 from refgraph.ops.reductions import any as any
@@ -87,9 +36,6 @@ from refgraph.ops.reductions import bitwise_and_reduce as bitwise_and_reduce
 from refgraph.ops.reductions import bitwise_or_reduce as bitwise_or_reduce
 from refgraph.ops.reductions import bitwise_xor_reduce as bitwise_xor_reduce
 from refgraph.ops.reductions import count_nonzero as count_nonzero
-from refgraph.ops.reductions import cumprod as cumprod
-from refgraph.ops.reductions import cumsum as cumsum
-from refgraph.ops.reductions import diff as diff
 from refgraph.ops.reductions import logsumexp as logsumexp
 from refgraph.ops.reductions import max as max
 from refgraph.ops.reductions import max_and_argmax as max_and_argmax
@@ -102,6 +48,10 @@ from refgraph.ops.reductions import std as std
 from refgraph.ops.reductions import sum as sum
 from refgraph.ops.reductions import var as var
 
+from refgraph.ops.cumulative import cumprod as cumprod
+from refgraph.ops.cumulative import cumsum as cumsum
+from refgraph.ops.cumulative import diff as diff
+
 from refgraph.ops.shape import addbroadcast as addbroadcast
 from refgraph.ops.shape import atleast_1d as atleast_1d
 from refgraph.ops.shape import atleast_2d as atleast_2d
@@ -110,20 +60,13 @@ from refgraph.ops.shape import broadcast_arrays as broadcast_arrays
 from refgraph.ops.shape import broadcast_shape as broadcast_shape
 from refgraph.ops.shape import broadcast_shapes as broadcast_shapes
 from refgraph.ops.shape import broadcast_to as broadcast_to
-from refgraph.ops.shape import concatenate as concatenate
 from refgraph.ops.shape import dimshuffle as dimshuffle
 from refgraph.ops.shape import expand_dims as expand_dims
 from refgraph.ops.shape import flatten as flatten
-from refgraph.ops.shape import flip as flip
-from refgraph.ops.shape import horizontal_stack as horizontal_stack
-from refgraph.ops.shape import join as join
 from refgraph.ops.shape import moveaxis as moveaxis
-from refgraph.ops.shape import pad as pad
 from refgraph.ops.shape import patternbroadcast as patternbroadcast
 from refgraph.ops.shape import ravel as ravel
-from refgraph.ops.shape import repeat as repeat
 from refgraph.ops.shape import reshape as reshape
-from refgraph.ops.shape import roll as roll
 from refgraph.ops.shape import shape as shape
 from refgraph.ops.shape import shape_i as shape_i
 from refgraph.ops.shape import shape_padaxis as shape_padaxis
@@ -131,23 +74,31 @@ from refgraph.ops.shape import shape_padleft as shape_padleft
 from refgraph.ops.shape import shape_padright as shape_padright
 from refgraph.ops.shape import size as size
 from refgraph.ops.shape import specify_shape as specify_shape
-from refgraph.ops.shape import split as split
 from refgraph.ops.shape import squeeze as squeeze
-from refgraph.ops.shape import stack as stack
-from refgraph.ops.shape import stacklists as stacklists
 from refgraph.ops.shape import swapaxes as swapaxes
-from refgraph.ops.shape import tile as tile
 from refgraph.ops.shape import transpose as transpose
 from refgraph.ops.shape import unbroadcast as unbroadcast
-from refgraph.ops.shape import vertical_stack as vertical_stack
+
+from refgraph.ops.joining import concatenate as concatenate
+from refgraph.ops.joining import flip as flip
+from refgraph.ops.joining import horizontal_stack as horizontal_stack
+from refgraph.ops.joining import join as join
+from refgraph.ops.joining import pad as pad
+from refgraph.ops.joining import repeat as repeat
+from refgraph.ops.joining import roll as roll
+from refgraph.ops.joining import split as split
+from refgraph.ops.joining import stack as stack
+from refgraph.ops.joining import stacklists as stacklists
+from refgraph.ops.joining import tile as tile
+from refgraph.ops.joining import vertical_stack as vertical_stack
 
 from refgraph.ops.construct import alloc as alloc
 from refgraph.ops.construct import alloc_diag as alloc_diag
 from refgraph.ops.construct import arange as arange
+from refgraph.ops.construct import bartlett as bartlett
 from refgraph.ops.construct import default as default
 from refgraph.ops.construct import diag as diag
 from refgraph.ops.construct import diagonal as diagonal
-from refgraph.ops.construct import diagonal as extract_diag
 from refgraph.ops.construct import empty as empty
 from refgraph.ops.construct import empty_like as empty_like
 from refgraph.ops.construct import eye as eye
@@ -202,6 +153,7 @@ from refgraph.ops.sorting import unique as unique
 
 from refgraph.ops.linalg import batched_dot as batched_dot
 from refgraph.ops.linalg import batched_tensordot as batched_tensordot
+from refgraph.ops.linalg import cov as cov
 from refgraph.ops.linalg import dot as dot
 from refgraph.ops.linalg import einsum as einsum
 from refgraph.ops.linalg import inner as inner
@@ -217,7 +169,7 @@ from refgraph.ops.linalg import vdot as vdot
 from refgraph.ops.linalg import vecdot as vecdot
 from refgraph.ops.linalg import vecmat as vecmat
 
-from refgraph.ops.nnet import logsoftmax as log_softmax
+from refgraph.ops.nnet import logsoftmax as logsoftmax
 from refgraph.ops.nnet import softmax as softmax
 from refgraph.ops.nnet import to_one_hot as to_one_hot
 
@@ -231,7 +183,7 @@ from refgraph.gradient import grad_scale as grad_scale
 from refgraph.gradient import grad_undefined as grad_undefined
 from refgraph.gradient import hessian as hessian
 from refgraph.gradient import jacobian as jacobian
-from refgraph.gradient import numeric_gradient as numeric_grad
+from refgraph.gradient import numeric_gradient as numeric_gradient
 from refgraph.gradient import subgraph_grad as subgraph_grad
 from refgraph.gradient import verify_grad as verify_grad
 
@@ -240,3 +192,62 @@ from refgraph.tensor import nlinalg as nlinalg
 from refgraph.tensor import nnet as nnet
 from refgraph.tensor import sharedvar as sharedvar
 from refgraph import printing as printing
+
+# other names, NumPy's or Theano's, for the same things
+AsTensorError = _errors.GraphTypeError
+Tensor = TensorType
+as_tensor_variable = as_tensor
+_shared = shared
+abs_ = abs
+acos = arccos
+acosh = arccosh
+asin = arcsin
+asinh = arcsinh
+atan = arctan
+atan2 = arctan2
+atanh = arctanh
+and_ = bitwise_and
+or_ = bitwise_or
+xor = bitwise_xor
+astype = cast
+conjugate = conj
+radians = deg2rad
+second = fill
+floor_divide = floor_div
+int_div = floor_div
+greater_equal = ge
+greater = gt
+tensor_copy = identity
+bitwise_not = invert
+jn = jv
+less_equal = le
+less = lt
+remainder = mod
+multiply = mul
+negative = neg
+equal = eq
+not_equal = neq
+power = pow
+digamma = psi
+degrees = rad2deg
+expit = sigmoid
+sgn = sign
+log1pexp = softplus
+sqr = square
+subtract = sub
+where = switch
+divide = true_div
+true_divide = true_div
+extract_diag = diagonal
+log_softmax = logsoftmax
+numeric_grad = numeric_gradient
+
+# names of dtypes
+complex_dtypes = _types.COMPLEXES
+continuous_dtypes = _types.CONTINUOUS
+discrete_dtypes = _types.DISCRETE
+all_dtypes = _types.DTYPES
+float_dtypes = _types.FLOATS
+integer_dtypes = _types.INTEGERS
+int_dtypes = _types.SIGNED
+uint_dtypes = _types.UNSIGNED

@@ -13,10 +13,8 @@ from refgraph.ops.nnet import ultra_fast_sigmoid as ultra_fast_sigmoid
 # softmax
 from refgraph.ops.nnet import LogSoftmax as LogSoftmax
 from refgraph.ops.nnet import Softmax as Softmax
-from refgraph.ops.nnet import logsoftmax as log_softmax
 from refgraph.ops.nnet import logsoftmax as logsoftmax
 from refgraph.ops.nnet import softmax as softmax
-from refgraph.ops.nnet import softmax as softmax_graph
 from refgraph.ops.nnet import softmax_with_bias as softmax_with_bias
 
 # losses
@@ -38,3 +36,6 @@ from refgraph.ops.nnet import sigmoid_binary_crossentropy as sigmoid_binary_cros
 
 # classes
 from refgraph.ops.nnet import confusion_matrix as confusion_matrix
+
+log_softmax = logsoftmax
+softmax_graph = softmax

@@ -3,4 +3,5 @@
 from refgraph.interp.shared import SharedVariable as SharedVariable
 from refgraph.interp.shared import TensorSharedVariable as TensorSharedVariable
 from refgraph.interp.shared import shared as shared
-from refgraph.interp.shared import shared as tensor_constructor
+
+tensor_constructor = shared

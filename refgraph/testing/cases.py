@@ -51,7 +51,8 @@ def name_of(op: Any) -> str:
 def symbols(arrays: Sequence[Any], known: bool = False) -> list[TensorVariable]:
     """Variables that stand for these arrays."""
     return [
-        TensorType(a.dtype.name, a.shape if known else (None,) * a.ndim)(f"x{i}") for i, a in enumerate(map(np.asarray, arrays))
+        TensorType(a.dtype.name, a.shape if known else (None,) * a.ndim)(f"x{i}")
+        for i, a in enumerate(map(np.asarray, arrays))
     ]
 
 

@@ -35,7 +35,7 @@ def check_value(sample: Sample, known: bool) -> None:
 
 
 def watched_evaluate(outputs: Sequence[Variable], given: Mapping[Variable, Any]) -> list[Any]:
-    """`evaluate`, holding every op to its inferred types, its inputs to being left alone, its views to being declared."""
+    """`evaluate`, holding every op to the types it infers, to leaving its inputs alone, to declaring its views."""
     values: dict[Variable, Any] = dict(given)
 
     def value(x: Variable) -> Any:
@@ -54,7 +54,9 @@ def watched_evaluate(outputs: Sequence[Variable], given: Mapping[Variable, Any])
                 check_type(out, result, f"{node.op}")
                 for i, a in enumerate(args):
                     if isinstance(a, np.ndarray) and i not in node.op.views and np.may_share_memory(a, result):
-                        assert not np.shares_memory(a, result), f"{node.op}: a view of input {i} that `views` does not declare"
+                        assert not np.shares_memory(a, result), (
+                            f"{node.op}: a view of input {i} that `views` does not declare"
+                        )
                 values[out] = result
     return [value(x) for x in outputs]
 

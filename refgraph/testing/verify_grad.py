@@ -19,7 +19,7 @@ _TOLERANCE = {"float16": 1e-1, "float32": 1e-2, "float64": 1e-4}
 
 
 class GradientError(RefgraphError, AssertionError):
-    """A gradient disagrees with differences of its function; `argument`, `index`, `analytic`, `numeric` say where and how.
+    """A gradient disagrees with differences of its function: `argument`, `index`, `analytic`, `numeric` say where, how.
 
     ```python fails
     import numpy as np, refgraph.tensor as T
@@ -72,8 +72,8 @@ def verify_grad(
     weighed with random numbers to make a scalar, `n_tests` times, so every element of the Jacobian takes part.
     rng: a NumPy Generator or RandomState, for the weights; seeded with 0 when not given.
     eps: half the width of the differences; abs_tol, rel_tol: a disagreement is an error when it exceeds both.
-    Defaults follow the coarsest dtype among `pt` and the output (or `out_type`). `mode` compiles the gradient; the function
-    itself runs in the default mode when `no_debug_ref` is true.
+    Defaults follow the coarsest dtype among `pt` and the output (or `out_type`). `mode` compiles the gradient; the
+    function itself runs in the default mode when `no_debug_ref` is true.
     """
     points = [np.array(p) for p in pt]
     for i, p in enumerate(points):
@@ -83,7 +83,9 @@ def verify_grad(
     inputs = [TensorType(p.dtype.name, p.shape)(f"input {i}") for i, p in enumerate(points)]
     output = as_tensor(fun(*inputs))
     if output.dtype not in _EPS:
-        raise GraphTypeError(f"verify_grad takes a function with a real float output, got {output.type}", inputs=[output])
+        raise GraphTypeError(
+            f"verify_grad takes a function with a real float output, got {output.type}", inputs=[output]
+        )
     names = [*(p.dtype.name for p in points), output.dtype, *([out_type] if out_type else [])]
     coarsest = min(names, key=lambda name: np.finfo(name).bits)
     eps = _EPS[coarsest] if eps is None else eps
@@ -93,7 +95,9 @@ def verify_grad(
     weights = TensorType(output.dtype, (None,) * output.ndim)("weights")
     cost = (weights * output).sum()
     value = function(inputs, output, mode=None if no_debug_ref else mode, on_unused_input="ignore")
-    slope = function([*inputs, weights], grad(cost, inputs, disconnected_inputs="ignore"), mode=mode, on_unused_input="ignore")
+    slope = function(
+        [*inputs, weights], grad(cost, inputs, disconnected_inputs="ignore"), mode=mode, on_unused_input="ignore"
+    )
     shape = value(*points).shape
     for _ in range(n_tests):
         w = np.asarray(rng.uniform(size=shape) + 0.5).astype(output.dtype)
@@ -119,8 +123,9 @@ def _compare(found: Sequence[Array], wanted: Sequence[Array], abs_tol: float, re
             where = tuple(int(k) for k in at)
             error = GradientError(
                 f"the gradient by argument {i} at {list(where)} is {g[at]:.6g}, by differences {n[at]:.6g}",
-                why=f"absolute difference {absolute[at]:.3g} (allowed {abs_tol:.3g}), relative {relative[at]:.3g} ({rel_tol:.3g})",
-                help="look at the vjp (or grad) of the ops in the function, or at a kink of the function near this point",
+                why=f"absolute difference {absolute[at]:.3g} (allowed {abs_tol:.3g}), "
+                f"relative {relative[at]:.3g} ({rel_tol:.3g})",
+                help="look at the vjp (or grad) of the ops in the function, or at a kink of the function near here",
             )
             error.argument, error.index, error.analytic, error.numeric = i, where, float(g[at]), float(n[at])
             raise error

@@ -17,6 +17,7 @@ from refgraph.core.errors import (
     UpdateError,
 )
 from refgraph.core.graph import Graph
+from refgraph.interp.shared import commit
 
 V = np.array([1.0, 2.0, 3.0])
 
@@ -149,6 +150,8 @@ def test_givens_of_another_type_are_refused_unless_told(x):
     assert out.dtype == "float32"
     with pytest.raises(GraphTypeError, match="only variables can be replaced"):
         rg.function([x], x, givens={"x": x})
+    with pytest.raises(GraphTypeError, match="givens: 'a' cannot stand for x"):
+        rg.function([], x, givens={x: "a"})
     with pytest.raises(GraphTypeError, match="x is replaced twice"):
         rg.function([], x, givens=[(x, V), (x, V)])
 
@@ -205,6 +208,8 @@ def test_bad_updates_are_refused(x):
         rg.function([], updates=[(w, w + 1), (w, w + 2)])
     with pytest.raises(UpdateError, match="updates are of shared variables, got the variable x"):
         rg.function([x], x, updates={x: x + 1})
+    with pytest.raises(UpdateError, match=r"the update of w \(float64\[\]\) is None"):
+        rg.function([], updates={w: None})
     with pytest.raises(UpdateError, match="must be pairs"):
         rg.function([], updates=[w])
 
@@ -360,7 +365,9 @@ def test_values_by_key(x):
     w = rg.shared(2.0, "w")
     f = rg.function([x], x * w)
     assert f[w] == f["w"] == 2
-    f[w] = 5
+    five = np.array(5.0)
+    f[w] = five
+    five[...] = f[w][...] = 6
     assert w.get_value() == 5
     assert (w in f, "w" in f, x in f, "v" in f) == (True, True, False, False)
     with pytest.raises(KeyError, match="no value of its own"):
@@ -557,19 +564,33 @@ def test_functions_that_update_the_same_variables_in_another_order_do_not_wait_f
 
 @pytest.mark.usefixtures("switching")
 def test_nobody_sees_half_an_update():
-    a, b = rg.shared(0, "a"), rg.shared(0, "b")
-    step = rg.function([], updates={a: a + 1, b: b - 1})
-    read = rg.function([], a + b)
+    counters = [rg.shared(0, f"k{i}") for i in range(100)]  # so many that a thread is interrupted among them
+    step = rg.function([], updates={k: k + 1 for k in counters})
+    read = rg.function([], counters)
     seen = []
 
     def work():
-        for _ in range(300):
+        for _ in range(500):
             step()
-            seen.append(int(read()))
+            seen.append({int(k) for k in read()})
 
     in_threads(4, work)
-    assert set(seen) == {0}
-    assert a.get_value() == 1200
+    assert all(len(values) == 1 for values in seen)
+    assert {int(k.get_value()) for k in counters} == {2000}
+
+
+def test_reading_several_values_and_writing_updates_wait_for_each_other():
+    a, b = rg.shared(0, "a"), rg.shared(0, "b")
+    for f in (rg.function([], a + b), rg.function([], updates={a: 1})):
+        thread = threading.Thread(target=f)
+        with commit:
+            thread.start()
+            thread.join(0.05)
+            assert thread.is_alive()
+            assert a.get_value() == 0
+        thread.join(60)
+        assert not thread.is_alive()
+    assert a.get_value() == 1
 
 
 @pytest.mark.usefixtures("switching")

@@ -45,4 +45,6 @@ def test_out():
     assert (out.variable.ndim, out.borrow) == (1, False)
     assert rg.Out.of(out) is out
     assert repr(rg.Out(x)) == "Out(x)"
+    with pytest.raises(GraphTypeError, match="an output must be a variable, a number or an array, got None"):
+        rg.function([], [None])
     assert repr(rg.In(x)) == "In(x)"

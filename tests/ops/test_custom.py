@@ -168,6 +168,8 @@ def test_an_op_without_a_gradient_says_so():
     with pytest.raises(NullTypeGradError, match="not defined") as caught:
         rg.grad(y.sum(), x)
     assert "DoubleByTypes has no grad" in str(caught.value)
+    with pytest.raises(NullTypeGradError, match="not defined"):
+        rg.Rop(y, x, x)
 
 
 def test_disconnected_and_undefined_gradients():
@@ -276,6 +278,11 @@ def test_views_declared_or_not_never_reach_the_user():
         def perform(self, node, inputs, output_storage):
             output_storage[0][0] = inputs[0]
 
+    class Twins(SumDiff):
+        def perform(self, node, inputs, output_storage):
+            output_storage[0][0] = output_storage[1][0] = inputs[0] + 1
+
+    assert not np.shares_memory(*rg.function([x], Twins()(x, x))(V))
     assert View().views == (0,)
     for op in (View(), Undeclared()):
         assert not np.shares_memory(rg.function([x], op(x))(V), V)

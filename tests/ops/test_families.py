@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 import refgraph.ops.elementwise as E
 from refgraph.autodiff.forward import pushforward
 from refgraph.autodiff.reverse import grad, pullback
-from refgraph.core.errors import NullTypeGradError, ShapeError
+from refgraph.core.errors import DTypeError, NullTypeGradError, ShapeError
 from refgraph.core.graph import toposort
 from refgraph.core.types import NullType
 from refgraph.interp.evaluate import evaluate
 from refgraph.ops.families import SUM_TO, Elemwise, full_shape, operands, same_kind, times
-from refgraph.ops.tensor import TensorConstant, TensorType
+from refgraph.ops.tensor import TensorConstant, TensorType, constant
 
 N = 3
 AXIS = [(1, True), (1, False), (N, True), (N, False)]  # its length, and whether the type says it
@@ -238,3 +238,35 @@ def test_a_row_may_be_made_by_anybody():
     got, slope = evaluate([cube(x), grad(cube(x).sum(), x)], {x: at})
     np.testing.assert_array_equal(got, at**3)
     np.testing.assert_array_equal(slope, 3 * at**2)
+
+
+@pytest.mark.parametrize(
+    ("build", "dtype"),
+    [
+        (lambda f32, i8: constant(1) * f32, "float32"),
+        (lambda f32, i8: f32 * constant(1.5), "float32"),
+        (lambda f32, i8: (constant(1) - 0.9) * i8, "float64"),
+        (lambda f32, i8: 1 - constant(0.5), "float64"),
+        (lambda f32, i8: constant(1) + constant(2), "int64"),
+        (lambda f32, i8: i8 + constant(1), "int8"),
+        (lambda f32, i8: i8 * constant(0.5), "float64"),
+        (lambda f32, i8: E.switch(i8, constant(1.0), f32), "float32"),
+        (lambda f32, i8: f32 * constant(1.5, dtype="float64"), "float64"),
+        (lambda f32, i8: f32 * constant(np.float64(1.5)), "float64"),
+    ],
+)
+def test_a_constant_made_of_a_number_promotes_as_the_number(build, dtype):
+    assert build(TensorType("float32", (None,))("f32"), TensorType("int8", (None,))("i8")).type.dtype == dtype
+
+
+def test_a_constant_made_of_a_number_stays_itself_where_its_dtype_is_right():
+    x, one = TensorType("float64", (None,))("x"), constant(1.0)
+    assert (x + one).owner.inputs[1] is one
+    assert (one + x).owner.inputs[0] is one
+    assert (one + one).owner.inputs == (one, one)
+    assert str(one) == "TensorConstant{1.0}"
+
+
+def test_a_number_that_does_not_fit_is_refused_as_a_constant_too():
+    with pytest.raises(DTypeError, match="1000 does not fit into int8"):
+        TensorType("int8", (None,))("x") * constant(1000)

@@ -18,6 +18,7 @@ from refgraph.ops.linalg import (
     MatMul,
     TensorDot,
     batched_dot,
+    cov,
     dot,
     einsum,
     inner,
@@ -484,3 +485,36 @@ def test_matrix_dot_multiplies_from_left_to_right():
     np.testing.assert_allclose(run(matrix_dot, x, y, z), x @ y @ z)
     with pytest.raises(GraphTypeError, match="at least one"):
         matrix_dot()
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"bias": True},
+        {"ddof": 2},
+        {"rowvar": False},
+        {"fweights": [1, 2, 1, 3, 1]},
+        {"aweights": [0.5, 1.0, 2.0, 0.1, 0.7]},
+        {"aweights": [0.5, 1.0, 2.0, 0.1, 0.7], "ddof": 0},
+        {"fweights": [1, 2, 1, 3, 1], "aweights": [0.5, 1.0, 2.0, 0.1, 0.7]},
+    ],
+    ids=str,
+)
+def test_cov_is_numpys(options, known):
+    x = draw(3, 5) if options.get("rowvar", True) else draw(5, 3)
+    np.testing.assert_allclose(run(lambda m: cov(m, **options), x, known=known), np.cov(x, **options))
+
+
+def test_cov_of_a_vector_is_its_variance_and_y_adds_a_row():
+    x, y, z = draw(5), draw(5, seed=1), draw(5) + 1j * draw(5, seed=2)
+    np.testing.assert_allclose(run(cov, x), np.cov(x))
+    np.testing.assert_allclose(run(cov, x, y), np.cov(x, y))
+    np.testing.assert_allclose(run(cov, z), np.cov(z))
+    np.testing.assert_allclose(run(cov, np.arange(5)), 2.5)
+
+
+def test_cov_refuses_more_axes_than_two():
+    with pytest.raises(GraphTypeError, match="vectors and matrices"):
+        cov(TensorType("float64", (2, 2, 2))())

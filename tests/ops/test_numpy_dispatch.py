@@ -59,7 +59,6 @@ SAME = {
     "clip from above": lambda x: np.clip(x, None, 1),
     "round": np.round,
     "around": lambda x: np.around(x, 1),
-    "fix": np.fix,
     "isclose": lambda x: np.isclose(x, 1),
     "nan_to_num": np.nan_to_num,
     "real": np.real,

@@ -41,8 +41,8 @@ def gradient(build, array):
 
 NUMPY = {
     "sum": np.sum, "prod": np.prod, "mean": np.mean, "max": np.max, "min": np.min, "all": np.all, "any": np.any,
-    "argmax": np.argmax, "argmin": np.argmin, "var": np.var, "std": np.std, "ptp": np.ptp, "cumsum": np.cumsum,
-    "cumprod": np.cumprod, "count_nonzero": lambda x: np.count_nonzero(x, axis=(0,)),
+    "argmax": np.argmax, "argmin": np.argmin, "var": np.var, "std": np.std, "ptp": np.ptp,
+    "count_nonzero": lambda x: np.count_nonzero(x, axis=(0,)),
 }  # fmt: skip
 REFUSED = {(name, d) for name in ("max", "min", "argmax", "argmin", "ptp") for d in ("complex64", "complex128")}
 
@@ -189,7 +189,6 @@ def test_static_lengths_of_kept_axes_stay():
     assert R.sum(x, axis=2).type.shape == (None, 3, 1)
     assert R.sum(x, axis=(0, 1), keepdims=True).type.shape == (1, 1, None, 1)
     assert R.argmax(x, axis=3).type.shape == (None, 3, None)
-    assert R.cumsum(x, axis=0).type.shape == x.type.shape
 
 
 @pytest.mark.parametrize(
@@ -197,8 +196,8 @@ def test_static_lengths_of_kept_axes_stay():
     [
         (2, AxisError, "sum: no axis 2 in 2 dimensions"),
         ((0, -3), AxisError, "sum: no axis -3 in 2 dimensions"),
-        ((0, -2), AxisError, "sum: an axis of 2 is named twice"),
-        ([1, 1], AxisError, "sum: an axis of 2 is named twice"),
+        ((0, -2), AxisError, r"sum: an axis is repeated in \("),
+        ([1, 1], AxisError, r"sum: an axis is repeated in \("),
         (0.5, DTypeError, "sum: an axis is an int, got 0.5"),
         ("x", DTypeError, "sum: an axis is an int, got 'x'"),
         (TensorType("int64", ())("a"), TypeError, "sum: the axis must be known when the graph is built"),
@@ -207,12 +206,6 @@ def test_static_lengths_of_kept_axes_stay():
 def test_a_bad_axis_is_refused_when_the_graph_is_built(axis, error, says):
     with pytest.raises(error, match=says):
         R.sum(variable(np.ones((2, 3))), axis=axis)
-
-
-@pytest.mark.parametrize("name", ["cumsum", "cumprod", "diff"])
-def test_running_ops_check_their_axis(name):
-    with pytest.raises(AxisError, match=f"{name}: no axis 2 in 2 dimensions"):
-        getattr(R, name)(variable(np.ones((2, 3))), axis=2)
 
 
 # nothing to reduce
@@ -260,7 +253,7 @@ def test_nothing_flows_through_argmax():
         grad(R.sum(R.argmax(x) * 1.0), x)
 
 
-@pytest.mark.parametrize("name", ["sum", "prod", "mean", "max", "min", "var", "std", "ptp", "cumsum", "cumprod"])
+@pytest.mark.parametrize("name", ["sum", "prod", "mean", "max", "min", "var", "std", "ptp"])
 @pytest.mark.parametrize("special", [[1.0, NAN, 2.0], [1.0, INF, 2.0], [-INF, 1.0, INF], [0.0, INF, 1.0]])
 @pytest.mark.filterwarnings("ignore:invalid value")
 def test_nan_and_infinities_propagate_as_in_numpy(name, special):
@@ -325,9 +318,6 @@ def test_derivatives_of_prod_hold_at_zeros(zeros, order):
     x[:zeros] = 0
 
     np.testing.assert_allclose(derivatives(R.prod, x, order), products_without(x, order), rtol=1e-12)
-    np.testing.assert_allclose(
-        derivatives(lambda x: R.cumprod(x)[-1], x, order), products_without(x, order), rtol=1e-12
-    )
 
 
 def test_derivative_of_prod_at_a_zero_is_theanos():
@@ -356,14 +346,6 @@ def test_prod_of_integers_has_a_gradient():
     np.testing.assert_array_equal(evaluate([g], {x: np.array([0, 100, 100], "int8")})[0], [10000.0, 0.0, 0.0])
 
 
-def test_derivative_of_cumprod_at_zeros():
-    """d/dx of 1*x0 + 2*x0*x1 + 3*x0*x1*x2 + 4*x0*x1*x2*x3, by hand."""
-    x = np.array([2.0, 0.0, 5.0, 0.0])
-    got = gradient(lambda x: R.cumprod(x) * np.array([1.0, 2.0, 3.0, 4.0]), x)
-
-    np.testing.assert_array_equal(got, [1.0, 34.0, 0.0, 0.0])
-
-
 # built of rows
 
 
@@ -386,15 +368,6 @@ BUILT = [
     Sample("std-float16", lambda x: R.std(x, 0), (M.astype("float16"),), lambda x: np.std(x, 0)),
     Sample("std-float32", lambda x: R.std(x, 0, ddof=1), (M.astype("float32"),), lambda x: np.std(x, 0, ddof=1)),
     Sample("ptp", lambda x: R.ptp(x, 1), (M,), lambda x: np.ptp(x, 1)),
-    Sample("diff", R.diff, (M,), np.diff),
-    Sample("diff-2", lambda x: R.diff(x, 2, 0), (M,), lambda x: np.diff(x, 2, 0)),
-    Sample("diff-0", lambda x: R.diff(x, 0), (M,), lambda x: x),
-    Sample("diff-bool", R.diff, (M > 0,), np.diff),
-    Sample("diff-uint8", R.diff, (np.array([3, 1, 7], "uint8"),), np.diff),
-    Sample("cumsum-flat", R.cumsum, (M,), np.cumsum),
-    Sample("cumprod-flat", R.cumprod, (M[::2, ::-1],), np.cumprod),
-    Sample("cumsum-0-d", R.cumsum, (np.array(3.0),), np.cumsum),
-    Sample("cumsum-negative-axis", lambda x: R.cumsum(x, -2), (Z,), lambda x: np.cumsum(x, -2)),
     Sample("prod-no-zeros", lambda x: R.prod(x, 0, no_zeros_in_input=True), (M,), lambda x: np.prod(x, 0)),
     *[
         Sample(f"norm-{p}", lambda x, p=p: R.norm(x, p, 0), (M,), lambda x, p=p: np.linalg.norm(x, p, 0))
@@ -457,11 +430,6 @@ def test_norm_and_std_take_the_least_subgradient_at_zero():
 def test_norm_refuses_norms_of_matrices():
     with pytest.raises(GraphTypeError, match="norm: ord='nuc' is not a number"):
         R.norm(variable(np.ones((2, 2))), "nuc")
-
-
-def test_diff_refuses_negative_n():
-    with pytest.raises(GraphTypeError, match="diff: n=-1 is negative"):
-        R.diff(variable(np.ones(3)), -1)
 
 
 def test_max_and_argmax_are_both():

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from refgraph.autodiff.reverse import grad
-from refgraph.core.errors import AxisError, GraphTypeError, NotScalarConstantError, ShapeError
+from refgraph.core.errors import AxisError, GraphTypeError, ShapeError
 from refgraph.core.graph import toposort
 from refgraph.interp.evaluate import evaluate
 from refgraph.ops import shape as S
-from refgraph.ops.tensor import TensorConstant, TensorType, as_tensor, constant
+from refgraph.ops.tensor import TensorConstant, TensorType, constant
 
 
 def var(*shape, dtype="float64", name=None):
@@ -51,20 +51,9 @@ FACTS = {
     "squeeze-axis": (lambda: S.squeeze(var(None, 3), 0), (3,)),
     "expand-dims": (lambda: S.expand_dims(var(2, 3), (0, -1)), (1, 2, 3, 1)),
     "moveaxis": (lambda: S.moveaxis(var(2, 3, 4), 0, -1), (3, 4, 2)),
-    "join": (lambda: S.join(1, var(None, 2), var(3, 5)), (3, 7)),
-    "join-unknown": (lambda: S.join(0, var(None, 2), var(3, 2)), (None, 2)),
-    "stack": (lambda: S.stack([var(None, 2), var(3, None)], axis=1), (3, 2, 2)),
-    "split-last-from-rest": (lambda: S.split(var(5), [2, index()])[1], (3,)),
     "broadcast-to": (lambda: S.broadcast_to(var(3, 1), (index(), 3, index())), (None, 3, None)),
     "broadcast-to-symbolic-kept": (lambda: S.broadcast_to(var(3), (index(),)), (3,)),
     "broadcast-arrays": (lambda: S.broadcast_arrays(var(3, 1), var(None, 4))[1], (3, 4)),
-    "tile": (lambda: S.tile(var(2, None), (3, 1, 2)), (3, 2, None)),
-    "repeat": (lambda: S.repeat(var(2, 3), 2, axis=1), (2, 6)),
-    "repeat-each": (lambda: S.repeat(var(None, 3), [1, 0, 4], axis=1), (None, 5)),
-    "repeat-flat": (lambda: S.repeat(var(2, 3), 2), (12,)),
-    "roll": (lambda: S.roll(var(2, None), 1, 0), (2, None)),
-    "pad": (lambda: S.pad(var(2, None), ((1, 2), (0, 1))), (5, None)),
-    "pad-edge": (lambda: S.pad(var(2), (1, 3), mode="edge"), (6,)),
     "atleast-3d": (lambda: S.atleast_3d(var(5)), (1, 5, 1)),
 }
 
@@ -83,49 +72,6 @@ def test_flatten_keeps_the_leading_axes_and_takes_theanos_keyword():
 
     assert S.flatten(x, outdim=2).type.shape == (2, None)
     assert value(S.flatten(x, outdim=2), {x: np.zeros((2, 3, 4))}).shape == (2, 12)
-
-
-def test_stack_takes_a_list_or_theanos_old_arguments():
-    a, b = var(2, name="a"), var(2, name="b")
-    given = {a: np.array([1.0, 2.0]), b: np.array([3.0, 4.0])}
-
-    for made in (S.stack([a, b]), S.stack((a, b), 0), S.stack(a, b), S.stack(tensors=[a, b], axis=0)):
-        np.testing.assert_array_equal(value(made, given), [[1, 2], [3, 4]])
-    np.testing.assert_array_equal(value(S.stack([a, b], 1), given), [[1, 3], [2, 4]])
-
-
-def test_stack_refuses_what_it_does_not_know():
-    with pytest.raises(TypeError, match="axes"):
-        S.stack([var(2)], axes=1)
-    with pytest.raises(TypeError, match="twice"):
-        S.stack([var(2)], 0, axis=0)
-
-
-@pytest.mark.parametrize(
-    ("nest", "dtype"),
-    [
-        (lambda f, i: [f, 1], "float32"),
-        (lambda f, i: [f, 1.5], "float32"),
-        (lambda f, i: [i, 1], "int8"),
-        (lambda f, i: [i, 1.5], "float64"),
-        (lambda f, i: [[f, i], [1, 2]], "float32"),
-        (lambda f, i: (f, np.float64(1)), "float64"),
-    ],
-)
-def test_numbers_in_a_list_with_variables_are_weak(nest, dtype):
-    f, i = var(dtype="float32"), var(dtype="int8")
-
-    assert S.stack_nested(nest(f, i)).dtype == dtype
-
-
-def test_numbers_in_a_stack_are_weak():
-    assert S.stack([var(dtype="float32"), 1]).dtype == "float32"
-
-
-def test_as_tensor_of_a_list_with_variables_stacks():
-    x = var(name="x")
-
-    np.testing.assert_array_equal(value(as_tensor([[x, 1], [2, x]]), {x: np.array(5.0)}), [[5, 1], [2, 5]])
 
 
 def test_shape_is_a_constant_where_known_and_an_op_where_not():
@@ -155,9 +101,6 @@ def test_one_length_is_a_constant_where_known_and_an_op_where_not():
         lambda x: S.broadcast_to(x, (2, 3)),
         lambda x: S.specify_shape(x, (2, None)),
         lambda x: S.squeeze(x),
-        lambda x: S.tile(x, (1, 1)),
-        lambda x: S.pad(x, 0),
-        lambda x: S.join(0, x),
         lambda x: S.atleast_2d(x),
         lambda x: S.retype(x, x.type),
     ],
@@ -173,20 +116,6 @@ def test_reshape_to_its_own_unknown_shape_is_nothing():
 
     assert S.reshape(x, x.shape) is x
     assert S.reshape(x, (x.shape[1], x.shape[0])) is not x
-
-
-def test_a_shape_gives_its_lengths_without_reading_the_vector():
-    x, y = var(None, 3), var(None, None)
-
-    assert sorted(nodes(S.reshape(y, x.shape))) == ["reshape", "shape_i"]
-    assert S.reshape(y, x.shape).type.shape == (None, 3)
-
-
-def test_elements_of_a_joined_and_sliced_shape_are_known():
-    x = var(None, 2, 3)
-
-    assert S.broadcast_to(var(), S.join(0, x.shape[1:], [4])).type.shape == (2, 3, 4)
-    assert S.broadcast_to(var(), x.shape[::-1]).type.shape == (3, 2, None)
 
 
 def test_rest_of_a_reshape_is_a_number_when_the_unknown_lengths_cancel():
@@ -226,18 +155,11 @@ REFUSED = {
     "squeeze": (lambda: S.squeeze(var(1, 3), 1), ShapeError, "cannot drop axis 1"),
     "specify": (lambda: S.specify_shape(var(2), (3,)), ShapeError, "axis 0 has length 2, but 3 was specified"),
     "addbroadcast": (lambda: S.addbroadcast(var(2), 0), ShapeError, "axis 0 has length 2, but 1"),
-    "join": (lambda: S.join(0, var(2, 3), var(2, 4)), ShapeError, "axis 1 has lengths 3 and 4"),
-    "stack": (lambda: S.stack([var(3), var(4)]), ShapeError, "axis 0 has lengths 3 and 4"),
-    "split": (lambda: S.split(var(5), [2, 2]), ShapeError, "(2, 2) do not add up to the length 5"),
-    "split-too-much": (lambda: S.split(var(5), [6, index()]), ShapeError, "do not add up"),
     "broadcast": (lambda: S.broadcast_to(var(2), (3,)), ShapeError, "cannot broadcast (2,) to (3,)"),
     "broadcast-shapes": (lambda: S.broadcast_arrays(var(2), var(3)), ShapeError, "lengths 2 and 3"),
-    "repeat": (lambda: S.repeat(var(2), [1, 2, 3], axis=0), ShapeError, "3 entries"),
     "patternbroadcast": (lambda: S.patternbroadcast(var(2), (True, False)), GraphTypeError, "2 flags"),
     "moveaxis": (lambda: S.moveaxis(var(2, 3), (0, 1), 0), AxisError, "2 axes to 1 places"),
     "expand-dims": (lambda: S.expand_dims(var(2, 3), 3), AxisError, "no axis 3"),
-    "horizontal-stack": (lambda: S.horizontal_stack(var(2)), GraphTypeError, "takes matrices"),
-    "symbolic-axis": (lambda: S.join(index(), var(2)), NotScalarConstantError, "axis must be known"),
 }
 
 
@@ -313,22 +235,6 @@ def test_pad_left_right_and_axis():
     assert S.shape_padaxis(x, 1).type.shape == (2, 1, 3)
 
 
-def test_join_promotes_as_numpy_and_takes_a_constant_axis():
-    joined = S.join(constant(0), var(2, dtype="int8"), var(3, dtype="float32"))
-
-    assert joined.type == TensorType("float32", (5,))
-    assert S.horizontal_stack(var(2, 1), var(2, 3)).type.shape == (2, 4)
-    assert S.vertical_stack(var(1, 3), var(2, 3)).type.shape == (3, 3)
-
-
-def test_gradient_of_a_join_is_one_split():
-    x, y = var(2, name="x"), var(None, name="y")
-
-    made = grad(S.join(0, x, y, x).sum(), [x, y])
-
-    assert nodes(*made).count("split") == 1
-
-
 def test_broadcast_length_of_unknown_lengths_is_decided_when_it_runs():
     x, y = var(None, 2), var(None, 1)
     n, m = S.broadcast_shape(x, y)
@@ -337,11 +243,6 @@ def test_broadcast_length_of_unknown_lengths_is_decided_when_it_runs():
     assert value(n, {x: np.zeros((1, 2)), y: np.zeros((4, 1))}) == 4
     assert value(n, {x: np.zeros((4, 2)), y: np.zeros((1, 1))}) == 4
     assert S.broadcast_shapes((3, 1), (4,), 1) == (3, 4)
-
-
-def test_element_of_a_stack_is_seen_through():
-    assert S.scalar_value(as_tensor([index(), constant(7)])[1]) == 7
-    assert S.scalar_value(as_tensor([index(), constant(7)])[0]) is None
 
 
 LENGTHS = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=3)
@@ -388,56 +289,11 @@ def test_reshape_with_a_rest_agrees_with_numpy_and_comes_back(drawn, data):
 
 
 @given(arrays(), st.data())
-def test_splitting_and_joining_changes_nothing(drawn, data):
-    array, x = drawn
-    assume(array.ndim > 0)
-    axis = data.draw(st.integers(-array.ndim, array.ndim - 1))
-    cut = data.draw(st.integers(0, array.shape[axis]))
-    n = index()
-
-    parts = S.split(x, [n, array.shape[axis] - n], axis=axis)
-
-    given = {x: array, n: np.array(cut)}
-    agrees(parts[0], given, np.split(array, [cut], axis)[0])
-    agrees(S.join(axis, *parts), given, array)
-
-
-@given(arrays(), st.integers(-5, 5), st.data())
-def test_rolling_there_and_back_changes_nothing(drawn, shift, data):
-    array, x = drawn
-    axis = data.draw(st.none() | st.integers(-array.ndim, array.ndim - 1)) if array.ndim else None
-
-    agrees(S.roll(x, shift, axis), {x: array}, np.roll(array, shift, axis))
-    agrees(S.roll(S.roll(x, shift, axis), -shift, axis), {x: array}, array)
-
-
-@given(arrays(), st.lists(st.integers(0, 3), max_size=5))
-def test_tile_is_numpys(drawn, reps):
-    array, x = drawn
-
-    agrees(S.tile(x, reps), {x: array}, np.tile(array, reps))
-
-
-@given(
-    arrays(),
-    st.sampled_from(["constant", "edge", "reflect", "symmetric", "wrap"]),
-    st.integers(0, 5),
-    st.integers(0, 5),
-)
-def test_pad_is_numpys(drawn, mode, before, after):
-    array, x = drawn
-    assume(mode == "constant" or array.size)
-
-    agrees(S.pad(x, (before, after), mode), {x: array}, np.pad(array, (before, after), mode) if array.ndim else array)
-
-
-@given(arrays(), st.data())
-def test_flip_and_moveaxis_are_numpys(drawn, data):
+def test_moveaxis_and_swapaxes_are_numpys(drawn, data):
     array, x = drawn
     assume(array.ndim > 0)
     a, b = (data.draw(st.integers(-array.ndim, array.ndim - 1)) for _ in range(2))
 
-    agrees(S.flip(x, a), {x: array}, np.flip(array, a))
     agrees(S.moveaxis(x, a, b), {x: array}, np.moveaxis(array, a, b))
     agrees(S.swapaxes(x, a, b), {x: array}, np.swapaxes(array, a, b))
 
