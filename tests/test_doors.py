@@ -50,7 +50,7 @@ NAMES = {
         choose ravel_multi_index unravel_index shape_i specify_shape ravel swapaxes split mgrid ogrid tri tril triu
         diagonal fill_diagonal_offset inverse_permutation permute_row_elements flatnonzero nonzero_values bartlett cov
         to_one_hot bincount unique compress diff searchsorted default get_vector_length topk argtopk topk_and_argtopk
-        hessian subgraph_grad numeric_grad consider_constant TensorSharedVariable function shared pp extra_ops nlinalg
+        hessian subgraph_grad consider_constant TensorSharedVariable function shared pp extra_ops nlinalg
         sharedvar scalars rows cols tensor4s tensor5 tensor6 tensor7 zvector cmatrix drow bvector wscalar ltensor3
         all_dtypes int_dtypes uint_dtypes complex_dtypes continuous_dtypes sparse_grad matrix_power kron trace softmax
         log_softmax expit logaddexp logsumexp nan_to_num isfinite isposinf isneginf polygamma betainc digamma einsum

@@ -183,7 +183,6 @@ from refgraph.gradient import grad_scale as grad_scale
 from refgraph.gradient import grad_undefined as grad_undefined
 from refgraph.gradient import hessian as hessian
 from refgraph.gradient import jacobian as jacobian
-from refgraph.gradient import numeric_gradient as numeric_gradient
 from refgraph.gradient import subgraph_grad as subgraph_grad
 from refgraph.gradient import verify_grad as verify_grad
 
@@ -240,7 +239,6 @@ divide = true_div
 true_divide = true_div
 extract_diag = diagonal
 log_softmax = logsoftmax
-numeric_grad = numeric_gradient
 
 # names of dtypes
 complex_dtypes = _types.COMPLEXES
