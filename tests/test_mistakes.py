@@ -15,6 +15,7 @@ from refgraph.core.errors import (
     BoundsError,
     ConfigError,
     DisconnectedInputError,
+    DomainError,
     DTypeError,
     GraphTypeError,
     InputError,
@@ -465,7 +466,7 @@ def bits_of_a_float():
     return x & y  # !
 
 
-@mistake(DTypeError, TypeError, "cannot make a constant of '1'")
+@mistake(DTypeError, TypeError, "add: an operand must be a variable, a number or an array of numbers, got '1' (str)")
 def text_in_an_expression():
     x = T.dvector("x")
     return x + "1"  # !
@@ -506,8 +507,137 @@ def wrong_value_of_a_flag():
     refgraph.config.floatX = "float46"  # !
 
 
+@mistake(UpdateError, TypeError, "updates must be a dict or a list of pairs (shared variable, new value), got 3 (int)")
+def updates_that_are_a_number():
+    x = T.dscalar("x")
+    return refgraph.function([x], x, updates=3)  # !
+
+
+@mistake(
+    GraphTypeError, TypeError, "givens must be a dict or a list of pairs (variable, what stands for it), got 3 (int)"
+)
+def givens_that_are_a_number():
+    x = T.dscalar("x")
+    return refgraph.function([x], x, givens=3)  # !
+
+
+@mistake(
+    GraphTypeError,
+    TypeError,
+    "givens must be a dict or a list of pairs (variable, what stands for it), got (x,) (tuple) among them",
+)
+def givens_without_a_value():
+    x = T.dscalar("x")
+    return refgraph.function([], x, givens=[(x,)])  # !
+
+
+@mistake(GraphTypeError, TypeError, "x.eval takes a dict from inputs to values, got 3 (int)")
+def eval_of_a_number():
+    x = T.dscalar("x")
+    return x.eval(3)  # !
+
+
+@mistake(GraphTypeError, TypeError, "TensorType: 3 (int) is not a shape")
+def shape_that_is_a_number():
+    return T.tensor("x", shape=3)  # !
+
+
+@mistake(GraphTypeError, TypeError, "TensorType: 3 (int) is not a shape")
+def type_of_a_number():
+    return T.TensorType("float64", 3)  # !
+
+
+@mistake(GraphTypeError, TypeError, "TensorType: 'ab' (str) is not a shape")
+def shape_that_is_text():
+    return T.tensor("x", shape="ab")  # !
+
+
+@mistake(GraphTypeError, TypeError, "TensorType: ('a',) (tuple) is not a shape")
+def length_that_is_text():
+    return T.TensorType("float64", ("a",))  # !
+
+
+@mistake(GraphTypeError, TypeError, "TensorType: (-1,) (tuple) is not a shape")
+def length_below_zero():
+    return T.TensorType("float64", (-1,))  # !
+
+
+@mistake(GraphTypeError, TypeError, "TensorType: (2.7,) (tuple) is not a shape")
+def length_that_is_a_fraction():
+    return T.TensorType("float64", (2.7,))  # !
+
+
+@mistake(GraphTypeError, TypeError, "a name is a string or None, got 3 (int)")
+def name_that_is_a_number():
+    return T.vector(3)  # !
+
+
+@mistake(GraphTypeError, TypeError, "a name is a string or None, got 3 (int)")
+def name_among_names_that_is_a_number():
+    return T.vectors("x", 3)  # !
+
+
+@mistake(GraphTypeError, TypeError, "a name is a string or None, got 3 (int)")
+def name_of_a_shared_variable_that_is_a_number():
+    return refgraph.shared(1.0, name=3)  # !
+
+
+@mistake(GraphTypeError, TypeError, "names are strings, or one number of nameless variables, got 2.5 (float)")
+def names_that_are_a_fraction():
+    return T.vectors(2.5)  # !
+
+
+@mistake(GraphTypeError, TypeError, "clone takes a variable or a list of variables, got 'a' (str)")
+def clone_of_text():
+    return refgraph.clone("a")  # !
+
+
+@mistake(
+    DTypeError, TypeError, "mul: an operand must be a variable, a number or an array of numbers, got None (NoneType)"
+)
+def nothing_in_an_expression():
+    x = T.dvector("x")
+    return x * None  # !
+
+
+@mistake(DTypeError, TypeError, "pow: int64[?] to a negative power, -1, is not an integer")
+def integers_to_a_negative_power():
+    x = T.lvector("x")
+    return x**-1  # !
+
+
+@mistake(DomainError, ValueError, "pow: Integers to negative integer powers are not allowed.")
+def integers_to_a_negative_power_at_run_time():
+    x, n = T.lvectors("x", "n")
+    y = x**n  # !
+    refgraph.function([x, n], y)([2], [-1])
+
+
+@mistake(ShapeError, ValueError, "argmax does not accept shape (0,)")
+def argmax_of_nothing():
+    x = T.dvector("x")
+    y = T.argmax(x)  # !
+    refgraph.function([x], y)([])
+
+
+@mistake(DTypeError, TypeError, "zeros: a length is an integer, got 'a' (str)")
+def zeros_of_no_length():
+    return T.zeros("a")  # !
+
+
+@mistake(DTypeError, TypeError, "ones: a length is an integer, got 2.5 (float)")
+def ones_of_no_whole_length():
+    return T.ones((2, 2.5))  # !
+
+
+@mistake(GraphTypeError, TypeError, "einsum: m (TensorVariable) is no list of indices")
+def einsum_without_subscripts():
+    m = T.dmatrix("m")
+    return T.einsum(3, m)  # !
+
+
 def test_there_are_many():
-    assert len(MISTAKES) >= 60
+    assert len(MISTAKES) >= 80
 
 
 @pytest.mark.parametrize(("program", "kind", "builtin", "message"), MISTAKES)

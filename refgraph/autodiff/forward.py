@@ -6,13 +6,13 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from refgraph.autodiff.reverse import like, listed, pullback, zeros_for
+from refgraph.autodiff.reverse import like, listed, pullback, standing_for, variables
 from refgraph.core.errors import DisconnectedInputError, GraphTypeError, NullTypeGradError
 from refgraph.core.graph import Variable, rebuild, toposort
 from refgraph.core.op import GraphOp
 from refgraph.core.origin import made_for
 from refgraph.core.types import DisconnectedType, NullType
-from refgraph.ops.tensor import as_tensor
+from refgraph.ops.linear import zeros_for
 
 
 def pushforward(outputs: Sequence[Variable], wrt: Sequence[Variable], tangents: Sequence[Any]) -> list[Any]:
@@ -20,15 +20,17 @@ def pushforward(outputs: Sequence[Variable], wrt: Sequence[Variable], tangents: 
 
     Entries are as for an op's jvp: a variable, 0 (connected, identically zero) or None (not connected).
     """
+    given = set(wrt)
     moved: dict[Variable, Any] = dict(zip(wrt, tangents, strict=True))
-    for node in toposort(outputs, set(wrt)):
+    for node in toposort(outputs, given):
         ts = [moved.get(x) for x in node.inputs]
         if all(t is None for t in ts):
             continue
         with made_for(node.origin):
             answers = _jvp(node, ts)
         for out, t in zip(node.outputs, answers, strict=True):
-            moved[out] = t if t is None or getattr(out.type, "is_continuous", True) else 0
+            if out not in given:  # one of several outputs may be in wrt
+                moved[out] = t if t is None or getattr(out.type, "is_continuous", True) else 0
     return [moved.get(out) for out in outputs]
 
 
@@ -76,17 +78,13 @@ def Rop(
     its shape and rank. disconnected_outputs: "raise" DisconnectedInputError, "warn" or "ignore" where an output does
     not depend on wrt. return_disconnected: "zero", "none" or "disconnected", what stands for such an output.
     """
-    wanted, points = listed(wrt), [as_tensor(p) for p in listed(eval_points)]
-    if len(wanted) != len(points):
+    wanted, given = variables("wrt", wrt), listed(eval_points)
+    if len(wanted) != len(given):
         raise GraphTypeError(
-            f"Rop takes one eval_point for each of wrt: {len(wanted)} variables, {len(points)} eval_points"
+            f"Rop takes one eval_point for each of wrt: {len(wanted)} variables, {len(given)} eval_points"
         )
-    for x, t in zip(wanted, points, strict=True):
-        if x.type.ndim != t.type.ndim:
-            raise GraphTypeError(
-                f"Rop: an eval_point has the rank of its variable, got {t.type} for {x} ({x.type})", inputs=[x, t]
-            )
-    outputs = listed(f)
+    points = [standing_for("Rop", x, t) for x, t in zip(wanted, given, strict=True)]
+    outputs = variables("f", f)
     answers = []
     for out, t in zip(outputs, pushforward(outputs, wanted, points), strict=True):
         if isinstance(t, Variable) and isinstance(t.type, NullType):

@@ -6,12 +6,21 @@ import warnings
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from refgraph.core.errors import DisconnectedInputError, GraphTypeError, NonScalarCostError, NullTypeGradError
+from refgraph.core.errors import (
+    DisconnectedInputError,
+    DTypeError,
+    GraphTypeError,
+    NonScalarCostError,
+    NullTypeGradError,
+    ShapeError,
+)
 from refgraph.core.graph import Variable, toposort
 from refgraph.core.op import GraphOp, is_zero
 from refgraph.core.origin import made_for
 from refgraph.core.types import DisconnectedType, NullType
 from refgraph.ops.elementwise import fill
+from refgraph.ops.indexing import add_cotangents
+from refgraph.ops.linear import same_kind, zeros_for
 from refgraph.ops.tensor import TensorVariable, as_tensor
 
 
@@ -43,7 +52,7 @@ def pullback(
         if is_zero(before) or before is None or isinstance(getattr(g, "type", None), NullType):
             total[x] = g
         elif not is_zero(g) and not isinstance(before.type, NullType):
-            total[x] = before + g
+            total[x] = add_cotangents(before, g)
 
     for out, g in zip(outputs, cotangents, strict=True):
         if g is not None:
@@ -51,7 +60,7 @@ def pullback(
     for node in reversed(nodes):
         if not any(out in active and total.get(out) is not None for out in node.outputs):
             continue
-        gs = [_flowing(total.get(out), out) for out in node.outputs]
+        gs = [None if out in constant else _flowing(total.get(out), out) for out in node.outputs]
         null = next((g for g in gs if g is not None and not is_zero(g) and isinstance(g.type, NullType)), None)
         with made_for(node.origin):
             for x, g in zip(
@@ -100,13 +109,7 @@ def grad(
     _one_of("disconnected_inputs", disconnected_inputs, ("raise", "warn", "ignore"))
     _one_of("return_disconnected", return_disconnected, ("zero", "none", "disconnected"))
     _one_of("null_gradients", null_gradients, ("raise", "return"))
-    wanted = listed(wrt)
-    for x in wanted:
-        if not isinstance(x, Variable):
-            raise GraphTypeError(
-                f"wrt takes variables, got {x!r} ({type(x).__name__})",
-                help="give the variable itself, or a list of variables",
-            )
+    wanted = variables("wrt", wrt)
     outputs: list[Any] = []
     seeds: list[Any] = []
     if cost is not None:
@@ -122,11 +125,14 @@ def grad(
         seeds.append(fill(cost, 1.0) if cost.type.is_continuous else 0)
     elif not known_grads:
         raise GraphTypeError("grad needs a cost, or known_grads")
+    if not isinstance(known_grads or {}, Mapping):
+        raise GraphTypeError(f"known_grads takes a dict from variables to gradients, got {known_grads!r:.60}")
     known = {
-        x: None if isinstance(getattr(g, "type", None), DisconnectedType) else as_tensor(g)
+        x: None if isinstance(getattr(g, "type", None), DisconnectedType) else standing_for("known_grads", x, g)
         for x, g in (known_grads or {}).items()
     }
-    found = pullback(outputs, seeds, wanted, constant=consider_constant or (), known=known)
+    constant = variables("consider_constant", list(consider_constant or ()))
+    found = pullback(outputs, seeds, wanted, constant=constant, known=known)
     answers = [
         _answer(x, g, cost, disconnected_inputs, return_disconnected, null_gradients)
         for x, g in zip(wanted, found, strict=True)
@@ -153,8 +159,10 @@ def Lop(
         raise GraphTypeError(
             f"Lop takes one eval_point for each output: {len(outputs)} outputs, {len(points)} eval_points"
         )
-    wanted = listed(wrt)
-    found = pullback(outputs, [as_tensor(p) for p in points], wanted, constant=consider_constant or ())
+    wanted = variables("wrt", wrt)
+    seeds = [standing_for("Lop", out, p) for out, p in zip(variables("f", outputs), points, strict=True)]
+    constant = variables("consider_constant", list(consider_constant or ()))
+    found = pullback(outputs, seeds, wanted, constant=constant)
     answers = [_answer(x, g, None, disconnected_inputs, "zero", "raise") for x, g in zip(wanted, found, strict=True)]
     return like(wrt, answers)
 
@@ -184,6 +192,34 @@ def subgraph_grad(
     total = parts[0] if len(parts) == 1 else [a + b for a, b in zip(*parts, strict=True)]
     answer = (total[: len(wrt)], total[len(wrt) :])
     return (*answer, from_start, from_cost) if details else answer
+
+
+def variables(what: str, given: Any) -> list[Any]:
+    """A variable, list or tuple as a list of variables; `what` is the caller's name for it. Raises GraphTypeError."""
+    found = listed(given)
+    for x in found:
+        if not isinstance(x, Variable):
+            raise GraphTypeError(
+                f"{what} takes variables, got {x!r:.60} ({type(x).__name__})",
+                help="give the variable itself, or a list of variables",
+            )
+    return found
+
+
+def standing_for(who: str, x: Any, g: Any) -> TensorVariable:
+    """A cotangent or tangent g that a user gave for x, in x's dtype. Raises unless rank and known lengths are x's."""
+    g = as_tensor(g)
+    if not isinstance(x, TensorVariable):
+        raise GraphTypeError(f"{who}: only tensors have derivatives, got {x!r:.60}")
+    if x.type.ndim != g.type.ndim:
+        raise GraphTypeError(f"{who}: what stands for {x} ({x.type}) must have its rank, got {g.type}", inputs=[x, g])
+    if any(m != n for m, n in zip(x.type.shape, g.type.shape, strict=True) if m is not None and n is not None):
+        raise ShapeError(f"{who}: what stands for {x} ({x.type}) must have its shape, got {g.type}", inputs=[x, g])
+    if g.type.is_complex and not x.type.is_complex:
+        raise DTypeError(
+            f"{who}: what stands for {x} ({x.type}) must be real, got {g.type}", inputs=[x, g], help="use T.real(...)"
+        )
+    return same_kind(g, x)  # type: ignore[no-any-return]  # a tensor, as both are
 
 
 def listed(x: Any) -> list[Any]:
@@ -216,13 +252,6 @@ def _answer(x: Any, g: Any, cost: Any, disconnected: str, absent: str, null: str
     if isinstance(g.type, NullType) and null == "raise":
         raise NullTypeGradError(f"the gradient with respect to {x} is not defined", why=g.type.why)
     return g
-
-
-def zeros_for(x: Any) -> Any:
-    """A zero gradient for x: its shape; its dtype, or floatX where x is discrete."""
-    if not isinstance(x, TensorVariable):
-        return DisconnectedType()()
-    return x.zeros_like() if x.type.is_continuous else x.zeros_like(dtype="floatX")
 
 
 def _one_of(name: str, value: str, accepted: Sequence[str]) -> None:

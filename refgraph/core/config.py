@@ -1,5 +1,7 @@
 """Flags: what a user may set for a whole program. One table, one row a flag.
 
+Flags of Theano's that nothing reads are taken, so that programs which set them run; their row says so (`Idle`).
+
 Values come, later ones winning, from the table, `~/.theanorc` and `~/.refgraphrc` (or the files that THEANORC
 and REFGRAPHRC name), the variables THEANO_FLAGS and REFGRAPH_FLAGS (`"floatX=float32,scan.debug=True"`), and
 assignment:
@@ -66,6 +68,25 @@ class Flag:
                 why=f"{self.name} takes {self.accepts}",
                 help=nearest(str(value), self.accepts.split(" | "), 1) or self.doc,
             ) from None
+
+
+class Idle(Flag):
+    """A flag that nothing reads yet: it is taken and shown. Where `loud`, setting it says that nothing will come of it.
+
+    Loud are those that promise to tell of a mistake; the others change speed, memory or what is printed.
+    """
+
+    __slots__ = ("loud",)
+
+    def __init__(self, name: str, default: Any, accepts: Any, doc: str, loud: bool = False) -> None:
+        super().__init__(name, default, accepts, f"no effect yet: {doc}")
+        self.loud = loud
+
+    def checked(self, value: Any) -> Any:
+        value = super().checked(value)
+        if self.loud and value != self.default:
+            warnings.warn(f"{self.name}={value} has no effect yet", stacklevel=4)
+        return value
 
 
 _TRUE, _FALSE = {"true", "1", "yes", "on"}, {"false", "0", "no", "off"}
@@ -149,78 +170,78 @@ _TEST_VALUE = "off ignore warn raise pdb"
 FLAGS: dict[str, Flag] = {flag.name: flag for flag in [
     # what a program is
     Flag("floatX",               "float64", "float64 float32 float16", "dtype of T.matrix() and friends, and of a Python float standing alone"),
-    Flag("backend",              "",        str,                       "backend that functions run on when they name none; empty: the interpreter"),
+    Idle("backend",              "",        str,                       "backend that functions run on when they name none; empty: the interpreter"),
     Flag("mode",                 "Mode",    "Mode FAST_RUN FAST_COMPILE DebugMode DEBUG_MODE NanGuardMode", "mode of functions that name none"),
-    Flag("optimizer",            "o4",      "o4 o3 o2 o1 unsafe fast_run fast_compile merge None",          "how much to rewrite"),
-    Flag("optimizer_including",  "",        str,                       "rewrites to add: names or tags with : between"),
-    Flag("optimizer_excluding",  "",        str,                       "rewrites to leave out: names or tags with : between"),
-    Flag("optimizer_requiring",  "",        str,                       "rewrites that must be there: names or tags with : between"),
-    Flag("optimizer_verbose",    False,     bool,                      "print each rewrite as it is applied"),
-    Flag("linker",               "vm",      "vm cvm c py c|py c|py_nogc vm_nogc cvm_nogc", "Theano's way of choosing how to run; here mode and backend choose"),
+    Idle("optimizer",            "o4",      "o4 o3 o2 o1 unsafe fast_run fast_compile merge None",          "how much to rewrite"),
+    Idle("optimizer_including",  "",        str,                       "rewrites to add: names or tags with : between"),
+    Idle("optimizer_excluding",  "",        str,                       "rewrites to leave out: names or tags with : between"),
+    Idle("optimizer_requiring",  "",        str,                       "rewrites that must be there: names or tags with : between"),
+    Idle("optimizer_verbose",    False,     bool,                      "print each rewrite as it is applied"),
+    Flag("linker",               "vm",      "vm cvm c py c|py c|py_nogc vm_nogc cvm_nogc", "Theano's way of choosing how to run; no effect here"),
     Flag("device",               "cpu",     "device",                  "always cpu; the flag backend chooses where functions run"),
     Flag("allow_input_downcast", None,      "bool?",                   "whether calls convert arguments with loss; None: only a Python float to floatX"),
     Flag("on_unused_input",      "raise",   "raise warn ignore",       "what a function does about an input that nothing reads"),
-    Flag("cast_policy",          "custom",  "custom numpy+floatX",     "dtypes of mixed expressions; dtypes are NumPy's either way"),
+    Flag("cast_policy",          "custom",  "custom numpy+floatX",     "Theano's, for dtypes of mixed expressions; no effect here, where dtypes are NumPy's"),
     Flag("int_division",         "int",     "int raise floatX",        "Theano's, for Python 2's division of integers; no effect here"),
-    Flag("deterministic",        "default", "default more",            "prefer kernels that give the same bits on every run"),
+    Idle("deterministic",        "default", "default more",            "prefer kernels that give the same bits on every run"),
     # finding mistakes
-    Flag("compute_test_value",     "off",   _TEST_VALUE,               "compute with x.tag.test_value while the graph is built"),
-    Flag("compute_test_value_opt", "off",   _TEST_VALUE,               "the same while rewriting"),
-    Flag("print_test_value",       False,   bool,                      "show test values where variables are printed"),
+    Idle("compute_test_value",     "off",   _TEST_VALUE,               "compute with x.tag.test_value while the graph is built", loud=True),
+    Idle("compute_test_value_opt", "off",   _TEST_VALUE,               "the same while rewriting"),
+    Idle("print_test_value",       False,   bool,                      "show test values where variables are printed"),
     Flag("pickle_test_value",      True,    bool,                      "keep test values when pickling"),
     Flag("exception_verbosity",    "low",   "low high",                "high: errors at run time also show the graph near the failing op and its values"),
-    Flag("warn_float64",           "ignore", "ignore warn raise pdb",  "what to do when a float64 variable is made"),
-    Flag("check_input",            True,    bool,                      "check types where native code is entered"),
-    Flag("check_stack_trace",      "off",   "off log warn raise",      "check that rewriting keeps the user's lines"),
-    Flag("on_opt_error",           "warn",  "warn raise pdb ignore",   "what to do when a rewrite raises"),
-    Flag("on_shape_error",         "warn",  "warn raise",              "what to do when shapes cannot be inferred"),
-    Flag("assert_no_cpu_op",       "ignore", "ignore warn raise pdb",  "what to do when a function for a GPU keeps an op on the CPU"),
-    Flag("traceback.limit",         8,      int,                       "frames of a user's line to show"),
-    Flag("traceback.compile_limit", 0,      int,                       "frames to show of variables that rewriting made"),
-    Flag("DebugMode.check_c",       False,  bool,                      "compare backends with the interpreter"),
-    Flag("DebugMode.check_py",      True,   bool,                      "run the interpreter's meaning"),
+    Idle("warn_float64",           "ignore", "ignore warn raise pdb",  "what to do when a float64 variable is made", loud=True),
+    Idle("check_input",            True,    bool,                      "check types where native code is entered"),
+    Idle("check_stack_trace",      "off",   "off log warn raise",      "check that rewriting keeps the user's lines"),
+    Idle("on_opt_error",           "warn",  "warn raise pdb ignore",   "what to do when a rewrite raises"),
+    Idle("on_shape_error",         "warn",  "warn raise",              "what to do when shapes cannot be inferred"),
+    Idle("assert_no_cpu_op",       "ignore", "ignore warn raise pdb",  "what to do when a function for a GPU keeps an op on the CPU"),
+    Idle("traceback.limit",         8,      int,                       "frames of a user's line to show"),
+    Idle("traceback.compile_limit", 0,      int,                       "frames to show of variables that rewriting made"),
+    Idle("DebugMode.check_c",       False,  bool,                      "compare backends with the interpreter"),
+    Idle("DebugMode.check_py",      True,   bool,                      "run the interpreter's meaning"),
     Flag("DebugMode.check_finite",  True,   bool,                      "refuse NaN and infinity in outputs"),
-    Flag("DebugMode.check_strides", 0,      int,                       "try inputs with other strides"),
-    Flag("DebugMode.check_preallocated_output",      "", str,          "ways of handing buffers to ops, with : between"),
-    Flag("DebugMode.check_preallocated_output_ndim", 4,  int,          "for arrays of at most this rank"),
-    Flag("DebugMode.patience",      10,     int,                       "how often to rewrite, looking for differences"),
-    Flag("DebugMode.warn_input_not_reused", True, bool,                "warn where an op in place was not in place"),
+    Idle("DebugMode.check_strides", 0,      int,                       "try inputs with other strides"),
+    Idle("DebugMode.check_preallocated_output",      "", str,          "ways of handing buffers to ops, with : between"),
+    Idle("DebugMode.check_preallocated_output_ndim", 4,  int,          "for arrays of at most this rank"),
+    Idle("DebugMode.patience",      10,     int,                       "how often to rewrite, looking for differences"),
+    Idle("DebugMode.warn_input_not_reused", True, bool,                "warn where an op in place was not in place"),
     Flag("NanGuardMode.action",       "raise", "raise warn pdb",       "what to do about a value that is refused"),
     Flag("NanGuardMode.nan_is_error", True, bool,                      "refuse NaN"),
     Flag("NanGuardMode.inf_is_error", True, bool,                      "refuse infinity"),
     Flag("NanGuardMode.big_is_error", True, bool,                      "refuse numbers beyond 1e10"),
     # memory and running
-    Flag("allow_gc",             True,      bool,                      "free intermediate values as soon as nothing reads them"),
-    Flag("openmp",               False,     bool,                      "run loops of native code in several threads"),
-    Flag("openmp_elemwise_minsize", 200000, int,                       "elements below which an elementwise loop stays in one thread"),
-    Flag("conv.assert_shape",    False,     bool,                      "check at run time the shapes given to convolutions"),
-    Flag("scan.allow_gc",        False,     bool,                      "free a loop's intermediate values after every step"),
-    Flag("scan.allow_output_prealloc", True, bool,                     "let a loop's step write into the output's memory"),
-    Flag("scan.debug",           False,     bool,                      "check a loop's steps one by one"),
-    Flag("tensor.cmp_sloppy",    0,         int,                       "0, 1, 2: how near values must be to count as equal"),
-    Flag("tensor.local_elemwise_fusion", True, bool,                   "fuse elementwise ops"),
+    Idle("allow_gc",             True,      bool,                      "free intermediate values as soon as nothing reads them"),
+    Idle("openmp",               False,     bool,                      "run loops of native code in several threads"),
+    Idle("openmp_elemwise_minsize", 200000, int,                       "elements below which an elementwise loop stays in one thread"),
+    Idle("conv.assert_shape",    False,     bool,                      "check at run time the shapes given to convolutions"),
+    Idle("scan.allow_gc",        False,     bool,                      "free a loop's intermediate values after every step"),
+    Idle("scan.allow_output_prealloc", True, bool,                     "let a loop's step write into the output's memory"),
+    Idle("scan.debug",           False,     bool,                      "check a loop's steps one by one"),
+    Idle("tensor.cmp_sloppy",    0,         int,                       "0, 1, 2: how near values must be to count as equal"),
+    Idle("tensor.local_elemwise_fusion", True, bool,                   "fuse elementwise ops"),
     Flag("tensor.insert_inplace_optimizer_validate_nb", -1, int,       "Theano's; no effect here"),
-    Flag("vm.lazy",              None,      "bool?",                   "compute only the branch that is taken"),
+    Idle("vm.lazy",              None,      "bool?",                   "compute only the branch that is taken"),
     Flag("unpickle_function",    True,      bool,                      "make functions anew when unpickling"),
     Flag("reoptimize_unpickled_function", False, bool,                 "rewrite again when unpickling functions"),
-    Flag("optdb.max_use_ratio",  8.0,       float,                     "times the number of nodes that one rewrite may apply"),
-    Flag("optdb.position_cutoff", float("inf"), float,                 "leave out the rewrites behind this position"),
-    Flag("cycle_detection",      "regular", "regular fast",            "Theano's; graphs are without cycles here"),
+    Idle("optdb.max_use_ratio",  8.0,       float,                     "times the number of nodes that one rewrite may apply"),
+    Idle("optdb.position_cutoff", float("inf"), float,                 "leave out the rewrites behind this position"),
+    Flag("cycle_detection",      "regular", "regular fast",            "Theano's; no effect here, where graphs are without cycles"),
     # measuring
     Flag("profile",              False,     bool,                      "time every function and print its tables at exit"),
-    Flag("profile_memory",       False,     bool,                      "and its memory"),
-    Flag("profile_optimizer",    False,     bool,                      "and its rewriting"),
-    Flag("print_global_stats",   False,     bool,                      "print times of the whole program at exit"),
-    Flag("profiling.debugprint", False,     bool,                      "print the graph with the profile"),
-    Flag("profiling.destination", "stderr", str,                       "stderr, stdout or a file's name"),
-    Flag("profiling.ignore_first_call", False, bool,                   "leave the first call out"),
-    Flag("profiling.min_memory_size", 1024, int,                       "bytes below which a node's memory is not shown"),
-    Flag("profiling.min_peak_memory", False, bool,                     "also show the least peak memory"),
+    Idle("profile_memory",       False,     bool,                      "and its memory"),
+    Idle("profile_optimizer",    False,     bool,                      "and its rewriting"),
+    Idle("print_global_stats",   False,     bool,                      "print times of the whole program at exit"),
+    Idle("profiling.debugprint", False,     bool,                      "print the graph with the profile"),
+    Idle("profiling.destination", "stderr", str,                       "stderr, stdout or a file's name"),
+    Idle("profiling.ignore_first_call", False, bool,                   "leave the first call out"),
+    Idle("profiling.min_memory_size", 1024, int,                       "bytes below which a node's memory is not shown"),
+    Idle("profiling.min_peak_memory", False, bool,                     "also show the least peak memory"),
     Flag("profiling.n_apply",    20,        int,                       "nodes to show"),
     Flag("profiling.n_ops",      20,        int,                       "ops to show"),
-    Flag("profiling.output_line_width", 512, int,                      "characters in a line"),
-    Flag("profiling.time_thunks", True,     bool,                      "time every node"),
-    Flag("unittests.rseed",      "666",     str,                       "seed of tests, or random"),
+    Idle("profiling.output_line_width", 512, int,                      "characters in a line"),
+    Idle("profiling.time_thunks", True,     bool,                      "time every node"),
+    Idle("unittests.rseed",      "666",     str,                       "seed of tests, or random"),
     # Theano's, for compilers and devices that are not needed here: taken and without effect
     *_no_effect("compiledir", "base_compiledir", "compiledir_format", "cxx", "contexts", "init_gpu_device", "openblas", "root"),
     *_no_effect("force_device", "print_active_device", "enable_initial_driver_test", "nocleanup", "gpu.local_elemwise_fusion", accepts=bool, default=False),

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from pickle import PicklingError
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from refgraph.core.origin import Origin, Place, here, places
@@ -221,15 +222,16 @@ def _colored(lines: list[str]) -> list[str]:
 def explain(error: Exception, node: Apply, values: Sequence[Any] | None = None) -> Exception:
     """What to raise when running `node` on `values` raised `error`.
 
-    An error about shapes becomes ShapeError, about an axis AxisError, about an index BoundsError. Any other keeps its
-    type, with a note of the op, the user's line and the inputs. What an inner graph has explained stays as it is.
+    An error about shapes becomes ShapeError, about an axis AxisError, about an index BoundsError, and about other
+    values that an op of this library has no meaning for DomainError. Any other keeps its type, with a note of the op,
+    the user's line and the inputs. What an inner graph has explained stays as it is.
     Use: `raise explain(error, node, values) from None`.
     """
     if isinstance(error, RefgraphError):
         if error.node is None and error._saved is None:
             error.node, error.origin, error.inputs, error.values = node, node.origin, node.inputs, values
         return error
-    kind = _kind(error)
+    kind = _kind(error, node)
     if kind is not None:
         return _translated(kind, error, node, values)
     if not any(note.startswith(_NOTE) for note in getattr(error, "__notes__", ())):
@@ -246,14 +248,30 @@ _NOTE = "while running"
 _ABOUT_SHAPES = ("broadcast", "shape", "dimension", "not aligned", "reshape", "same length", "size")
 
 
-def _kind(error: Exception) -> type[RefgraphError] | None:
+def _kind(error: Exception, node: Apply) -> type[RefgraphError] | None:
     """The class for an error of NumPy's; None for those that say enough by themselves."""
     if type(error).__name__ == "AxisError":
         return AxisError
     if type(error) is IndexError:
         return BoundsError
-    text = str(error).lower()
-    return ShapeError if type(error) is ValueError and any(word in text for word in _ABOUT_SHAPES) else None
+    if type(error) is not ValueError:
+        return None
+    text, ours = str(error).lower(), _is_ours(error, node)
+    if any(word in text for word in _ABOUT_SHAPES) or (ours and "empty" in text):
+        return ShapeError
+    return DomainError if ours else None
+
+
+def _is_ours(error: Exception, node: Apply) -> bool:
+    """Whether an op of this library failed, not code of the user's that it called, which says what it means to say."""
+    if not type(node.op).__module__.startswith("refgraph.") or getattr(node.op, "perform", None) is not None:
+        return False
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] not in ("refgraph", "numpy", "scipy"):
+            return False
+        trace = trace.tb_next
+    return True
 
 
 def _translated(
@@ -464,6 +482,25 @@ class NotScalarConstantError(SymbolicValueError):
     code = "RG107"
 
 
+class DomainError(RefgraphError, ValueError):
+    """A value that an op has no meaning for, met when a function runs.
+
+    An integer to the power of a negative integer, for one, is not an integer.
+
+    Fails:
+
+        i, n = T.lvectors("i", "n")
+        refgraph.function([i, n], i**n)([2, 3], [2, -1])
+
+    Works:
+
+        i, n = T.lvectors("i", "n")
+        refgraph.function([i, n], T.float_power(i, n))([2, 3], [2, -1])
+    """
+
+    code = "RG108"
+
+
 class MissingInputError(RefgraphError, ValueError):
     """A graph needs a variable that is not among its inputs.
 
@@ -553,6 +590,29 @@ class UpdateError(RefgraphError, TypeError):
     """
 
     code = "RG204"
+
+
+class PickleError(RefgraphError, PicklingError, TypeError):
+    """An op cannot be pickled, or a pickle holds an op that is not there.
+
+    Pickle keeps functions and classes by their module and name, so an op that is made of a lambda, or in the body of
+    a function, cannot be found again.
+
+    Fails:
+
+        import pickle
+        double = refgraph.as_op(T.dvector, T.dvector)(lambda x: 2 * x)
+        pickle.dumps(double)
+
+    Works:
+
+        import pickle
+        x = T.dvector("x")
+        double = refgraph.OpFromGraph([x], [2 * x])
+        pickle.dumps(double)
+    """
+
+    code = "RG205"
 
 
 class DisconnectedInputError(RefgraphError, ValueError):

@@ -12,8 +12,9 @@ from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from refgraph.core.errors import GraphTypeError, MissingInputError
-from refgraph.core.origin import Origin, here, made_for, places
+from refgraph.core.config import config
+from refgraph.core.errors import GraphTypeError, MissingInputError, RefgraphError
+from refgraph.core.origin import Origin, here, made_for
 
 if TYPE_CHECKING:
     from refgraph.core.op import Op
@@ -50,6 +51,36 @@ class Variable:
     def clone(self, name: str | None = None) -> Variable:
         """A fresh variable of the same type and name, given from outside."""
         return self.type.variable(name=name or self.name)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """For pickle and deepcopy: a computed variable as its place in a flat record of all that it depends on.
+
+        So depth does not matter; and variables that are pickled or copied in one call share what they shared before.
+        """
+        if self.owner is None:
+            return super().__reduce_ex__(2)
+        from refgraph.core.pickling import reduce_variable
+
+        return reduce_variable(self, self.owner)
+
+    def __getstate__(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """Attributes and slots to pickle; whether with test values says the flag pickle_test_value."""
+        state: Any = super().__getstate__()  # a pair, as there are slots with values
+        own, slots = state
+        if "_tag" in slots and not config.pickle_test_value:
+            slots["_tag"] = SimpleNamespace(**{k: v for k, v in vars(self._tag).items() if k != "test_value"})
+        return own, slots
+
+    def __copy__(self) -> Variable:
+        """Another variable: an input of the same type, or the output of another application of the same op."""
+        if self.owner is None:
+            fresh = self.clone()
+        else:
+            fresh = self.owner.with_inputs(self.owner.inputs).outputs[self.index]  # type: ignore[index]  # it has one
+        fresh.__dict__.update(self.__dict__)
+        if fresh is not self and hasattr(self, "_tag"):
+            fresh._tag = SimpleNamespace(**vars(self._tag))
+        return fresh
 
     def get_parents(self) -> list[Apply]:
         """The application that makes this variable, in a list; empty for an input."""
@@ -114,10 +145,15 @@ class Apply:
             out.index = i
         self.origin: Origin = here()
 
-    def __getstate__(self) -> tuple[None, dict[str, Any]]:
-        """What to copy or pickle: code objects do not, places do."""
-        kept = {s: getattr(self, s) for s in ("_tag", "inputs", "op", "outputs") if hasattr(self, s)}
-        return None, {**kept, "origin": places(self.origin)}
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """For pickle and deepcopy, as for the outputs. The origin is kept as places: code objects do not pickle."""
+        from refgraph.core.pickling import reduce_node
+
+        return reduce_node(self)
+
+    def __copy__(self) -> Apply:
+        """Another application of the same op to the same inputs."""
+        return self.with_inputs(self.inputs)
 
     @property
     def tag(self) -> SimpleNamespace:
@@ -184,12 +220,14 @@ def toposort(outputs: Iterable[Variable], stop: Collection[Variable] = ()) -> li
 def ancestors(outputs: Iterable[Variable], stop: Collection[Variable] = ()) -> list[Variable]:
     """Every variable that `outputs` depend on and the outputs themselves, each once, causes first."""
     outputs = list(outputs)
+    stop = stop if isinstance(stop, (set, frozenset, dict)) else set(stop)
     seen: dict[Variable, None] = {}
     for node in toposort(outputs, stop):
         for x in node.inputs:
             seen.setdefault(x)
         for out in node.outputs:
-            seen.setdefault(out)
+            if out not in stop:  # one of several outputs may be: then only who reads it depends on it
+                seen.setdefault(out)
     for out in outputs:
         seen.setdefault(out)
     return list(seen)
@@ -227,6 +265,24 @@ def rebuild(
     return [new.get(v, v) for v in outputs]
 
 
+def listed_pairs(
+    what: str, given: Any, means: str, error: type[RefgraphError] = GraphTypeError
+) -> list[tuple[Any, Any]]:
+    """What a user gave as a mapping or as pairs; `what` is its name and `means` what a pair is, for the error."""
+    if given is None:
+        return []
+    pairs = list(given.items()) if isinstance(given, Mapping) else given
+    if isinstance(given, Variable) or not isinstance(given, Iterable):
+        got = f"{given!r:.60} ({type(given).__name__})"
+    else:
+        pairs = list(pairs)
+        wrong = [pair for pair in pairs if not isinstance(pair, (tuple, list)) or len(pair) != 2]
+        if not wrong:
+            return pairs
+        got = f"{wrong[0]!r:.60} ({type(wrong[0]).__name__}) among them"
+    raise error(f"{what} must be a dict or a list of pairs ({means}), got {got}", help=f"write {what}=[({means})]")
+
+
 def replacements(
     pairs: Mapping[Variable, Any] | Iterable[tuple[Variable, Any]] | None, strict: bool = True, what: str = "replace"
 ) -> dict[Variable, Variable]:
@@ -236,7 +292,7 @@ def replacements(
     name for the pairs, for errors. Raises GraphTypeError.
     """
     found: dict[Variable, Variable] = {}
-    for old, new in pairs.items() if isinstance(pairs, Mapping) else pairs or ():
+    for old, new in listed_pairs(what, pairs, "variable, what stands for it"):
         if not isinstance(old, Variable):
             raise GraphTypeError(f"{what}: only variables can be replaced, got {old!r:.60} ({type(old).__name__})")
         if old in found:
@@ -280,6 +336,12 @@ def clone(
     """
     many = isinstance(output, (list, tuple))
     outputs = list(output) if many else [output]
+    for x in outputs:
+        if not isinstance(x, Variable):
+            raise GraphTypeError(
+                f"clone takes a variable or a list of variables, got {x!r:.60} ({type(x).__name__})",
+                help="give the variable itself",
+            )
     given = replacements(replace, strict)
     if not share_inputs:
         for x in leaves([*outputs, *given.values()]):
@@ -297,8 +359,16 @@ class Graph:
     def __init__(self, inputs: Iterable[Variable], outputs: Iterable[Variable]) -> None:
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
-        self.nodes = tuple(toposort(self.outputs, set(self.inputs)))
         self._refuse_open()
+
+    @cached_property
+    def nodes(self) -> tuple[Apply, ...]:
+        """The applications that compute the outputs, inputs before users."""
+        return tuple(toposort(self.outputs, set(self.inputs)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What to pickle: not what follows from the rest."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("nodes", "clients", "variables")}
 
     def _refuse_open(self) -> None:
         known = set(self.inputs)

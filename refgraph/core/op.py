@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
+from functools import reduce
+from importlib import import_module
+from types import FrameType, FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
-from refgraph.core.errors import RefgraphError
+from refgraph.core.errors import PickleError, RefgraphError
 from refgraph.core.graph import Apply, Graph
+from refgraph.core.origin import defined
 
 if TYPE_CHECKING:
     from refgraph.core.types import Type
@@ -101,6 +107,47 @@ class Op:
         outputs = self.make_node(*inputs, **kwargs).outputs
         return outputs[0] if len(outputs) == 1 else list(outputs)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """For pickle: by name where it is declared, or the value of a global name; else by class and attributes.
+
+        So a declared op, and one without parameters that is made once in a module, is itself again when it is loaded.
+        Raises PickleError where the class, or a function among the attributes, has no global name.
+        """
+        if OPS.get(self.name) is self:
+            return declared, (self.name,)
+        where = self._global_name()
+        if where is not None:
+            return _named, where
+        if not self._reduces_itself():
+            _refuse_nameless(self)
+        return super().__reduce_ex__(2)
+
+    def _global_name(self) -> tuple[str, str] | None:
+        """Module and name under which an op without parameters is kept."""
+        if self.__props__ or vars(self):
+            return None
+        module = type(self).__module__
+        found = [name for name, value in vars(sys.modules[module]).items() if value is self]
+        return (module, found[0]) if found else None
+
+    def _reduces_itself(self) -> bool:
+        """Whether the class says itself what to pickle."""
+        return type(self).__reduce__ is not object.__reduce__ or type(self).__getstate__ is not object.__getstate__
+
+    def __copy__(self) -> Op:
+        """Another op of the same class and attributes."""
+        fresh = object.__new__(type(self))
+        fresh.__dict__.update(self.__dict__)
+        return fresh
+
+    def __deepcopy__(self, memo: Any) -> Op:
+        """Itself, as pickle has it, where it has a global name; else an op whose attributes are copies."""
+        if OPS.get(self.name) is self or self._global_name() is not None:
+            return self
+        memo[id(self)] = fresh = object.__new__(type(self))
+        fresh.__dict__.update(deepcopy(self.__dict__, memo))
+        return fresh
+
     def _identity(self) -> tuple[Any, ...]:
         return (type(self), *(getattr(self, p) for p in self.__props__))
 
@@ -146,6 +193,53 @@ class GraphOp(Op):
 
 OPS: dict[str, Any] = {}
 """Every op of the vocabulary by name: rows of the tables, and classes for what a row cannot say."""
+
+
+def declared(name: str) -> Any:
+    """The op, or op class, that was declared under this name: how pickle finds it again. Raises PickleError."""
+    if name not in OPS:
+        raise PickleError(f"there is no op {name!r} here", help="import the module that declares it, then unpickle")
+    return OPS[name]
+
+
+def _named(module: str, name: str) -> Any:
+    """The op under a global name."""
+    return reduce(getattr, name.split("."), import_module(module))
+
+
+def _has_global_name(thing: Any) -> bool:
+    """Whether a function or a class is found again by its module and name, as pickle has to find it."""
+    found: Any = sys.modules.get(thing.__module__)
+    for part in thing.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is thing
+
+
+def _pickled_by_value() -> bool:
+    """Whether one of the picklers is at work that keep functions and classes without a global name too."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if not {"cloudpickle", "dill"}.isdisjoint(frame.f_globals.get("__name__", "").split(".")):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _refuse_nameless(op: Op) -> None:
+    """Raise PickleError, with the line to change, where pickle would raise an error that says neither op nor line."""
+    held = [x for value in vars(op).values() for x in (value if isinstance(value, (list, tuple)) else [value])]
+    things: list[Any] = [type(op), *[x for x in held if isinstance(x, FunctionType)]]
+    for thing in things:
+        if not _has_global_name(thing) and not _pickled_by_value():
+            what = "its class" if thing is type(op) else "its function"
+            functions = [f for f in (thing, *vars(thing).values()) if isinstance(f, FunctionType)]
+            raise PickleError(
+                f"{op} cannot be pickled: {what} {thing.__qualname__} has no global name",
+                why="pickle keeps functions and classes by their module and name",
+                help="define it at the top level of a module, with def or class",
+                origin=tuple([defined(f.__code__) for f in functions[:1]]),
+            )
+
 
 AnyOp = TypeVar("AnyOp")
 

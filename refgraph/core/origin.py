@@ -74,6 +74,14 @@ def places(origin: Origin) -> tuple[Place, ...]:
     return tuple(frame if isinstance(frame, Place) else _place(*frame) for frame in origin)
 
 
+def defined(code: CodeType) -> Place:
+    """The line on which a function begins."""
+    import linecache
+
+    line = code.co_firstlineno
+    return Place(code.co_filename, line, _function(code), None, linecache.getline(code.co_filename, line).rstrip())
+
+
 def _place(code: CodeType, lasti: int) -> Place:
     import linecache
 

@@ -7,7 +7,7 @@ and a formula that writes shared parts out in full may be exponentially long.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from refgraph.core.graph import Apply, Constant, Graph, Variable
@@ -42,9 +42,14 @@ def pp(x: Variable, most: int = 1000) -> str:
     At most `most` applications are written out, those nearest to `x` first; `...` stands for the others. An op reads
     as its `written(*texts)` says, else as its `symbol` between its inputs, else as a function call.
     """
+    return _formula(x, most)
+
+
+def _formula(x: Variable, most: int, given: Collection[Variable] = ()) -> str:
+    """The formula of `x` computed from `given`, and what is behind these left out."""
     parts = [_Part(x)]
     for part in parts:  # breadth first: the list grows while we walk it
-        node = part.x.owner
+        node = None if part.x in given else part.x.owner
         if node is not None and most > 0:
             most -= 1
             part.inputs = [_Part(i) for i in node.inputs]
@@ -106,13 +111,16 @@ class _Tree:
         self.lines: list[str] = []
         self.inner: list[Apply] = []
 
-    def add(self, x: Variable, depth: int, order: dict[Apply, int], mark: str = "") -> None:
-        """The tree of `x`, `depth` levels of it; `order` numbers a function's nodes; `mark` goes before each line."""
+    def add(self, x: Variable, depth: int, graph: Graph | None, order: dict[Apply, int], mark: str = "") -> None:
+        """The tree of `x`, `depth` levels of it, down to the inputs of `graph`; `order` numbers a function's nodes;
+        `mark` goes before each line.
+        """
+        given = set() if graph is None else set(graph.inputs)
         stack = [_Line(x, mark, mark, 0)]
         while stack:
             line = stack.pop()
-            node = line.x.owner
-            self.lines.append(line.guide + self._describe(line.x, order))
+            node = None if line.x in given else line.x.owner
+            self.lines.append(line.guide + self._describe(line.x, node, order))
             if node is None or node in self.done or (self.stop_on_name and line.x.name is not None):
                 continue
             self.done[node] = ""
@@ -122,8 +130,7 @@ class _Tree:
                 continue
             stack.extend(reversed(list(_children(node, line, mark))))
 
-    def _describe(self, x: Variable, order: dict[Apply, int]) -> str:
-        node = x.owner
+    def _describe(self, x: Variable, node: Apply | None, order: dict[Apply, int]) -> str:
         if node is None:
             text = str(x)
         else:
@@ -212,7 +219,7 @@ def debugprint(
         if print_clients and graph is not None:
             tree.clients = graph.clients
         for x in _variables(item) if graph is None else graph.outputs:
-            tree.add(x, depth, order)
+            tree.add(x, depth, graph, order)
     if tree.inner:
         _inner_graphs(tree, depth)
     text = "\n".join(tree.lines) + "\n"
@@ -229,7 +236,7 @@ def _inner_graphs(tree: _Tree, depth: int) -> None:
         assert isinstance(node.op, GraphOp)
         for graph in node.op.graphs:
             for x in graph.outputs:
-                tree.add(x, depth, {}, mark=" >")
+                tree.add(x, depth, graph, {}, mark=" >")
 
 
 def _graph_of(obj: Any) -> Graph | None:
@@ -283,9 +290,9 @@ def html(obj: Any) -> str:
 
     graph = _graph_of(obj)
     outputs = [obj] if graph is None else graph.outputs
-    rows = "".join(
-        f"<div><code>{escape(pp(x, 100))}</code> <small>{escape(str(x.type))}</small></div>" for x in outputs[:10]
-    )
+    given = set() if graph is None else set(graph.inputs)
+    formulas = [(escape(_formula(x, 100, given)), escape(str(x.type))) for x in outputs[:10]]
+    rows = "".join(f"<div><code>{formula}</code> <small>{type}</small></div>" for formula, type in formulas)
     if graph is not None:
         inputs = escape(", ".join(map(str, graph.inputs[:20])))
         rows = f"<div>function of ({inputs}), {len(graph.nodes)} applications</div>{rows}"

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from refgraph.core.errors import GraphTypeError
+
 if TYPE_CHECKING:
     from refgraph.core.graph import Apply, Constant, Variable
+
+
+def label(name: Any) -> str | None:
+    """`name` as a user gave it for a variable: a string, or None. Raises GraphTypeError."""
+    if name is None or isinstance(name, str):
+        return name
+    raise GraphTypeError(
+        f"a name is a string or None, got {name!r:.60} ({type(name).__name__})",
+        help='as in T.vector("x"); a length goes into the type: T.tensor("x", shape=(3,))',
+    )
 
 
 class Type:
@@ -27,11 +39,11 @@ class Type:
         return Constant(self, value, name)
 
     def __call__(self, name: str | None = None) -> Any:
-        return self.variable(name=name)
+        return self.variable(name=label(name))
 
     def make_variable(self, name: str | None = None) -> Any:
         """Theano's name for calling the type."""
-        return self.variable(name=name)
+        return self(name)
 
     def filter(self, value: Any, strict: bool = False, allow_downcast: bool | None = None) -> Any:
         """`value` as a value of this type, or TypeError. `strict` forbids any conversion."""

@@ -21,7 +21,8 @@ def evaluate(outputs: Sequence[Variable], given: Mapping[Variable, Any]) -> list
         for node in toposort(outputs, values.keys()):
             meaning = node.op.bind(node, program)
             results = meaning(*[value(x) for x in node.inputs])
-            values.update(zip(node.outputs, results if len(node.outputs) > 1 else [results], strict=True))
+            for out, result in zip(node.outputs, results if len(node.outputs) > 1 else [results], strict=True):
+                values.setdefault(out, result)  # what is given stands, whatever its node answers
     return [value(x) for x in outputs]
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 
-from refgraph.core.alias import origins_of_memory
+from refgraph.core.alias import Memory
 from refgraph.core.config import config
 from refgraph.core.errors import GraphTypeError, InputError, UnusedInputError, UpdateError, nearest
-from refgraph.core.graph import Constant, Graph, Variable, ancestors, leaves, rebuild, replacements
+from refgraph.core.graph import Constant, Graph, Variable, ancestors, leaves, listed_pairs, rebuild, replacements
 from refgraph.core.show import ShownAsHtml
 from refgraph.interp.inputs import In, Out
 from refgraph.interp.modes import Mode, get_mode
@@ -103,11 +104,7 @@ def _sequence(what: str, given: Any) -> list[Any]:
 def _update_pairs(updates: Pairs, ins: Sequence[In]) -> dict[Variable, Any]:
     """New values by the variable that gets them: shared variables, and inputs that have an update."""
     found: dict[Variable, Any] = {}
-    pairs = updates.items() if isinstance(updates, Mapping) else updates or ()
-    for pair in pairs:
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise UpdateError(f"updates must be pairs (shared variable, new value), got {pair!r:.60}")
-        x, new = pair
+    for x, new in listed_pairs("updates", updates, "shared variable, new value", UpdateError):
         if not isinstance(x, SharedVariable):
             kind = f"the variable {x}" if isinstance(x, Variable) else f"{x!r:.60} ({type(x).__name__})"
             raise UpdateError(f"updates are of shared variables, got {kind}", help="make it with shared(value)")
@@ -244,28 +241,43 @@ class Maker:
         self.kind, self.keys, self.mode, self.name = kind, keys, mode, name
         self.allow_downcast, self.profile = allow_downcast, profile
         self.fgraph = mode.rewrite(graph)
-        self.program = mode.compile(self.fgraph, profile)
+        self._plan()
+
+    def _plan(self) -> None:
+        self.program = self.mode.compile(self.fgraph, self.profile)
         self.finish = self._finishers()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What to pickle: all but the program, which is made anew, and the profile, whose times are of this process."""
+        return {**self.__dict__, "program": None, "finish": None, "profile": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if config.reoptimize_unpickled_function:
+            self.fgraph = self.mode.rewrite(self.fgraph)
+        self._plan()
+
+    def remade(self, graph: Graph, updated: Sequence[Variable], profile: Profile | None) -> Maker:
+        """The same function of another graph, whose last outputs are the new values of `updated`."""
+        made = (graph, self.inputs, self.outputs, self.kind, self.keys, updated)
+        return Maker(*made, self.mode, self.allow_downcast, self.name, profile)
 
     def _finishers(self) -> list[Callable[[Any], Any]]:
         """For each output and update, how it becomes an array that is nobody else's: mostly it is one already."""
-        memory = origins_of_memory(self.fgraph)
-        inputs = set(self.fgraph.inputs)
-        foreign = {v for v in memory if v.owner is None or v in inputs}
-        outs = self.fgraph.outputs
+        memory = Memory(self.fgraph)
+        foreign = set(memory.outside)
         lent = {i.variable for i in self.inputs if i.borrow}
         found: list[Callable[[Any], Any]] = []
-        for n, out in enumerate(outs):
-            roots, is_output = memory[out], n < len(self.outputs)
+        for n, out in enumerate(self.fgraph.outputs):
+            met, is_output = memory.claim(out, foreign), n < len(self.outputs)
             if not isinstance(out.type, TensorType):
                 found.append(_itself)
             elif is_output and self.outputs[n].borrow:
                 found.append(np.asarray)
-            elif (roots & foreign) - (lent if is_output else set()):
+            elif met - (lent if is_output else set()):
                 found.append(np.array)
             else:
-                found.append(np.asarray if roots == {out} else _writeable)
-            foreign |= roots
+                found.append(_writeable if memory.may_be_view(out) else np.asarray)
         return found
 
 
@@ -538,28 +550,41 @@ class Function(ShownAsHtml):
             updated = () if delete_updates else tuple([change.get(x, x) for x in maker.updated])
             states = dict.fromkeys([change.get(x, x) for x in maker.fgraph.inputs[count:]])
             graph = Graph([*maker.fgraph.inputs[:count], *states], outputs)
-            maker = Maker(
-                graph,
-                maker.inputs,
-                maker.outputs,
-                maker.kind,
-                maker.keys,
-                updated,
-                maker.mode,
-                maker.allow_downcast,
-                maker.name,
-                maker.profile if watch is None else watch,
-            )
+            maker = maker.remade(graph, updated, maker.profile if watch is None else watch)
         fixed = [x.container for x in maker.fgraph.inputs[count:] if isinstance(x, SharedVariable)]
         copy = Function(maker, [*containers, *fixed], self.trust_input)
         copy.name = self.name if name is None else name
         return copy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For pickle: what it was made from, and the values kept; what shares variables in one pickle still does."""
+        return _unpickled, (self.maker, self._containers, self.trust_input, self.name)
+
+    def __copy__(self) -> Function:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> Function:
+        """Another function of copies of everything, shared variables too; `copy` keeps these shared."""
+        fresh = Function(deepcopy(self.maker, memo), deepcopy(self._containers, memo), self.trust_input)
+        fresh.name = self.name
+        return fresh
 
     def free(self) -> None:
         """Nothing: no intermediate value outlives a call."""
 
     def __repr__(self) -> str:
         return f"<{self._signature()}: {self.maker.fgraph}>"
+
+
+def _unpickled(
+    maker: Maker, containers: Sequence[Container | None], trust_input: bool, name: str | None
+) -> Function | None:
+    """A function from its pickle; None when the flag unpickle_function is off."""
+    if not config.unpickle_function:
+        return None
+    fresh = Function(maker, containers, trust_input)
+    fresh.name = name
+    return fresh
 
 
 class _Containers:
@@ -594,15 +619,27 @@ def _filter(i: In, allow_downcast: bool | None) -> Callable[[Any], Any]:
     return accept_array
 
 
+class _Evaluators(dict[Any, Function]):
+    """The functions that `eval` made for a variable. Pickled, or copied deep with it, there are none."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Evaluators, ()
+
+
 def _eval(self: Variable, inputs_to_values: Mapping[Any, Any] | None = None, **options: Any) -> Any:
     """The value of this variable, given values for the inputs it depends on.
 
     Keys are variables or their names; shared variables need no value. The function is made once for each set of inputs.
     `options` are those of `function`.
     """
-    given = inputs_to_values or {}
+    given = {} if inputs_to_values is None else inputs_to_values
+    if not isinstance(given, Mapping):
+        raise GraphTypeError(
+            f"{self}.eval takes a dict from inputs to values, got {given!r:.60} ({type(given).__name__})",
+            help=f"write {{x: {given!r:.20}}}, where x is the input",
+        )
     keys = tuple([_input_named(self, k) if isinstance(k, str) else k for k in given])
-    functions: dict[Any, Function] = self.tag.__dict__.setdefault("functions", {})
+    functions: _Evaluators = self.__dict__.setdefault("_evaluators", _Evaluators())
     kind = (frozenset(keys), config.mode)
     f = functions.get(kind) if not options else None
     if f is None or set(f.inputs) != set(keys):

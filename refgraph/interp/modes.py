@@ -78,6 +78,13 @@ class Mode:
             return Plan(graph, self.binder())
         return profile.program(Plan(graph, profile.watching(self.binder())))
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """For pickle: FAST_RUN and FAST_COMPILE by name."""
+        return self.name if self.name and globals().get(self.name) is self else super().__reduce_ex__(2)
+
+    def __copy__(self) -> Mode:
+        return self._with()
+
     def __repr__(self) -> str:
         return self.name or f"{type(self).__name__}(linker={self.linker!r}, optimizer={self.optimizer!r})"
 

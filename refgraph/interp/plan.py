@@ -102,20 +102,21 @@ class _Slots:
         a, b, more = _addresses([self.of[x] for x in node.inputs])
         dead = [slot for x in node.inputs if (slot := self._released(x)) is not None]
         self._free += dead
+        made = [x for x in node.outputs if x not in self.of]  # the others are inputs: what is given stands
         if len(node.outputs) == 1:
             out = self.of[node.outputs[0]] = self._take()
             steps: list[Step] = [(node, kernel, a, b, more, out)]
         else:
             every = self._take()
             steps = [(node, _counted(kernel, len(node.outputs)), a, b, more, every)]
-            for i, x in enumerate(node.outputs):
+            for x in made:
                 self.of[x] = self._take()
-                steps.append((node, itemgetter(i), every, None, None, self.of[x]))
+                steps.append((node, itemgetter(x.index), every, None, None, self.of[x]))
             dead.append(every)
             self._free.append(every)
-        unread = [self.of[x] for x in node.outputs if x not in self._readers]
+        unread = [self.of[x] for x in made if x not in self._readers]
         self._free += unread
-        kept = {self.of[x] for x in node.outputs if x in self._readers}
+        kept = {self.of[x] for x in made if x in self._readers}
         steps += [(node, _nothing, None, None, _no_inputs, i) for i in (*dead, *unread) if i not in kept]
         return steps
 

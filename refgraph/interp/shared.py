@@ -12,7 +12,7 @@ import numpy as np
 
 from refgraph.core.errors import GraphTypeError, InputError
 from refgraph.core.graph import Variable
-from refgraph.core.types import Generic, Type
+from refgraph.core.types import Generic, Type, label
 from refgraph.ops.tensor import DTYPES, TensorType, TensorVariable
 
 commit = threading.Lock()
@@ -92,7 +92,7 @@ class SharedVariable(Variable):
         name: str | None = None,
         container: Container | None = None,
     ) -> None:
-        super().__init__(type, None, None, name)
+        super().__init__(type, None, None, label(name))
         if container is None:
             value = type.filter(value, strict=strict, allow_downcast=allow_downcast)
             container = Container(type, value, name, strict=strict, allow_downcast=allow_downcast)

@@ -12,6 +12,7 @@ from refgraph.ops import construct as construct
 from refgraph.ops import indexing as indexing
 from refgraph.ops import sorting as sorting
 from refgraph.ops import linalg as linalg
+from refgraph.ops import einsum as einsum
 from refgraph.ops import nnet as nnet
 from refgraph.ops import variables as variables
 from refgraph.ops import numpy_dispatch as numpy_dispatch

@@ -89,18 +89,22 @@ def alloc(value: Any, *shape: Any) -> TensorVariable:
 
 def zeros(shape: Any, dtype: Any = None) -> TensorVariable:
     """Zeros, of dtype floatX unless given. `shape` is a length, a list of lengths or an integer vector."""
-    return full(shape, 0, "floatX" if dtype is None else dtype)
+    return _filled("zeros", shape, 0, "floatX" if dtype is None else dtype)
 
 
 def ones(shape: Any, dtype: Any = None) -> TensorVariable:
     """Ones, of dtype floatX unless given. `shape` is a length, a list of lengths or an integer vector."""
-    return full(shape, 1, "floatX" if dtype is None else dtype)
+    return _filled("ones", shape, 1, "floatX" if dtype is None else dtype)
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> TensorVariable:
     """A tensor filled with `fill_value`, of its dtype unless one is given."""
-    known, symbolic = split_lengths(lengths("full", shape))
-    return Alloc(known)(_value(fill_value, dtype), *symbolic)
+    return _filled("full", shape, fill_value, dtype)
+
+
+def _filled(op: str, shape: Any, value: Any, dtype: Any) -> TensorVariable:
+    known, symbolic = split_lengths(lengths(op, shape))
+    return Alloc(known)(_value(value, dtype), *symbolic)
 
 
 def _value(value: Any, dtype: Any) -> TensorVariable:
@@ -114,7 +118,7 @@ def _value(value: Any, dtype: Any) -> TensorVariable:
 
 def empty(shape: Any, dtype: Any = None) -> TensorVariable:
     """A tensor whose values nobody may rely on (they are zeros), of dtype floatX unless given."""
-    return zeros(shape, dtype)
+    return _filled("empty", shape, 0, "floatX" if dtype is None else dtype)
 
 
 def zeros_like(x: Any, dtype: Any = None) -> TensorVariable:

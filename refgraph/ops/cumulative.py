@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -131,8 +132,9 @@ class LinearRecurrence(TensorOp):
         rows, factors = np.moveaxis(y, self.axis, 0), np.moveaxis(a, self.axis, 0)
         if self.reverse:
             rows, factors = rows[::-1], factors[::-1]
-        for i in range(1, len(rows)):
-            rows[i] += factors[i] * rows[i - 1]
+        n, size = len(rows), math.prod(rows.shape[1:])
+        if n < 256 or n < size or not _scan_blocks(factors, rows, math.isqrt(n)):
+            _scan(factors, rows)
         return y
 
     def vjp(self, node: Apply, cotangents: Derivatives) -> Derivatives:
@@ -160,6 +162,35 @@ class LinearRecurrence(TensorOp):
         yield Sample("axis0", cls(0), (a.T, b.T), lambda a, b: want.T)
         yield Sample("complex", cls(0), (a.T + 1j, b.T - 2j))
         yield Sample("empty", cls(1), (a[:, :0], b[:, :0]), lambda a, b: b)
+
+
+def _scan(a: Any, y: Any, start: int = 1) -> None:
+    """y[i] += a[i] * y[i-1], for each i from `start`."""
+    for i in range(start, len(y)):
+        y[i] += a[i] * y[i - 1]
+
+
+def _scan_blocks(a: Any, y: Any, blocks: int) -> bool:
+    """`_scan` of that many blocks abreast; False, and y as it was, where a block's product of a is not finite.
+
+    Each block runs twice: from 0, for what it adds to what comes in, which its product of a multiplies; and, once that
+    is known for every block, from what comes in. So only these values round otherwise than in `_scan`.
+    """
+    steps = len(y) // blocks
+    rows = y[: blocks * steps].reshape(blocks, steps, *y.shape[1:])
+    factors = a[: blocks * steps].reshape(rows.shape)
+    through = np.multiply.reduce(factors, 1)
+    if not np.isfinite(through).all():
+        return False
+    ends = rows[:, 0].copy()
+    for j in range(1, steps):
+        ends *= factors[:, j]
+        ends += rows[:, j]
+    _scan(through, ends)
+    rows[1:, 0] += factors[1:, 0] * ends[:-1]
+    _scan(np.moveaxis(factors, 1, 0), np.moveaxis(rows, 1, 0))
+    _scan(a, y, blocks * steps)
+    return True
 
 
 @declare

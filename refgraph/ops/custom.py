@@ -8,7 +8,9 @@ called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from refgraph.core.graph import Apply, Variable
 from refgraph.core.op import Compile, Derivatives
 from refgraph.core.op import Op as CoreOp
 from refgraph.core.types import DisconnectedType, NullType, Type
-from refgraph.ops.linear import same_kind
+from refgraph.ops.linear import same_kind, zeros_for
 from refgraph.ops.tensor import TensorVariable, as_tensor
 
 
@@ -50,10 +52,19 @@ class Op(CoreOp):
         said = vars(cls)
         if "__props__" in said:
             cls._by_props = True
-        if "R_op" in said and "jvp" not in said:
-            cls.jvp = _jvp_of_R_op  # type: ignore[assignment]  # the same, in other words
-        if ("grad" in said or "L_op" in said) and "vjp" not in said:
-            cls.vjp = _vjp_of_grad  # type: ignore[assignment, method-assign]
+        if "jvp" not in said and "R_op" in said:  # `R_op = None` takes back what a base class says
+            if cls.R_op is not None:
+                cls.jvp = _jvp_of_R_op  # type: ignore[assignment]  # the same, in other words
+            elif cls.jvp is _jvp_of_R_op:  # type: ignore[comparison-overlap]
+                cls.jvp = None
+        if "vjp" not in said and ("grad" in said or "L_op" in said):
+            if cls.grad is not None or cls.L_op is not None:
+                cls.vjp = _vjp_of_grad  # type: ignore[assignment, method-assign]
+            elif cls.vjp is _vjp_of_grad:
+                cls.vjp = Op.vjp  # type: ignore[method-assign]
+        for mode in ("vjp", "jvp"):
+            if callable(rule := said.get(mode)) and rule not in (_vjp_of_grad, _jvp_of_R_op, Op.vjp):
+                setattr(cls, mode, _asked_when_something_flows(rule, "inputs" if mode == "vjp" else "outputs"))
 
     @property
     def views(self) -> tuple[int, ...]:
@@ -150,24 +161,30 @@ def _own(value: Any, others: Sequence[Any]) -> Any:
     return value
 
 
+def _asked_when_something_flows(rule: Callable[..., Derivatives], answers: str) -> Callable[..., Derivatives]:
+    """A user's vjp or jvp, which answers for a node's `answers`, spared the calls in which no entry is a variable."""
+
+    @wraps(rule)
+    def asked(self: Op, node: Apply, entries: Derivatives) -> Derivatives:
+        if any(isinstance(e, Variable) for e in entries):
+            return rule(self, node, entries)
+        return [None if all(e is None for e in entries) else 0] * len(getattr(node, answers))
+
+    return asked
+
+
 def _vjp_of_grad(op: Any, node: Apply, cotangents: Derivatives) -> Derivatives:
     """`vjp` for an op that says `L_op` or `grad`: outputs without a cotangent count as having a cotangent of zeros."""
     flowing = [isinstance(g, Variable) for g in cotangents]
     if not any(flowing):
         return [None if all(g is None for g in cotangents) else 0] * len(node.inputs)
-    gs = [g if isinstance(g, Variable) else _zeros(out) for g, out in zip(cotangents, node.outputs, strict=True)]
+    gs = [g if isinstance(g, Variable) else zeros_for(out) for g, out in zip(cotangents, node.outputs, strict=True)]
     if op.L_op is not None:
         found = op.L_op(list(node.inputs), list(node.outputs), gs)
     else:
         found = op.grad(list(node.inputs), gs)
     connected = _connected(op, node, [g is not None for g in cotangents])
     return cotangents_of(f"{op}.{'grad' if op.L_op is None else 'L_op'}", node.inputs, found, connected)
-
-
-def _zeros(out: Any) -> Any:
-    if not isinstance(out, TensorVariable):
-        return DisconnectedType()()
-    return out.zeros_like() if out.type.is_continuous else out.zeros_like(dtype="floatX")
 
 
 def _connected(op: Any, node: Apply, live: Sequence[bool]) -> list[bool]:
@@ -245,7 +262,7 @@ def grad_not_implemented(op: CoreOp, x_pos: int, x: Variable, comment: str = "")
 class FromFunctionOp(Op):
     """An op whose meaning is a Python function; see `as_op`."""
 
-    __props__ = ("function",)
+    __props__ = ("function", "itypes", "otypes", "gradient")
 
     def __init__(
         self,
@@ -255,11 +272,16 @@ class FromFunctionOp(Op):
         infer_shape: Callable[..., Any] | None = None,
         grad: Callable[..., Any] | None = None,
     ) -> None:
-        self.function, self.itypes, self.otypes = function, itypes, otypes
+        self.function, self.itypes, self.otypes = function, tuple(itypes), tuple(otypes)
         self.name = getattr(function, "__name__", "function")
         self.infer_shape = infer_shape
         self.gradient = grad
         self.__doc__ = function.__doc__
+
+    def _global_name(self) -> tuple[str, str] | None:
+        """That of the function, where `as_op` decorates it: then the name is this op."""
+        module, name = getattr(self.function, "__module__", None), getattr(self.function, "__qualname__", "")
+        return (module, name) if module in sys.modules and vars(sys.modules[module]).get(name) is self else None
 
     def perform(self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]) -> None:
         results = self.function(*inputs)
@@ -275,8 +297,9 @@ class FromFunctionOp(Op):
             return [grad_not_implemented(self, n, x, "as_op was given no grad=") for n, x in enumerate(inputs)]
         return self.gradient(inputs, output_grads)
 
-    def __repr__(self) -> str:
-        return self.name
+    def parameters(self) -> Iterator[str]:
+        """None: its name says it."""
+        return iter(())
 
 
 def as_op(

@@ -23,6 +23,7 @@ from refgraph.core.errors import DTypeError as _DTypeError
 from refgraph.core.errors import GraphTypeError as _GraphTypeError
 from refgraph.core.op import declare as _declare
 from refgraph.ops.families import Elemwise as _Row
+from refgraph.ops.families import Power as _Power
 from refgraph.ops.families import Reals as _Reals
 from refgraph.ops.families import operands as _operands
 from refgraph.ops.tensor import COMPLEXES as _COMPLEXES
@@ -33,8 +34,8 @@ from refgraph.ops.tensor import as_tensor as _as_tensor
 from refgraph.ops.tensor import dtype_name as _dtype_name
 
 
-def _op(name: str, meaning: _Any, **row: _Any) -> _Row:
-    return _declare(_Row(name, meaning, **row))
+def _op(name: str, meaning: _Any, kind: type[_Row] = _Row, **row: _Any) -> _Row:
+    return _declare(kind(name, meaning, **row))
 
 
 _INF, _NAN = float("inf"), float("nan")
@@ -162,8 +163,8 @@ def _pow_by_exponent(z: _Any, x: _Any, y: _Any) -> _Any:
     return z * log(switch(eq(x, 0), 1, x))
 
 
-pow: _Row = _op("pow", _np.power, d=(_pow_by_base, _pow_by_exponent), c="pow({x}, {y})", on=(_Reals(0.3, 3, edges=_SPECIAL), _Reals(0.2, 3, edges=(2.0, -2.0, 0.0, 0.5, _NAN))), symbol="**",
-          doc="x to the power y. Integers to a negative integer power are refused when the function runs, as NumPy does.")
+pow: _Row = _op("pow", _np.power, kind=_Power, d=(_pow_by_base, _pow_by_exponent), c="pow({x}, {y})", on=(_Reals(0.3, 3, edges=_SPECIAL), _Reals(0.2, 3, edges=(2.0, -2.0, 0.0, 0.5, _NAN))), symbol="**",
+          doc="x to the power y. Integers to a negative integer power are refused, as NumPy does: DTypeError when a constant, else DomainError.")
 float_power: _Row = _op("float_power", _np.float_power, d=(lambda z, x, y: y * float_power(x, switch(eq(y, 0), 1, y - 1)), _pow_by_exponent), c="pow((double){x}, (double){y})",
                   on=(_Reals(0.3, 3, edges=_SPECIAL), _Reals(0.2, 3, edges=(2.0, -2.0, 0.0, 0.5))), doc="x to the power y, in double precision at least.")
 floor_div: _Row = _op("floor_div", _np.floor_divide, d=(0, 0), on=(_REAL, _Reals(1, 4, edges=(-1.0, 0.0, _INF, -2.5), kinds="biuf")), symbol="//",
@@ -174,13 +175,13 @@ fmod: _Row = _op("fmod", _np.fmod, d=(1, lambda z, x, y: -trunc(x / y)), c="fmod
             doc="x - y * trunc(x / y): the remainder with the sign of x, as C's fmod.")
 gcd: _Row = _op("gcd", _np.gcd, d=(0, 0), on=(_Reals(-40, 40, kinds="iu"), _Reals(-40, 40, kinds="iu")), doc="The greatest common divisor, never negative.")
 lcm: _Row = _op("lcm", _np.lcm, d=(0, 0), on=(_Reals(-10, 10, kinds="iu"), _Reals(-10, 10, kinds="iu")), doc="The least common multiple, never negative.")
-hypot: _Row = _op("hypot", _np.hypot, d=(lambda z, x, y: _over(x, z), lambda z, x, y: _over(y, z)), c="hypot({x}, {y})", on=(_REAL, _REAL),
-            doc="sqrt(x^2 + y^2) without overflow. The gradient at the origin is 0, as that of abs.")
+hypot: _Row = _op("hypot", _np.hypot, d=(lambda z, x, y: _hypot_by(z, x, y), lambda z, x, y: _hypot_by(z, y, x)), c="hypot({x}, {y})", on=(_REAL, _REAL),
+            doc="sqrt(x^2 + y^2) without overflow. The gradient is 0 at the origin, as that of abs, and of length 1 also at infinities: it points along those that are infinite.")
 
 
-def _over(x: _Any, z: _Any) -> _Any:
-    """x / z, and 0 where both are 0."""
-    return x / switch(eq(z, 0), 1, z)
+def _hypot_by(z: _Any, x: _Any, y: _Any) -> _Any:
+    """x / z, and 0 where both are 0; where x is infinite its sign, over the square root of 2 if y is infinite too."""
+    return switch(isinf(x), switch(isinf(y), sign(x) * _sqrt(0.5), sign(x)), x / switch(eq(z, 0) | isinf(x), 1, z))
 
 
 # Absolute value and sign
@@ -204,10 +205,17 @@ log: _Row = _op("log",   _np.log,   d=lambda z, x: 1 / x, c="log({x})", on=_POSI
 log2: _Row = _op("log2",  _np.log2,  d=lambda z, x: 1 / (x * _LN2), c="log2({x})", on=_POSITIVE)
 log10: _Row = _op("log10", _np.log10, d=lambda z, x: 1 / (x * _LN10), c="log10({x})", on=_POSITIVE)
 log1p: _Row = _op("log1p", _np.log1p, d=lambda z, x: 1 / (1 + x), c="log1p({x})", on=_Reals(-0.8, 8, edges=_SPECIAL), stable_for=(lambda x: log(1 + x),))
-logaddexp: _Row = _op("logaddexp",  _np.logaddexp,  d=(lambda z, x, y: sigmoid(x - y), lambda z, x, y: sigmoid(y - x)), c="{x} == {y} ? {x} + 0.69314718055994530942 : fmax({x}, {y}) + log1p(exp(-fabs({x} - {y})))",
-                 on=(_REAL, _REAL), stable_for=(lambda x, y: log(exp(x) + exp(y)),), doc="log(exp(x) + exp(y)) without overflow.")
-logaddexp2: _Row = _op("logaddexp2", _np.logaddexp2, d=(lambda z, x, y: sigmoid((x - y) * _LN2), lambda z, x, y: sigmoid((y - x) * _LN2)), c="{x} == {y} ? {x} + 1 : fmax({x}, {y}) + log1p(exp2(-fabs({x} - {y}))) * 1.44269504088896340736",
-                 on=(_REAL, _REAL), stable_for=(lambda x, y: log2(exp2(x) + exp2(y)),), doc="log2(2^x + 2^y) without overflow.")
+logaddexp: _Row = _op("logaddexp",  _np.logaddexp,  d=(lambda z, x, y: sigmoid(_gap(x, y)), lambda z, x, y: sigmoid(_gap(y, x))), c="{x} == {y} ? {x} + 0.69314718055994530942 : fmax({x}, {y}) + log1p(exp(-fabs({x} - {y})))",
+                 on=(_REAL, _REAL), stable_for=(lambda x, y: log(exp(x) + exp(y)),), doc="log(exp(x) + exp(y)) without overflow. At two equal infinities the gradient is (1/2, 1/2).")
+logaddexp2: _Row = _op("logaddexp2", _np.logaddexp2, d=(lambda z, x, y: sigmoid(_gap(x, y) * _LN2), lambda z, x, y: sigmoid(_gap(y, x) * _LN2)), c="{x} == {y} ? {x} + 1 : fmax({x}, {y}) + log1p(exp2(-fabs({x} - {y}))) * 1.44269504088896340736",
+                 on=(_REAL, _REAL), stable_for=(lambda x, y: log2(exp2(x) + exp2(y)),), doc="log2(2^x + 2^y) without overflow. At two equal infinities the gradient is (1/2, 1/2).")
+
+
+def _gap(x: _Any, y: _Any) -> _Any:
+    """x - y, and 0 where both are the same infinity."""
+    return switch(isinf(x) & eq(x, y), 0, x - y)
+
+
 log1mexp: _Row = _op("log1mexp", _log1mexp, d=lambda z, x: -1 / expm1(-x), like=_np.cbrt, c="{x} > -0.69314718055994530942 ? log(-expm1({x})) : log1p(-exp({x}))",
                on=_Reals(-8, -0.1, edges=(-0.0, -1e-20, -800.0, -_INF, _NAN), kinds="bif"), stable_for=(lambda x: log(1 - exp(x)), lambda x: log1p(-exp(x))), doc="log(1 - exp(x)) for x < 0, without cancellation.")
 sigmoid: _Row = _op("sigmoid", "scipy.special:expit", d=lambda z, x: z * (1 - z), c="1 / (1 + exp(-{x}))", on=_WIDE,
@@ -216,7 +224,7 @@ softplus: _Row = _op("softplus", lambda x: _np.logaddexp(x, x.dtype.type(0)), d=
                stable_for=(lambda x: log1p(exp(x)), lambda x: log(1 + exp(x))), doc="log(1 + exp(x)) without overflow.")
 logit: _Row = _op("logit", "scipy.special:logit", d=lambda z, x: 1 / (x * (1 - x)), c="log({x} / (1 - {x}))", on=_OPEN_01, stable_for=(lambda x: log(x / (1 - x)),), doc="log(x / (1 - x)), the inverse of sigmoid.")
 xlogx: _Row = _op("xlogx", lambda x: _special("xlogy")(x, x), d=lambda z, x: 1 + log(x), like="scipy.special:gammaln", c="{x} == 0 ? 0 : {x} * log({x})", on=_POSITIVE_REAL, doc="x log(x), and 0 at 0.")
-xlogy: _Row = _op("xlogy", "scipy.special:xlogy", d=(lambda z, x, y: log(y), lambda z, x, y: x / y), c="{x} == 0 && !isnan({y}) ? 0 : {x} * log({y})", on=(_ANY, _POSITIVE), doc="x log(y), and 0 where x is 0 (Theano's xlogy0).")
+xlogy: _Row = _op("xlogy", "scipy.special:xlogy", d=(lambda z, x, y: log(y), lambda z, x, y: x / switch(eq(x, 0) & eq(y, 0), 1, y)), c="{x} == 0 && !isnan({y}) ? 0 : {x} * log({y})", on=(_ANY, _POSITIVE), doc="x log(y), and 0 where x is 0 (Theano's xlogy0). There its derivative by y is 0, also at y = 0.")
 
 # Trigonometry
 
@@ -280,7 +288,7 @@ fmax: _Row = _op("fmax", _np.fmax, d=(lambda z, x, y: eq(z, x), lambda z, x, y: 
 fmin: _Row = _op("fmin", _np.fmin, d=(lambda z, x, y: eq(z, x), lambda z, x, y: invert(eq(z, x))), c="fmin({x}, {y})", on=(_ANY, _ANY), doc="The smaller of both; where one is NaN, the other.")
 switch: _Row = _op("switch", _where, d=(0, lambda z, x, y, w: _nonzero(x), lambda z, x, y, w: invert(_nonzero(x))), like=lambda x, y, w: [_np.result_type(y, w)], c="{x} ? {y} : {w}", on=(_Reals(-1, 1), _ANY, _ANY), weak=(1, 2),
              doc="y where x is true (not zero), w elsewhere; both are computed.")
-_clip: _Row = _op("clip", lambda x, y, w: _np.minimum(_np.maximum(x, y), w), like=lambda x, y, w: [_np.result_type(x, y, w)],
+_clip: _Row = _op("clip", _np.clip, like=lambda x, y, w: [_np.result_type(x, y, w)],
             d=(lambda z, x, y, w: ge(x, y) & le(x, w), lambda z, x, y, w: lt(x, y) & le(y, w), lambda z, x, y, w: gt(x, w) | gt(y, w)),
             c="({x} >= {y} || {x} != {x} ? {x} : {y}) <= {w} || {x} != {x} || {y} != {y} ? ({x} >= {y} || {x} != {x} ? {x} : {y}) : {w}", on=(_ANY, _Reals(-2, 0), _Reals(1, 3)),
             doc="x where it is between y and w, else the nearer of them. At a bound the gradient goes to x, as in Theano.")

@@ -16,7 +16,10 @@ from refgraph.core.op import Derivatives, Op, declare, is_zero
 from refgraph.core.types import NullType
 from refgraph.ops.linear import Linear, same_kind
 from refgraph.ops.tensor import (
+    DISCRETE,
     DTYPES,
+    INTEGERS,
+    Cache,
     NumberConstant,
     Shape,
     TensorConstant,
@@ -28,6 +31,7 @@ from refgraph.ops.tensor import (
 
 _RANK: dict[Any, int] = {bool: 0, int: 1, float: 2, complex: 3, "b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 """Python's numbers and NumPy's kinds of dtypes: a number beside a dtype of at least its rank takes that dtype."""
+OperandDType = Callable[[int, np.dtype[Any]], np.dtype[Any]]
 _SCALARS = {np.dtype(dtype): TensorType(dtype, ()) for dtype in DTYPES}
 
 
@@ -91,7 +95,7 @@ class Elemwise(Op):
         self.__doc__ = doc or f"`{_source(name, meaning)}`, elementwise."
         self.weak, self.idle = weak, idle
         self.meaning, self._like = meaning, like
-        self._types: dict[tuple[TensorType, ...], tuple[TensorType]] = {}
+        self._types: Cache[tuple[TensorType, ...], tuple[TensorType]] = Cache()
 
     @functools.cached_property
     def impl(self) -> Callable[..., Any]:
@@ -105,7 +109,7 @@ class Elemwise(Op):
     def __call__(self, *args: Any, name: str | None = None, dtype: str | None = None) -> TensorVariable:
         for a in args:
             if not isinstance(a, TensorVariable) or a.__class__ is NumberConstant:
-                args = operands(self.name, args, self.out == "bool", self.weak)
+                args = operands(self.name, args, self.out == "bool", self.weak, self._operand_dtype)
                 break
         result: TensorVariable
         if len(args) != self.arity:
@@ -151,6 +155,14 @@ class Elemwise(Op):
         like = self._ufunc
         found = like.resolve_dtypes((*given, *[None] * like.nout)) if isinstance(like, np.ufunc) else like(*given)
         return found
+
+    def _operand_dtype(self, i: int, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        """The dtype that a ufunc computes input i in, where the inputs have `dtype`."""
+        try:
+            found = self._resolve([dtype] * self.arity)
+        except TypeError:
+            return dtype
+        return found[i] if len(found) > self.arity else dtype
 
     def _accepted(self) -> list[str]:
         """Kinds of dtypes that it has a meaning for, in words."""
@@ -242,6 +254,21 @@ class _Pullback:
         return 0 if is_zero(term) else same_kind(sum_to(term, x, [y for j, y in enumerate(node.inputs) if j != i]), x)
 
 
+class Power(Elemwise):
+    """x ** y, which is refused when the graph is built where an integer would get a constant negative power."""
+
+    def infer(self, *inputs: TensorVariable) -> tuple[TensorType]:
+        x, y = inputs
+        whole = y.type.dtype in INTEGERS and x.type.dtype in DISCRETE
+        if whole and isinstance(y, TensorConstant) and (y.value < 0).any():
+            raise DTypeError(
+                f"{self.name}: {x.type} to a negative power, {y}, is not an integer",
+                help="use 1 / x, x.astype('float64') ** y, or T.float_power(x, y)",
+                inputs=inputs,
+            )
+        return super().infer(*inputs)
+
+
 def _source(name: str, meaning: Callable[..., Any] | str) -> str:
     """The function that a row without a text is: numpy.sin, or its own name where neither NumPy nor SciPy has it."""
     if isinstance(meaning, str):
@@ -294,37 +321,59 @@ def plus(a: Any, b: Any) -> Any:
 
 
 def operands(
-    op: str, args: Sequence[Any], compares: bool = False, among: tuple[int, ...] | None = None
+    op: str,
+    args: Sequence[Any],
+    compares: bool = False,
+    among: tuple[int, ...] | None = None,
+    computed_in: OperandDType | None = None,
 ) -> tuple[TensorVariable, ...]:
     """`args` as tensors, where a Python number, or a constant made of one, takes its neighbours' dtype (NEP 50).
 
     A comparison accepts numbers beyond that dtype. `among` are the inputs that are each other's neighbours, if not all
-    are. Raises DTypeError for a number that its neighbours' dtype cannot hold.
+    are. `computed_in(i, dtype)` is the dtype that input i is computed in among inputs of `dtype`: a number beyond
+    `dtype` takes that, as the 256 of `uint8 / 256`. Raises DTypeError for a number that does not fit there either.
     """
     if len(args) == 2 and among is None:  # nearly all calls: the short way
         x, y = args
         if isinstance(x, TensorVariable):
             if type(y) in _RANK and x.__class__ is not NumberConstant:
-                return x, _weak(op, y, (x.type.numpy_dtype,), compares)
+                return x, _weak(op, y, (x.type.numpy_dtype,), compares, 1, computed_in)
         elif type(x) in _RANK and isinstance(y, TensorVariable) and y.__class__ is not NumberConstant:
-            return _weak(op, x, (y.type.numpy_dtype,), compares), y
+            return _weak(op, x, (y.type.numpy_dtype,), compares, 0, computed_in), y
     if any(a.__class__ is NumberConstant for a in args):
         numbers = [a.number if a.__class__ is NumberConstant else a for a in args]
-        weighed = operands(op, numbers, compares, among)
+        weighed = operands(op, numbers, compares, among, computed_in)
         return tuple(
             [a if a.__class__ is NumberConstant and a.type is x.type else x for a, x in zip(args, weighed, strict=True)]
         )
-    found = [a if isinstance(a, TensorVariable) else None if type(a) in _RANK else as_tensor(a) for a in args]
+    found = [a if isinstance(a, TensorVariable) else None if type(a) in _RANK else _operand(op, a) for a in args]
     if among is not None:
         found = [x if x is not None or i in among else as_tensor(args[i]) for i, x in enumerate(found)]
     dtypes = [x.type.numpy_dtype for i, x in enumerate(found) if x is not None and (among is None or i in among)]
     if not dtypes:
         strongest = max([a for a, x in zip(args, found, strict=True) if x is None], key=lambda a: _RANK[type(a)])
         dtypes = [np.dtype(alone(strongest))]
-    return tuple([_weak(op, a, dtypes, compares) if x is None else x for a, x in zip(args, found, strict=True)])
+    return tuple(
+        [_weak(op, args[i], dtypes, compares, i, computed_in) if x is None else x for i, x in enumerate(found)]
+    )
 
 
-def _weak(op: str, number: Any, dtypes: Sequence[np.dtype[Any]], compares: bool) -> TensorVariable:
+def _operand(op: str, given: Any) -> TensorVariable:
+    """What a user gave as an operand, as a tensor. Raises DTypeError, or what `as_tensor` raises about a variable."""
+    try:
+        return as_tensor(given)
+    except DTypeError as error:
+        got = f"{given!r:.60} ({type(given).__name__})"
+        raise DTypeError(
+            f"{op}: an operand must be a variable, a number or an array of numbers, got {got}",
+            why=error.why,
+            help="convert it to numbers first" if isinstance(given, str) else error.help,
+        ) from None
+
+
+def _weak(
+    op: str, number: Any, dtypes: Sequence[np.dtype[Any]], compares: bool, i: int, computed_in: OperandDType | None
+) -> TensorVariable:
     """A Python number beside arrays of `dtypes`, as a constant that keeps its spelling as its name."""
     dtype = dtypes[0] if len(dtypes) == 1 else np.result_type(*dtypes)
     try:
@@ -332,14 +381,17 @@ def _weak(op: str, number: Any, dtypes: Sequence[np.dtype[Any]], compares: bool)
             dtype = np.result_type(dtype, number)
         array = np.array(number, dtype)
     except OverflowError:
-        if not compares:
+        if compares:
+            inside = -(2**63) <= number < 2**64
+            array = np.array(number if inside else math.inf if number > 0 else -math.inf)
+        elif computed_in is not None and (wider := computed_in(i, dtype)) != dtype:
+            return _weak(op, number, (wider,), compares, i, None)
+        else:
             raise DTypeError(
                 f"{op}: the Python number {number} does not fit into {dtype}",
                 why="a Python number takes the dtype of the arrays beside it, and nothing is truncated silently",
                 help=f"widen the array with .astype(...), or write np.{np.min_scalar_type(number)}({number})",
             ) from None
-        inside = -(2**63) <= number < 2**64
-        array = np.array(number if inside else math.inf if number > 0 else -math.inf)
     array.setflags(write=False)
     return TensorConstant(_SCALARS[array.dtype], array, repr(number))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ import numpy as np
 from refgraph.core.errors import BoundsError, DTypeError, GraphTypeError, ShapeError
 from refgraph.core.op import BadSample, Sample
 from refgraph.ops import indexing
+from refgraph.ops.sample_arrays import numbers
 
 
 class Form(NamedTuple):
@@ -112,12 +112,6 @@ FORMS = (
 _DTYPES = ("int32", "bool", "float32", "complex128")
 
 
-def _numbers(id: str, shape: tuple[int, ...], dtype: str = "float64") -> Any:
-    rng = np.random.default_rng(zlib.crc32(id.encode()))
-    parts = rng.standard_normal(shape) * 3
-    return np.asarray(parts + 1j * rng.standard_normal(shape) if dtype == "complex128" else parts).astype(dtype)
-
-
 def picked() -> Iterator[Sample]:
     """Reading."""
 
@@ -128,15 +122,15 @@ def picked() -> Iterator[Sample]:
         return Sample(id, read, (x, *form.parts), read)
 
     for form in FORMS:
-        yield sample(form.id, form, _numbers(form.id, form.shape))
+        yield sample(form.id, form, numbers(*form.shape))
     for dtype in _DTYPES:
         for form in FORMS:
             if form.id in ("mixed-basic", "arrays-broadcast", "mask"):
-                yield sample(f"{form.id}-{dtype}", form, _numbers(form.id, form.shape, dtype))
-    strided = _numbers("strided", (8, 6))[::-2, 1:]
+                yield sample(f"{form.id}-{dtype}", form, numbers(*form.shape, dtype=dtype))
+    strided = numbers(8, 6)[::-2, 1:]
     yield sample("strided", Form("", (), lambda i: _s[1:, i], (_I,)), strided)
     yield sample("strided-slice", Form("", (), lambda: _s[::2, ::-1]), strided)
-    x = _numbers("own", (3, 4))
+    x = numbers(3, 4)
     yield Sample("mask-of-itself", lambda x: x[x > 0], (x,), lambda x: x[x > 0])
     yield Sample("nonzero-of-itself", lambda x: x[(x > 0).nonzero()], (x,), lambda x: x[(x > 0).nonzero()])
     i, j = _I.reshape(3, 1), np.array([[1, 3]])
@@ -177,7 +171,7 @@ def picked() -> Iterator[Sample]:
 
 def refused() -> Iterator[BadSample]:
     """Reading what is not there, or with what cannot index."""
-    x, cube = _numbers("x", (3,)), _numbers("cube", (2, 3, 4))
+    x, cube = numbers(3), numbers(2, 3, 4)
     yield BadSample("too-many", lambda x: x[0, 0], (x,), BoundsError, "too many indices")
     yield BadSample("too-many-mask", lambda x, m: x[m], (x, _BB), BoundsError, "too many indices")
     yield BadSample("float", lambda x: x[1.0], (x,), DTypeError, "cannot index with 1.0")
@@ -227,40 +221,42 @@ def _update(
 def updated() -> Iterator[Sample]:
     """Setting and adding."""
     for form in FORMS:
-        x = _numbers(form.id, form.shape)
+        x = numbers(*form.shape)
         shape = x[form.at(*form.parts)].shape
         for adding in (False, True):
-            yield _update(form.id, form, x, _numbers("y", shape), adding)
+            yield _update(form.id, form, x, numbers(*shape, seed=1), adding)
             if shape:
-                yield _update(f"{form.id}-number", form, x, _numbers("y", ()), adding)
+                yield _update(f"{form.id}-number", form, x, numbers(seed=1), adding)
             if len(shape) > 1:
-                yield _update(f"{form.id}-broadcast", form, x, _numbers("y", (1, *shape[2:])), adding)
+                yield _update(f"{form.id}-broadcast", form, x, numbers(1, *shape[2:], seed=1), adding)
     rows = Form("", (), lambda i: i, (_I,))
     for dtype in _DTYPES:
         for adding in (False, True):
-            yield _update(f"dtype-{dtype}", rows, _numbers("x", (3, 4), dtype), _numbers("y", (3, 4), dtype), adding)
+            yield _update(
+                f"dtype-{dtype}", rows, numbers(3, 4, dtype=dtype), numbers(3, 4, dtype=dtype, seed=1), adding
+            )
             yield _update(
                 f"slice-{dtype}",
                 Form("", (), lambda: _s[1:]),
-                _numbers("x", (4,), dtype),
-                _numbers("y", (3,), dtype),
+                numbers(4, dtype=dtype),
+                numbers(3, dtype=dtype, seed=1),
                 adding,
             )
-    x = _numbers("x", (4, 3))
+    x = numbers(4, 3)
     for adding in (False, True):
-        yield _update("narrower-value", rows, x, _numbers("y", (3, 3), "float32"), adding)
-        yield _update("strided", rows, _numbers("x", (8, 6))[::-2, ::2], _numbers("y", (6, 3))[::-2], adding)
+        yield _update("narrower-value", rows, x, numbers(3, 3, dtype="float32", seed=1), adding)
+        yield _update("strided", rows, numbers(8, 6)[::-2, ::2], numbers(6, 3, seed=1)[::-2], adding)
         some = Form("", (), lambda: _s[1:3])
-        yield _update("transposed", some, x, _numbers("y", (3, 2)), adding, lambda p: p.T)
-        yield _update("transposed-broadcast", some, x, _numbers("y", (2,)), adding, lambda p: p.T)
-        yield _update("reshaped", some, x, _numbers("y", (3, 2)), adding, lambda p: p.reshape((3, 2)))
-        yield _update("reshaped-broadcast", some, x, _numbers("y", (1, 2)), adding, lambda p: p.reshape((3, 2)))
-        yield _update("flattened", rows, x, _numbers("y", (9,)), adding, lambda p: p.flatten())
-        yield _update("reshaped-transposed", rows, x, _numbers("y", (9, 1)), adding, lambda p: p.T.reshape((9, 1)))
+        yield _update("transposed", some, x, numbers(3, 2, seed=1), adding, lambda p: p.T)
+        yield _update("transposed-broadcast", some, x, numbers(2, seed=1), adding, lambda p: p.T)
+        yield _update("reshaped", some, x, numbers(3, 2, seed=1), adding, lambda p: p.reshape((3, 2)))
+        yield _update("reshaped-broadcast", some, x, numbers(1, 2, seed=1), adding, lambda p: p.reshape((3, 2)))
+        yield _update("flattened", rows, x, numbers(9, seed=1), adding, lambda p: p.flatten())
+        yield _update("reshaped-transposed", rows, x, numbers(9, 1, seed=1), adding, lambda p: p.T.reshape((9, 1)))
         yield Sample(
             f"{'inc' if adding else 'set'}-transposed-there-and-back",
             lambda x, y, a=adding: indexing.inc_subtensor(x.T[1:].T, y, set_instead_of_inc=not a),
-            (x, _numbers("y", (4, 2))),
+            (x, numbers(4, 2, seed=1)),
             lambda x, y, a=adding: np.concatenate([x[:, :1], x[:, 1:] + y if a else y], 1),
         )
     order = np.array([[1, 0], [2, 1], [0, 2], [1, 2]])
@@ -271,7 +267,7 @@ def updated() -> Iterator[Sample]:
         return out
 
     yield Sample(
-        "put-along", lambda x, i, y: indexing.put_along_axis(x, i, y, 1), (x, order, _numbers("y", (4, 2))), put
+        "put-along", lambda x, i, y: indexing.put_along_axis(x, i, y, 1), (x, order, numbers(4, 2, seed=1)), put
     )
     yield from _diagonals()
 
@@ -289,16 +285,16 @@ def _diagonals() -> Iterator[Sample]:
     value = np.array(7.5)
     for shape in ((3, 3), (2, 4), (4, 2), (3, 3, 3), (0, 2)):
         text = "x".join(map(str, shape))
-        yield Sample(f"fill-diagonal-{text}", indexing.fill_diagonal, (_numbers("x", shape), value), diagonal)
+        yield Sample(f"fill-diagonal-{text}", indexing.fill_diagonal, (numbers(*shape), value), diagonal)
     for k in (-5, -1, 0, 2, 4):
         for shape in ((3, 4), (4, 2)):
-            inputs = _numbers("x", shape), value, np.int64(k)
+            inputs = numbers(*shape), value, np.int64(k)
             yield Sample(f"fill-diagonal-{k}-of-{shape[0]}x{shape[1]}", indexing.fill_diagonal_offset, inputs, diagonal)
 
 
 def refused_updates() -> Iterator[BadSample]:
     """Values that do not fit, and places that are none."""
-    x, n = _numbers("x", (3, 4)), np.arange(3, dtype=np.int32)
+    x, n = numbers(3, 4), np.arange(3, dtype=np.int32)
     put, add = indexing.set_subtensor, indexing.inc_subtensor
     yield BadSample("no-indexing", lambda x: put(x, 1.0), (x,), GraphTypeError, "write set_subtensor(x[index], y)")
     yield BadSample("not-even-a-view", lambda x: add((x + 1).T, 1.0), (x,), GraphTypeError, "inc_subtensor")
@@ -330,12 +326,12 @@ def last_writes() -> Iterator[Sample]:
         return np.broadcast_to(last.reshape(i.shape + (1,) * (x.ndim - 1)), i.shape + x.shape[1:])
 
     for id, shape, at in (("vector", (4,), _I), ("rows", (3, 2), np.array([[0, 1], [1, 2]])), ("empty", (3,), _I[:0])):
-        yield Sample(id, build, (_numbers("x", shape), at), expect, ())
+        yield Sample(id, build, (numbers(*shape), at), expect, ())
 
 
 def chosen() -> Iterator[Sample]:
     """Choosing between arrays."""
-    choices = _numbers("choices", (3, 2, 4))
+    choices = numbers(3, 2, 4)
     a = np.array([[0, 1, 2, 0], [2, 2, 1, 0]])
 
     def choose(a: Any, c: Any) -> Any:
@@ -369,7 +365,7 @@ def chosen() -> Iterator[Sample]:
 
 def refused_choices() -> Iterator[BadSample]:
     """What cannot choose or be chosen."""
-    c = _numbers("c", (2, 3))
+    c = numbers(2, 3)
     yield BadSample("float", indexing.choose, (c[0], c), DTypeError, "expected integers")
     yield BadSample("none", lambda a: indexing.choose(a, []), (_I,), GraphTypeError, "at least one choice")
     yield BadSample("0d", indexing.choose, (_I, c[0, 0]), GraphTypeError, "choices must be")
@@ -380,7 +376,7 @@ def refused_choices() -> Iterator[BadSample]:
 def nonzeros() -> Iterator[Sample]:
     """Where something is true."""
     for id, x in (
-        ("vector", np.round(_numbers("x", (6,)))),
+        ("vector", np.round(numbers(6))),
         ("mask", _BB),
         ("int", np.arange(-3, 3).reshape(2, 3) % 2),
     ):
@@ -429,7 +425,7 @@ def refused_raveled() -> Iterator[BadSample]:
     """Positions that have no number."""
     ravel = indexing.ravel_multi_index
     yield BadSample("count", lambda i: ravel((i, i), (3, 4, 5)), (_I,), ShapeError, "2 positions for 3 axes")
-    yield BadSample("float", lambda x: ravel((x, x), (3, 4)), (_numbers("x", (3,)),), DTypeError, "expected integers")
+    yield BadSample("float", lambda x: ravel((x, x), (3, 4)), (numbers(3),), DTypeError, "expected integers")
     yield BadSample("none", lambda i: ravel((), i), (_I,), ShapeError, "at least one axis")
     yield BadSample("order", lambda i: ravel((i, i), (3, 4), order="K"), (_I,), GraphTypeError, "C, F")
     yield BadSample("outside", lambda i: ravel((i, i), (3, 2)), (_I,), ValueError, "")
@@ -437,19 +433,19 @@ def refused_raveled() -> Iterator[BadSample]:
 
 def unraveled() -> Iterator[Sample]:
     """Numbers to positions."""
-    numbers = np.array([[0, 11], [5, 3]], np.int32)
+    places = np.array([[0, 11], [5, 3]], np.int32)
     for order in ("C", "F"):
         yield Sample(
             f"matrix-{order}",
             lambda n, o=order: indexing.unravel_index(n, (3, 4), o),
-            (numbers,),
+            (places,),
             lambda n, o=order: np.unravel_index(n, (3, 4), o),
         )
-    yield Sample("one-axis", lambda n: indexing.unravel_index(n, 12), (numbers,), lambda n: np.unravel_index(n, 12))
+    yield Sample("one-axis", lambda n: indexing.unravel_index(n, 12), (places,), lambda n: np.unravel_index(n, 12))
     yield Sample(
         "length-variable",
         lambda n, k: indexing.unravel_index(n, [3, k]),
-        (numbers, np.int64(4)),
+        (places, np.int64(4)),
         lambda n, k: np.unravel_index(n, (3, k)),
     )
     yield Sample(
@@ -463,7 +459,5 @@ def unraveled() -> Iterator[Sample]:
 def refused_unraveled() -> Iterator[BadSample]:
     """Numbers that have no position."""
     yield BadSample("axes-unknown", indexing.unravel_index, (_I, _I), ShapeError, "must be known")
-    yield BadSample(
-        "float", lambda x: indexing.unravel_index(x, (3,)), (_numbers("x", (3,)),), DTypeError, "expected integers"
-    )
+    yield BadSample("float", lambda x: indexing.unravel_index(x, (3,)), (numbers(3),), DTypeError, "expected integers")
     yield BadSample("outside", lambda i: indexing.unravel_index(i, (2,)), (_I,), ValueError, "")

@@ -45,7 +45,7 @@ from refgraph.ops.shape import (
     shape_i,
     specify_shape,
 )
-from refgraph.ops.tensor import INTEGERS, TensorConstant, TensorType, TensorVariable, as_tensor, weak_constant
+from refgraph.ops.tensor import INTEGERS, Cache, TensorConstant, TensorType, TensorVariable, as_tensor, weak_constant
 
 _NUMBERS = (bool, int, float, complex)
 _PLACE = r"\bi\b(\[\])?|\bmask\b"  # in what `describe` answers
@@ -71,7 +71,7 @@ class Index(Linear):
         self.views = (0,) if is_basic(template) else ()
         self._fixed = None if _has_places(template) else fill_template(template, ())
         self._arrays_only = all(item is Part.INTS or item is Part.MASK for item in template)
-        self._types: dict[tuple[TensorType, ...], tuple[TensorType]] = {}
+        self._types: Cache[tuple[TensorType, ...], tuple[TensorType]] = Cache()
 
     def infer(self, x: TensorVariable, *parts: TensorVariable) -> tuple[TensorType]:
         types = (x.type, *[p.type for p in parts])
@@ -206,6 +206,14 @@ class IndexUpdate(Op):
             *rest,
         )
 
+    def adds_to_zeros(self, node: Apply) -> bool:
+        """Whether it is y in its place among zeros: the cotangent of a reading."""
+        zeros = node.inputs[0].owner
+        if self.set_instead_of_inc or zeros is None or zeros.op is not fill:
+            return False
+        value = zeros.inputs[1]
+        return isinstance(value, TensorConstant) and value.type.ndim == 0 and not value.value.any()
+
     def _cotangent_of_y(self, g: Any, x: Any, y: Any, parts: Sequence[Any]) -> Any:
         picked = _index_op(self.template)(g, *parts)
         if self.set_instead_of_inc and not self.ignore_duplicates:
@@ -243,6 +251,15 @@ class IndexUpdate(Op):
 
 
 _update_op = lru_cache(maxsize=4096)(IndexUpdate)
+
+
+def add_cotangents(total: Any, term: Any) -> Any:
+    """total + term, two cotangents of one variable; of what was read from it piece by piece, each is added in place."""
+    for x, y in ((total, term), (term, total)):
+        maker = y.owner
+        if maker is not None and isinstance(maker.op, IndexUpdate) and maker.op.adds_to_zeros(maker):
+            return maker.op(x, *maker.inputs[1:])
+    return total + term
 
 
 @declare

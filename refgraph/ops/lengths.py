@@ -175,7 +175,10 @@ def one_length(op: str, d: Any, unknown: bool = False) -> Any:
     try:
         return operator.index(d)
     except TypeError:
-        raise DTypeError(f"{op}: a length is an integer, got {d!r} ({type(d).__name__})") from None
+        raise DTypeError(
+            f"{op}: a length is an integer, got {d!r} ({type(d).__name__})",
+            help="a shape is an integer, a list of integers and integer scalars, or an integer vector",
+        ) from None
 
 
 def _vector_entries(op: str, v: Any, ndim: int | None) -> list[Length]:

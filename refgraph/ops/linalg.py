@@ -1,4 +1,4 @@
-"""Products of arrays: dot, matmul, tensordot, einsum, and what is written with them.
+"""Products of arrays: dot, matmul, tensordot, and what is written with them; einsum.py has the general one.
 
 Every op here is linear in each of its inputs, which is all that their derivatives need to know (`Multilinear`).
 """
@@ -16,15 +16,16 @@ import numpy as np
 import refgraph.ops as ops
 from refgraph.core.errors import AxisError, DTypeError, GraphTypeError, ShapeError
 from refgraph.core.op import BadSample, Sample, declare
-from refgraph.ops.families import SUM_TO, broadcast_shapes, conj, full_shape, operands
+from refgraph.ops.families import SUM_TO, broadcast_shapes, conj, operands
 from refgraph.ops.lengths import length, many_axes
-from refgraph.ops.linear import Linear, Multilinear
+from refgraph.ops.linear import Multilinear
+from refgraph.ops.sample_arrays import numbers
 from refgraph.ops.tensor import Shape, TensorType, TensorVariable, as_tensor
 
 Axes = int | Sequence[int] | Sequence[Sequence[int]]
 
 
-def _result_dtype(*inputs: TensorVariable) -> str:
+def result_dtype(*inputs: TensorVariable) -> str:
     """The dtype of a product: NumPy's promotion of all of them."""
     first = inputs[0].type.dtype
     if all(x.type.dtype == first for x in inputs):
@@ -32,7 +33,7 @@ def _result_dtype(*inputs: TensorVariable) -> str:
     return np.result_type(*[x.type.numpy_dtype for x in inputs]).name
 
 
-def _tensors(op: str, *args: Any) -> tuple[TensorVariable, ...]:
+def tensors(op: str, *args: Any) -> tuple[TensorVariable, ...]:
     """`args` as tensors, a Python number in its neighbours' dtype."""
     for a in args:
         if not isinstance(a, TensorVariable):
@@ -40,12 +41,13 @@ def _tensors(op: str, *args: Any) -> tuple[TensorVariable, ...]:
     return args
 
 
-def _differ(m: int | None, n: int | None) -> bool:
+def differ(m: int | None, n: int | None) -> bool:
     """Whether two lengths are known to be different."""
     return m != n and m is not None and n is not None
 
 
-def _known(m: int | None, n: int | None) -> int | None:
+def known_length(m: int | None, n: int | None) -> int | None:
+    """The length of two equally long axes, where one of them is known."""
     return n if m is None else m
 
 
@@ -66,9 +68,9 @@ class Dot(Multilinear):
         a, b = x.type.shape, y.type.shape
         if not 1 <= len(a) <= 2 or not 1 <= len(b) <= 2:  # dot_c1
             raise ShapeError(f"dot: {x.type} and {y.type} are not vectors or matrices", inputs=[x, y])
-        if _differ(a[-1], b[0]):  # dot_c2
+        if differ(a[-1], b[0]):  # dot_c2
             raise _misfit("dot", x, y, a[-1], b[0])
-        return (TensorType(_result_dtype(x, y), a[:-1] + b[1:]),)
+        return (TensorType(result_dtype(x, y), a[:-1] + b[1:]),)
 
     def impl(self, x: Any, y: Any) -> Any:
         return np.dot(x, y)
@@ -84,24 +86,24 @@ class Dot(Multilinear):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        v, w, m, n = _draw(3), _draw(3, seed=1), _draw(2, 3), _draw(3, 4)
+        v, w, m, n = numbers(3), numbers(3, seed=1), numbers(2, 3), numbers(3, 4)
         for id, x, y in [
             ("vector-vector", v, w),
             ("matrix-vector", m, v),
             ("vector-matrix", v, n),
             ("matrix-matrix", m, n),
-            ("length-1", _draw(1, 1), _draw(1, 3)),
-            ("no-terms", _draw(2, 0), _draw(0, 3)),
-            ("no-rows", _draw(0, 3), n),
-            ("empty-vectors", _draw(0), _draw(0)),
-            ("strided", _draw(4, 6)[::2, ::-2], n[:, ::-1]),
+            ("length-1", numbers(1, 1), numbers(1, 3)),
+            ("no-terms", numbers(2, 0), numbers(0, 3)),
+            ("no-rows", numbers(0, 3), n),
+            ("empty-vectors", numbers(0), numbers(0)),
+            ("strided", numbers(4, 6)[::2, ::-2], n[:, ::-1]),
             ("column-major", m.T, np.asfortranarray(m)),
             ("float32", m.astype("float32"), n.astype("float32")),
             ("float16", m.astype("float16"), v.astype("float16")),
             ("int8-wraps", np.array([[100, 3]], "int8"), np.array([2, 1], "int8")),
             ("int", np.arange(6).reshape(2, 3), np.arange(3)),
             ("bool", m > 0, n > 0),
-            ("complex", m + 1j * _draw(2, 3, seed=2), n - 2j * n),
+            ("complex", m + 1j * numbers(2, 3, seed=2), n - 2j * n),
             ("complex-real", v + 1j * w, n),
             ("int-float32", np.arange(6, dtype="int16").reshape(2, 3), v.astype("float32")),
             ("float32-float64", m.astype("float32"), n),
@@ -110,11 +112,11 @@ class Dot(Multilinear):
 
     @classmethod
     def bad_samples(cls) -> Iterator[BadSample]:
-        yield BadSample("matrices", partial(dot, _draw(2, 3), _draw(4, 5)), (), ShapeError, "float64[2, 3]")
-        yield BadSample("advice", partial(dot, _draw(2, 3), _draw(5, 3)), (), ShapeError, "y.T")
-        yield BadSample("vectors", partial(dot, _draw(2), _draw(3)), (), ShapeError, "lengths 2 and 3")
-        yield BadSample("stack", partial(dot, _draw(2, 2, 3), _draw(2, 3)), (), ShapeError, "lengths 3 and 2")
-        yield BadSample("rank", cls(), (_draw(2, 2, 2), _draw(2)), ShapeError, "not vectors or matrices")
+        yield BadSample("matrices", partial(dot, numbers(2, 3), numbers(4, 5)), (), ShapeError, "float64[2, 3]")
+        yield BadSample("advice", partial(dot, numbers(2, 3), numbers(5, 3)), (), ShapeError, "y.T")
+        yield BadSample("vectors", partial(dot, numbers(2), numbers(3)), (), ShapeError, "lengths 2 and 3")
+        yield BadSample("stack", partial(dot, numbers(2, 2, 3), numbers(2, 3)), (), ShapeError, "lengths 3 and 2")
+        yield BadSample("rank", cls(), (numbers(2, 2, 2), numbers(2)), ShapeError, "not vectors or matrices")
 
 
 DOT = Dot()
@@ -152,14 +154,14 @@ def dot(x: Any, y: Any) -> TensorVariable:
     A 0-d operand multiplies. The shape is `x.shape[:-1] + y.shape[:-2] + y.shape[-1:]`.
     Raises ShapeError when the lengths to sum are known and differ.
     """
-    a, b = _tensors("dot", x, y)
+    a, b = tensors("dot", x, y)
     m, n = a.type.ndim, b.type.ndim
     if m == 0 or n == 0:
         return a * b
     if m <= 2 and n <= 2:
         return DOT(a, b)
     inner = n - 2 if n > 1 else 0
-    if _differ(a.type.shape[-1], b.type.shape[inner]):
+    if differ(a.type.shape[-1], b.type.shape[inner]):
         raise _misfit("dot", a, b, a.type.shape[-1], b.type.shape[inner])
     return TensorDot((m - 1,), (inner,))(a, b)
 
@@ -178,9 +180,9 @@ class MatMul(Multilinear):
         a, b = x.type.shape, y.type.shape
         if len(a) < 2 or len(b) < 2:  # matmul_c1
             raise ShapeError(f"matmul: {x.type} and {y.type} are not stacks of matrices", inputs=[x, y])
-        if _differ(a[-1], b[-2]):  # matmul_c2
+        if differ(a[-1], b[-2]):  # matmul_c2
             raise _misfit("matmul", x, y, a[-1], b[-2])
-        return (TensorType(_result_dtype(x, y), (*_batch_shape(x, y), a[-2], b[-1])),)  # matmul_c3
+        return (TensorType(result_dtype(x, y), (*_batch_shape(x, y), a[-2], b[-1])),)  # matmul_c3
 
     def impl(self, x: Any, y: Any) -> Any:
         return np.matmul(x, y)
@@ -201,20 +203,20 @@ class MatMul(Multilinear):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        t, u = _draw(2, 3, 4), _draw(2, 4, 3, seed=1)
+        t, u = numbers(2, 3, 4), numbers(2, 4, 3, seed=1)
         for id, x, y in [
             ("stack-stack", t, u),
-            ("matrix-stack", _draw(5, 4), u),
-            ("stack-matrix", t, _draw(4, 2)),
-            ("vector-stack", _draw(4), u),
-            ("stack-vector", t, _draw(4)),
-            ("broadcast-left", _draw(1, 3, 4), u),
-            ("broadcast-right", t, _draw(1, 4, 5)),
-            ("broadcast-both", _draw(3, 1, 2, 2), _draw(1, 4, 2, 3)),
-            ("broadcast-rank", _draw(3, 2, 2, 4), u[0:1]),
-            ("matrices", _draw(2, 3), _draw(3, 2)),
-            ("no-terms", _draw(2, 3, 0), _draw(2, 0, 4)),
-            ("no-batch", _draw(0, 3, 4), _draw(1, 4, 2)),
+            ("matrix-stack", numbers(5, 4), u),
+            ("stack-matrix", t, numbers(4, 2)),
+            ("vector-stack", numbers(4), u),
+            ("stack-vector", t, numbers(4)),
+            ("broadcast-left", numbers(1, 3, 4), u),
+            ("broadcast-right", t, numbers(1, 4, 5)),
+            ("broadcast-both", numbers(3, 1, 2, 2), numbers(1, 4, 2, 3)),
+            ("broadcast-rank", numbers(3, 2, 2, 4), u[0:1]),
+            ("matrices", numbers(2, 3), numbers(3, 2)),
+            ("no-terms", numbers(2, 3, 0), numbers(2, 0, 4)),
+            ("no-batch", numbers(0, 3, 4), numbers(1, 4, 2)),
             ("strided", t[::-1, :, ::2], u[:, ::-2]),
             ("float32", t.astype("float32"), u.astype("float32")),
             ("int", np.arange(8).reshape(2, 2, 2), np.arange(8, dtype="int8").reshape(2, 2, 2)),
@@ -226,11 +228,11 @@ class MatMul(Multilinear):
 
     @classmethod
     def bad_samples(cls) -> Iterator[BadSample]:
-        t = _draw(2, 3, 4)
-        yield BadSample("inner", partial(matmul, t, _draw(2, 3, 5)), (), ShapeError, "lengths 4 and 3")
-        yield BadSample("stacks", partial(matmul, t, _draw(3, 4, 5)), (), ShapeError, "axis 0 is 2")
-        yield BadSample("0-d", matmul, (_draw(), _draw(3, 3)), ShapeError, "use *")
-        yield BadSample("rank", cls(), (_draw(3), _draw(3, 3)), ShapeError, "not stacks of matrices")
+        t = numbers(2, 3, 4)
+        yield BadSample("inner", partial(matmul, t, numbers(2, 3, 5)), (), ShapeError, "lengths 4 and 3")
+        yield BadSample("stacks", partial(matmul, t, numbers(3, 4, 5)), (), ShapeError, "axis 0 is 2")
+        yield BadSample("0-d", matmul, (numbers(), numbers(3, 3)), ShapeError, "use *")
+        yield BadSample("rank", cls(), (numbers(3), numbers(3, 3)), ShapeError, "not stacks of matrices")
 
 
 MATMUL = MatMul()
@@ -263,7 +265,7 @@ def matmul(x: Any, y: Any) -> TensorVariable:
 
     Raises ShapeError for a 0-d operand, and when lengths are known and do not fit.
     """
-    x, y = _tensors("matmul", x, y)
+    x, y = tensors("matmul", x, y)
     m, n = x.type.ndim, y.type.ndim
     if m == 0 or n == 0:
         raise ShapeError(
@@ -271,7 +273,7 @@ def matmul(x: Any, y: Any) -> TensorVariable:
             help="to multiply by a scalar use *",
             inputs=[x, y],
         )
-    if _differ(x.type.shape[-1], y.type.shape[-2 if n > 1 else 0]):
+    if differ(x.type.shape[-1], y.type.shape[-2 if n > 1 else 0]):
         raise _misfit("matmul", x, y, x.type.shape[-1], y.type.shape[-2 if n > 1 else 0])
     if n <= 2:  # one large product rather than a stack of small ones
         return dot(x, y)
@@ -283,7 +285,7 @@ def matmul(x: Any, y: Any) -> TensorVariable:
 
 def vecdot(x: Any, y: Any) -> TensorVariable:
     """The sum of conj(x) * y along the last axis; the axes before it broadcast, as `numpy.vecdot`."""
-    x, y = _tensors("vecdot", x, y)
+    x, y = tensors("vecdot", x, y)
     _refuse_rank("vecdot", x, 1)
     _refuse_rank("vecdot", y, 1)
     if x.type.ndim == y.type.ndim == 1:
@@ -293,7 +295,7 @@ def vecdot(x: Any, y: Any) -> TensorVariable:
 
 def matvec(x: Any, y: Any) -> TensorVariable:
     """The product of matrices (last two axes of x) and vectors (last axis of y), as `numpy.matvec`."""
-    x, y = _tensors("matvec", x, y)
+    x, y = tensors("matvec", x, y)
     _refuse_rank("matvec", x, 2)
     _refuse_rank("matvec", y, 1)
     return dot(x, y) if y.type.ndim == 1 else _column(matmul(x, _as_columns(y)))
@@ -301,7 +303,7 @@ def matvec(x: Any, y: Any) -> TensorVariable:
 
 def vecmat(x: Any, y: Any) -> TensorVariable:
     """The product of conjugated vectors (last axis of x) and matrices (last two axes of y), as `numpy.vecmat`."""
-    x, y = _tensors("vecmat", x, y)
+    x, y = tensors("vecmat", x, y)
     _refuse_rank("vecmat", x, 1)
     _refuse_rank("vecmat", y, 2)
     if x.type.ndim == 1:
@@ -355,16 +357,16 @@ class TensorDot(Multilinear):
         a, b = x.type.shape, y.type.shape
         shared = range(self.batch)
         for i, j in zip((*shared, *self.axes_x), (*shared, *self.axes_y), strict=True):  # tensordot_c1
-            if _differ(a[i], b[j]):
+            if differ(a[i], b[j]):
                 raise ShapeError(
                     f"tensordot: {x.type} does not fit {y.type}",
                     why=f"axis {i} of x goes with axis {j} of y, but they have lengths {a[i]} and {b[j]}",
                     help="give other axes, or transpose one of them",
                     inputs=[x, y],
                 )
-        shape = [_known(a[k], b[k]) for k in shared]
+        shape = [known_length(a[k], b[k]) for k in shared]
         shape += [a[k] for k in self._kept(len(a), self.axes_x)] + [b[k] for k in self._kept(len(b), self.axes_y)]
-        return (TensorType(_result_dtype(x, y), shape),)
+        return (TensorType(result_dtype(x, y), shape),)
 
     def impl(self, x: Any, y: Any) -> Any:
         if not self.batch:
@@ -395,19 +397,19 @@ class TensorDot(Multilinear):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        t, u = _draw(2, 3, 4), _draw(4, 3, 2, seed=1)
+        t, u = numbers(2, 3, 4), numbers(4, 3, 2, seed=1)
         for id, x, y, axes in [
-            ("int", t, _draw(3, 4, 2), 2),
-            ("none", _draw(2), _draw(3, 2), 0),
-            ("all", t, _draw(2, 3, 4, seed=1), 3),
+            ("int", t, numbers(3, 4, 2), 2),
+            ("none", numbers(2), numbers(3, 2), 0),
+            ("all", t, numbers(2, 3, 4, seed=1), 3),
             ("pair", t, u, ((2, 1), (0, 1))),
             ("crossed", t, u, ((0, 2), (2, 0))),
             ("negative", t, u, ((-1, 0), (0, -1))),
             ("one-each", t, u, (1, 1)),
-            ("matrices", _draw(3, 2), _draw(4, 3), (0, 1)),
-            ("vectors", _draw(3), _draw(3, seed=1), 1),
-            ("no-terms", _draw(2, 0), _draw(0, 3, 1), 1),
-            ("length-1", _draw(1, 2), _draw(2, 1, 1), 1),
+            ("matrices", numbers(3, 2), numbers(4, 3), (0, 1)),
+            ("vectors", numbers(3), numbers(3, seed=1), 1),
+            ("no-terms", numbers(2, 0), numbers(0, 3, 1), 1),
+            ("length-1", numbers(1, 2), numbers(2, 1, 1), 1),
             ("complex", t + 1j, u - 2j * u, ((1, 2), (1, 0))),
             ("int8", np.arange(6, dtype="int8").reshape(1, 2, 3), np.arange(6).reshape(3, 2), ((2,), (0,))),
             ("bool", t > 0, u > 0, ((1,), (1,))),
@@ -416,10 +418,10 @@ class TensorDot(Multilinear):
             yield Sample(
                 f"axes-{id}", partial(_swap_call, tensordot, axes), (x, y), partial(_swap_call, np.tensordot, axes)
             )
-        for x in (_draw(2, 4), _draw(2, 3, 4), _draw(2, 3, 1, 4)):
-            for y in (_draw(2, 4), _draw(2, 4, 3), _draw(2, 1, 4, 3)):
+        for x in (numbers(2, 4), numbers(2, 3, 4), numbers(2, 3, 1, 4)):
+            for y in (numbers(2, 4), numbers(2, 4, 3), numbers(2, 1, 4, 3)):
                 yield Sample(f"batched-dot-{x.ndim}d-{y.ndim}d", batched_dot, (x, y), _dot_each)
-        yield Sample("batched-dot-vector", batched_dot, (_draw(2), t), _dot_each)
+        yield Sample("batched-dot-vector", batched_dot, (numbers(2), t), _dot_each)
         yield Sample("batched-dot-complex", batched_dot, (t + 1j * t, t.swapaxes(1, 2) - 1j), _dot_each)
         yield Sample(
             "batched-axes",
@@ -430,7 +432,7 @@ class TensorDot(Multilinear):
 
     @classmethod
     def bad_samples(cls) -> Iterator[BadSample]:
-        t, u = _draw(2, 3, 4), _draw(4, 3, 2)
+        t, u = numbers(2, 3, 4), numbers(4, 3, 2)
         refused: list[tuple[str, Any, type[Exception], str]] = [
             ("lengths", ((0,), (0,)), ShapeError, "lengths 2 and 4"),
             ("range", ((3,), (0,)), AxisError, "axis 3"),
@@ -442,10 +444,10 @@ class TensorDot(Multilinear):
         ]
         for id, axes, error, says in refused:
             yield BadSample(id, partial(tensordot, t, u, axes), (), error, says)
-        yield BadSample("batch", partial(batched_dot, t, _draw(3, 4, 2)), (), ShapeError, "batched_dot")
-        yield BadSample("batched-scalar", batched_dot, (_draw(), t), ShapeError, "at least 1")
+        yield BadSample("batch", partial(batched_dot, t, numbers(3, 4, 2)), (), ShapeError, "batched_dot")
+        yield BadSample("batched-scalar", batched_dot, (numbers(), t), ShapeError, "at least 1")
         yield BadSample("batch-axis", partial(batched_tensordot, axes=(0, 0)), (t, t), AxisError, "batch axis")
-        yield BadSample("batch-at-run", TensorDot((2,), (1,), 1), (t, _draw(1, 4, 2)), ValueError, "axis 0")
+        yield BadSample("batch-at-run", TensorDot((2,), (1,), 1), (t, numbers(1, 4, 2)), ValueError, "axis 0")
 
 
 def tensor_dot(
@@ -465,7 +467,7 @@ def tensordot(a: Any, b: Any, axes: Axes = 2) -> TensorVariable:
     negative), those of a and those of b.
     Raises AxisError for axes that do not exist, ShapeError when paired lengths are known and differ.
     """
-    a, b = _tensors("tensordot", a, b)
+    a, b = tensors("tensordot", a, b)
     return tensor_dot(a, b, *_paired_axes("tensordot", a, b, axes, 0))
 
 
@@ -496,11 +498,11 @@ def batched_dot(a: Any, b: Any) -> TensorVariable:
     Two matrices give a vector of dot products, two 3-d tensors a stack of matrix products; a vector multiplies.
     Raises ShapeError for a 0-d operand and when lengths are known and differ.
     """
-    x, y = _tensors("batched_dot", a, b)
+    x, y = tensors("batched_dot", a, b)
     _refuse_rank("batched_dot", x, 1)
     _refuse_rank("batched_dot", y, 1)
     m, n = x.type.ndim, y.type.ndim
-    if _differ(x.type.shape[0], y.type.shape[0]):
+    if differ(x.type.shape[0], y.type.shape[0]):
         raise ShapeError(
             f"batched_dot: {x.type} does not fit {y.type}",
             why=f"the first axis is the batch, but has lengths {x.type.shape[0]} and {y.type.shape[0]}",
@@ -518,328 +520,10 @@ def batched_tensordot(x: Any, y: Any, axes: Axes = 2) -> TensorVariable:
 
     axes: as for `tensordot`, counted in x and y themselves (so never 0).
     """
-    x, y = _tensors("batched_tensordot", x, y)
+    x, y = tensors("batched_tensordot", x, y)
     _refuse_rank("batched_tensordot", x, 1)
     _refuse_rank("batched_tensordot", y, 1)
     return tensor_dot(x, y, *_paired_axes("batched_tensordot", x, y, axes, 1), batch=1)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# einsum
-
-_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-
-@declare
-class Einsum(Multilinear):
-    """Products of all operands, summed over every letter that the output lacks, as `numpy.einsum`.
-
-    `subscripts` has a letter an axis, each at most once in an operand. Axes of one letter broadcast: each has the
-    letter's length, or length 1. (C1) the known lengths of a letter agree so.
-    """
-
-    name = "einsum"
-    __props__ = ("subscripts",)
-
-    def __init__(self, subscripts: str) -> None:
-        self.subscripts = subscripts
-        left, self.out = subscripts.split("->")
-        self.terms = left.split(",")
-        if len(self.terms) == 1 and len(self.out) == len(left):
-            self.views = (0,)
-
-    def infer(self, *inputs: TensorVariable) -> tuple[TensorType]:
-        lengths: dict[str, int | None] = {}
-        for term, x in zip(self.terms, inputs, strict=True):
-            for letter, n in zip(term, x.type.shape, strict=True):
-                m = lengths.setdefault(letter, n)
-                if _differ(m, n) and m != 1 and n != 1:  # einsum_c1
-                    raise ShapeError(
-                        f"einsum: the operands {', '.join(str(x.type) for x in inputs)} do not fit {self.subscripts!r}",
-                        why=f"index {letter!r} has lengths {m} and {n}",
-                        inputs=inputs,
-                    )
-                if m == 1 or (m is None and n != 1):
-                    lengths[letter] = n
-        return (TensorType(_result_dtype(*inputs), [lengths[c] for c in self.out]),)
-
-    def impl(self, *arrays: Any) -> Any:
-        if len(arrays) == 1:
-            return np.einsum(self.subscripts, arrays[0])
-        dtype = np.result_type(*[a.dtype for a in arrays])
-        return np.einsum(self.subscripts, *[a.astype(dtype, copy=False) for a in arrays], optimize=True)
-
-    def pull(self, i: int, g: Any, inputs: Sequence[Any]) -> Any:
-        x, mine = inputs[i], self.terms[i]
-        rest = [j for j in range(len(inputs)) if j != i]
-        terms = [self.out, *[self.terms[j] for j in rest]]
-        kept = "".join(c for c in mine if any(c in t for t in terms))
-        found = _einsum(terms, kept, [g, *[conj(inputs[j]) for j in rest]])
-        if len(kept) < len(mine):  # summed alone: the same for each index
-            found = found.dimshuffle(*[kept.index(c) if c in kept else "x" for c in mine])
-        return self._fit(found, x, mine, [(self.terms[j], inputs[j].type.shape) for j in rest])
-
-    def _fit(self, g: Any, x: Any, term: str, rest: Sequence[tuple[str, Shape]]) -> Any:
-        """g in the shape of x: repeated along axes that only x has, summed along axes where only x has length 1."""
-        grow = shrink = False
-        for letter, m, n in zip(term, x.type.shape, g.type.shape, strict=True):
-            others = [shape[t.index(letter)] for t, shape in rest if letter in t]
-            grow |= m != 1 and (n is None or n == 1) and letter not in self.out
-            shrink |= (m is None or m == 1) and n != 1 and any(d != 1 for d in others)
-        if grow:
-            g = full_shape(g, x)
-        return SUM_TO(g, x) if shrink else g
-
-    @classmethod
-    def samples(cls) -> Iterator[Sample]:
-        for id, subscripts, *inputs in _einsum_cases():
-            yield Sample(id, partial(einsum, subscripts), tuple(inputs), partial(np.einsum, subscripts))
-
-    @classmethod
-    def bad_samples(cls) -> Iterator[BadSample]:
-        m, n = _draw(2, 3), _draw(4, 5)
-        for id, subscripts, inputs, error, says in [
-            ("lengths", "ij,jk->ik", (m, n), ShapeError, "'j' has lengths 3 and 4"),
-            ("ellipsis-lengths", "...,...->...", (m, n), ShapeError, "axis -2 of '...' has lengths 2 and 4"),
-            ("diagonal", "ii->i", (m,), ShapeError, "'i' has lengths 2 and 3"),
-            ("diagonal-of-1", "ii->i", (m[:1],), ShapeError, "diagonal"),
-            ("rank", "ijk->i", (m,), ShapeError, "3 indices"),
-            ("rank-ellipsis", "...ijk->i", (m,), ShapeError, "3 indices"),
-            ("count", "ij->i", (m, n), GraphTypeError, "1 operand"),
-            ("unknown-output", "ij->k", (m,), GraphTypeError, "'k'"),
-            ("repeated-output", "ij->ii", (m,), GraphTypeError, "twice"),
-            ("dot", "i.j->i", (m,), GraphTypeError, "'i.j'"),
-            ("character", "i1->i", (m,), GraphTypeError, "'1'"),
-            ("two-arrows", "ij->j->i", (m,), GraphTypeError, "->"),
-            ("lost-ellipsis", "i...->i", (m,), GraphTypeError, "..."),
-        ]:
-            yield BadSample(id, partial(einsum, subscripts, *inputs), (), error, says)
-        yield BadSample(
-            "op-lengths", partial(cls("ab,bc->ac"), as_tensor(m), as_tensor(n)), (), ShapeError, "index 'b'"
-        )
-
-
-@declare
-class Diagonals(Linear):
-    """x with one axis for each letter of `term`: where a letter repeats, the diagonal. A view.
-
-    `Diagonals("aab")(x)[a, b]` is `x[a, a, b]`. (C1) the axes of one letter are equally long.
-    """
-
-    name = "diagonals"
-    __props__ = ("term",)
-    views = (0,)
-
-    def __init__(self, term: str) -> None:
-        self.term = term
-        self.subscripts = f"{term}->{_once(term)}"
-
-    def infer(self, x: TensorVariable) -> tuple[TensorType]:
-        lengths: dict[str, int | None] = {}
-        for letter, n in zip(self.term, x.type.shape, strict=True):
-            m = lengths.setdefault(letter, n)
-            if _differ(m, n):  # diagonals_c1
-                raise ShapeError(
-                    f"einsum: {x.type} has no diagonal over the axes {_places(self.term, letter)}",
-                    why=f"they share an index, but have lengths {m} and {n}",
-                    inputs=[x],
-                )
-            lengths[letter] = _known(m, n)
-        return (TensorType(x.type.dtype, tuple(lengths.values())),)
-
-    def impl(self, x: Any) -> Any:
-        return np.einsum(self.subscripts, x)
-
-    def transpose(self, g: Any, x: Any, *rest: Any) -> Any:
-        return EmbedDiagonals(self.term)(g, x)
-
-    @classmethod
-    def samples(cls) -> Iterator[Sample]:
-        for term, x in _diagonal_cases():
-            op = cls(term)
-            yield Sample(f"{term}-{x.dtype}", op, (x,), partial(np.einsum, op.subscripts))
-
-    @classmethod
-    def bad_samples(cls) -> Iterator[BadSample]:
-        yield BadSample("lengths", partial(cls("aab"), as_tensor(_draw(2, 3, 4))), (), ShapeError, "lengths 2 and 3")
-
-
-@declare
-class EmbedDiagonals(Linear):
-    """Zeros in the shape of the second input, with the first along their diagonals: the adjoint of Diagonals."""
-
-    name = "embed_diagonals"
-    __props__ = ("term",)
-
-    def __init__(self, term: str) -> None:
-        self.term = term
-
-    def infer(self, x: TensorVariable, like: TensorVariable) -> tuple[TensorType]:
-        return (TensorType(x.type.dtype, like.type.shape),)
-
-    def impl(self, x: Any, like: Any) -> Any:
-        out = np.zeros(like.shape, x.dtype)
-        np.einsum(f"{self.term}->{_once(self.term)}", out)[...] = x
-        return out
-
-    def transpose(self, g: Any, x: Any, *rest: Any) -> Any:
-        return Diagonals(self.term)(g)
-
-    @classmethod
-    def samples(cls) -> Iterator[Sample]:
-        for term, like in _diagonal_cases():
-            x = np.einsum(f"{term}->{_once(term)}", like) * np.ones((), like.dtype)
-            yield Sample(f"{term}-{x.dtype}", cls(term), (x, like), partial(_embedded, term), differentiable=(0,))
-
-
-def _once(term: str) -> str:
-    return "".join(dict.fromkeys(term))
-
-
-def _places(term: str, letter: str) -> str:
-    return " and ".join(str(k) for k, c in enumerate(term) if c == letter)
-
-
-def einsum(*args: Any, optimize: Any = None) -> TensorVariable:
-    """Products of all operands, summed over every index that the output lacks, as `numpy.einsum`.
-
-    `einsum("ij,jk->ik", a, b)`, or `einsum(a, [0, 1], b, [1, 2], [0, 2])`. Without an output, its indices are those
-    that occur once, sorted. An index repeated in one operand takes the diagonal; `...` stands for the other axes, which
-    broadcast; so do axes of length 1. `optimize` is accepted and ignored: the order of products is chosen anyway.
-    Raises GraphTypeError for subscripts without meaning, ShapeError when shapes are known and do not fit them.
-    """
-    if args and isinstance(args[0], str):
-        terms, output, given = *_parse(args[0]), list(args[1:])
-    else:
-        terms, output, given = _parse_interleaved(args)
-    if len(terms) != len(given):
-        raise GraphTypeError(
-            f"einsum: subscripts for {len(terms)} operand{'s' * (len(terms) != 1)}, but {len(given)} given",
-            help="write one group of indices an operand, separated by commas",
-        )
-    inputs = _tensors("einsum", *given)
-    letters, out = _canonical(terms, output, inputs)
-    for k, (term, x) in enumerate(zip(letters, inputs, strict=True)):
-        if len(_once(term)) < len(term):
-            letters[k] = _once(term)
-            inputs = (*inputs[:k], Diagonals(_renamed(term))(x), *inputs[k + 1 :])
-    return _einsum(letters, out, inputs)
-
-
-def _einsum(terms: Sequence[str], out: str, inputs: Sequence[TensorVariable]) -> TensorVariable:
-    """An einsum of terms without repeated letters; only axes moved, where that is all."""
-    if len(terms) == 1 and len(out) == len(terms[0]):
-        return inputs[0] if out == terms[0] else inputs[0].dimshuffle(*[terms[0].index(c) for c in out])
-    return Einsum(_renamed(",".join(terms) + "->" + out))(*inputs)
-
-
-def _renamed(subscripts: str) -> str:
-    """The same with letters in the order a, b, c, ..., so that equal ops look equal."""
-    names: dict[str, str] = {}
-    return "".join(c if c in ",->" else names.setdefault(c, _LETTERS[len(names)]) for c in subscripts)
-
-
-def _parse(subscripts: str) -> tuple[list[list[Any]], list[Any] | None]:
-    """Groups of indices, where Ellipsis may stand among letters, for each operand and for the output if it is given."""
-    left, *right = subscripts.replace(" ", "").split("->")
-    if len(right) > 1:
-        raise GraphTypeError(f"einsum: {subscripts!r} has more than one '->'")
-    return [_indices(part) for part in left.split(",")], _indices(right[0]) if right else None
-
-
-def _indices(group: str) -> list[Any]:
-    head, dots, tail = group.partition("...")
-    found = [*head, Ellipsis, *tail] if dots else list(head)
-    for c in found:
-        if c is not Ellipsis and c not in _LETTERS:
-            raise GraphTypeError(
-                f"einsum: {c!r} in {group!r} is no index", help="use letters, and '...' at most once an operand"
-            )
-    return found
-
-
-def _parse_interleaved(args: tuple[Any, ...]) -> tuple[list[list[Any]], list[Any] | None, list[Any]]:
-    groups, given = [list(g) for g in args[1::2]], list(args[0 : len(args) - len(args) % 2 : 2])
-    output = list(args[-1]) if len(args) % 2 else None
-    for group in [*groups, *([output] if output is not None else [])]:
-        for c in group:
-            if c is not Ellipsis and not (isinstance(c, (int, np.integer)) and 0 <= c < len(_LETTERS)):
-                raise GraphTypeError(
-                    f"einsum: {c!r} is no index",
-                    help=f"use ints from 0 to {len(_LETTERS) - 1}, and Ellipsis at most once",
-                )
-        if group.count(Ellipsis) > 1:
-            raise GraphTypeError("einsum: Ellipsis occurs twice for one operand")
-    if not groups:
-        raise GraphTypeError("einsum needs subscripts", help='for example einsum("ij,jk->ik", a, b)')
-    return groups, output, given
-
-
-def _canonical(
-    terms: Sequence[list[Any]], output: list[Any] | None, inputs: Sequence[TensorVariable]
-) -> tuple[list[str], str]:
-    """The groups with the ellipses spelled out, one letter an index."""
-    hidden = [_hidden(term, x) for term, x in zip(terms, inputs, strict=True)]
-    most = max(hidden)
-    full = [_spelled(term, n) for term, n in zip(terms, hidden, strict=True)]
-    _refuse_unequal(full, inputs)
-    every = [c for term in full for c in term]
-    if output is None:
-        once = sorted(c for c in set(every) if not isinstance(c, _Hidden) and every.count(c) == 1)
-        output = [Ellipsis, *once]
-    elif most and Ellipsis not in output:
-        raise GraphTypeError(
-            "einsum: the output has no '...'",
-            why=f"in the operands '...' stands for {most} ax{'i' if most == 1 else 'e'}s",
-        )
-    out = _spelled(output, most)
-    for c in out:
-        if c not in every:
-            raise GraphTypeError(f"einsum: the output index {c!r} occurs in no operand")
-        if out.count(c) > 1:
-            raise GraphTypeError(f"einsum: the index {c!r} occurs twice in the output")
-    names = dict(zip(dict.fromkeys(every), _LETTERS, strict=False))
-    if len(names) < len(set(every)):
-        raise GraphTypeError(f"einsum: more than {len(_LETTERS)} indices")
-    return ["".join(names[c] for c in term) for term in full], "".join(names[c] for c in out)
-
-
-class _Hidden(int):
-    """An axis that `...` stands for, counted from the right: -1 is the last."""
-
-    def __repr__(self) -> str:
-        return f"axis {int(self)} of '...'"
-
-
-def _refuse_unequal(terms: Sequence[list[Any]], inputs: Sequence[TensorVariable]) -> None:
-    """Raise ShapeError for lengths known to differ, in the caller's own letters."""
-    known: dict[Any, int] = {}
-    for term, x in zip(terms, inputs, strict=True):
-        for c, n in zip(term, x.type.shape, strict=True):
-            if n is not None and n != 1 and known.setdefault(c, n) != n:
-                raise ShapeError(
-                    f"einsum: index {c!r} has lengths {known[c]} and {n}",
-                    why="axes that share an index are equally long, or have length 1",
-                    help="the operands are " + ", ".join(str(y.type) for y in inputs),
-                    inputs=inputs,
-                )
-
-
-def _hidden(term: list[Any], x: TensorVariable) -> int:
-    """How many axes of x the ellipsis stands for."""
-    named = sum(c is not Ellipsis for c in term)
-    n = x.type.ndim - named
-    if n < 0 or (n > 0 and Ellipsis not in term):
-        raise ShapeError(
-            f"einsum: {named} indices {'or more ' * (Ellipsis in term)}for {x.type}, which has {x.type.ndim} axes",
-            help="write one index an axis; '...' stands for the axes that are not named",
-            inputs=[x],
-        )
-    return n
-
-
-def _spelled(term: list[Any], hidden: int) -> list[Any]:
-    return [d for c in term for d in ([_Hidden(k) for k in range(-hidden, 0)] if c is Ellipsis else [c])]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -848,18 +532,18 @@ def _spelled(term: list[Any], hidden: int) -> list[Any]:
 
 def outer(x: Any, y: Any) -> TensorVariable:
     """The products of each element of x with each of y, both flattened, as `numpy.outer`: a matrix."""
-    return _outer(*[a if a.type.ndim == 1 else a.flatten() for a in _tensors("outer", x, y)])
+    return _outer(*[a if a.type.ndim == 1 else a.flatten() for a in tensors("outer", x, y)])
 
 
 def inner(x: Any, y: Any) -> TensorVariable:
     """The last axes of x and y summed together, as `numpy.inner`; a 0-d operand multiplies."""
-    a, b = _tensors("inner", x, y)
+    a, b = tensors("inner", x, y)
     return a * b if a.type.ndim == 0 or b.type.ndim == 0 else tensordot(a, b, (-1, -1))
 
 
 def vdot(x: Any, y: Any) -> TensorVariable:
     """The sum of conj(x) * y over all elements, both flattened, as `numpy.vdot`."""
-    x, y = (a if a.type.ndim == 1 else a.flatten() for a in _tensors("vdot", x, y))
+    x, y = (a if a.type.ndim == 1 else a.flatten() for a in tensors("vdot", x, y))
     return dot(conj(x), y)
 
 
@@ -907,7 +591,7 @@ def _variables(m: Any, rowvar: bool) -> TensorVariable:
 
 def kron(a: Any, b: Any) -> TensorVariable:
     """The Kronecker product, as `numpy.kron`: a block `a[i] * b` for each element of a. Ranks grow on the left."""
-    x, y = _tensors("kron", a, b)
+    x, y = tensors("kron", a, b)
     if x.type.ndim == 0 or y.type.ndim == 0:
         return x * y
     n = max(x.type.ndim, y.type.ndim)
@@ -935,7 +619,7 @@ def matrix_power(M: Any, n: int) -> TensorVariable:
     """
     square, n = as_tensor(M), operator.index(n)
     _refuse_rank("matrix_power", square, 2)
-    if _differ(*square.type.shape[-2:]):
+    if differ(*square.type.shape[-2:]):
         raise ShapeError(f"matrix_power: {square.type} is not square", inputs=[square])
     if n < 0:
         raise DTypeError(f"matrix_power: the exponent {n} is negative", help="invert the matrix first")
@@ -955,10 +639,6 @@ def matrix_power(M: Any, n: int) -> TensorVariable:
 # what the samples are made of
 
 
-def _draw(*shape: int, seed: int = 0) -> np.ndarray[Any, Any]:
-    return np.random.default_rng([seed, *shape]).uniform(-2, 2, shape)
-
-
 def _swap_call(function: Callable[..., Any], axes: Any, x: Any, y: Any) -> Any:
     return function(x, y, axes)
 
@@ -969,82 +649,3 @@ def _dot_each(a: Any, b: Any) -> Any:
 
 def _sum_products_each(x: Any, y: Any) -> Any:
     return np.stack([np.tensordot(a, b, ((0, 1), (1, 0))) for a, b in zip(x, y, strict=True)])
-
-
-def _diagonal_cases() -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
-    yield "aa", _draw(3, 3)
-    yield "aab", _draw(2, 2, 3)
-    yield "aba", _draw(2, 3, 2).astype("float32")
-    yield "aaa", _draw(2, 2, 2) + 1j
-    yield "abab", _draw(2, 3, 2, 3)[::-1]
-    yield "aa", np.arange(4).reshape(2, 2)
-    yield "aa", _draw(0, 0).astype("float32")
-    yield "aab", _draw(1, 1, 2) > 0
-
-
-def _embedded(term: str, x: Any, like: Any) -> Any:
-    out = np.zeros_like(like)
-    for index in np.ndindex(*x.shape):
-        at = dict(zip(_once(term), index, strict=True))
-        out[tuple(at[c] for c in term)] = x[index]
-    return out
-
-
-def _einsum_cases() -> Iterator[tuple[Any, ...]]:
-    """Subscripts with operands that fit: every feature, and what people write most."""
-    v, w, m, n, s, t = _draw(3), _draw(4), _draw(2, 3), _draw(3, 4), _draw(3, 3), _draw(2, 3, 4)
-    yield "identity", "ij->ij", m
-    yield "transpose", "ij->ji", m
-    yield "permute", "ijk->kij", t
-    yield "sum", "ij->", m
-    yield "sum-rows", "ij->j", m
-    yield "sum-and-transpose", "ijk->ki", t
-    yield "dot", "i,i", v, v[::-1]
-    yield "matrix-vector", "ij,j->i", m, v
-    yield "matrix-matrix", "ij,jk->ik", m, n
-    yield "implicit", "ij,jk", m, n
-    yield "implicit-sorted", "ba", m
-    yield "transposed-product", "ij,kj->ik", m, s
-    yield "outer", "i,j->ij", v, w
-    yield "hadamard", "ij,ij->ij", m, m + 1
-    yield "frobenius", "ij,ij->", m, m + 1
-    yield "bilinear", "i,ij,j->", v, n, w
-    yield "batched", "bij,bjk->bik", t, _draw(2, 4, 2)
-    yield "batched-vector", "bij,bj->bi", t, _draw(2, 4)
-    yield "chain", "ij,jk,kl->il", m, n, _draw(4, 2)
-    yield "trace", "ii->", s
-    yield "diagonal", "ii->i", s
-    yield "diagonal-implicit", "ii", s
-    yield "diagonal-of-stack", "iij->j", _draw(2, 2, 3)
-    yield "diagonal-thrice", "iii->i", _draw(2, 2, 2)
-    yield "diagonal-times", "ii,i->i", s, v
-    yield "two-diagonals", "ijij->ij", _draw(2, 3, 2, 3)
-    yield "sum-alone", "ij,k->i", m, w
-    yield "ellipsis", "...ij,...jk->...ik", t, _draw(2, 4, 2)
-    yield "ellipsis-broadcast", "...i,...i->...", t, w
-    yield "ellipsis-implicit", "...i,...i", t, w
-    yield "ellipsis-end", "i...->...", t
-    yield "ellipsis-middle", "i...j->j...i", t
-    yield "ellipsis-diagonal", "...ii->...i", _draw(2, 3, 3)
-    yield "ellipsis-empty", "...i->...", v
-    yield "length-1", "ij,jk->ik", _draw(2, 1), n
-    yield "length-1-kept", "ij,ij->ij", _draw(2, 1), m
-    yield "length-1-both", "ij,ij->", _draw(1, 3), _draw(2, 1)
-    yield "length-1-three", "ij,j,j->i", m, _draw(1), v
-    yield "length-1-diagonal", "ii,i->i", _draw(1, 1), v
-    yield "length-1-summed", "ij,kj->ik", m, _draw(2, 1)
-    yield "scalar", ",ij->ij", _draw(), m
-    yield "only-scalars", ",->", _draw(), _draw(seed=1)
-    yield "attention", "bqhd,bkhd->bhqk", _draw(1, 2, 2, 3), _draw(1, 3, 2, 3)
-    yield "tensor-contraction", "ijk,jil->kl", t, _draw(3, 2, 2)
-    yield "no-terms", "ij,jk->ik", _draw(2, 0), _draw(0, 3)
-    yield "capital", "Ij,jK->KI", m, n
-    yield "spaces", "i j, j k -> i k", m, n
-    yield "int", "ij,j->i", np.arange(6).reshape(2, 3), np.arange(3)
-    yield "int8-sum", "ij->i", np.full((2, 3), 100, "int8")
-    yield "bool", "ij,jk->ik", m > 0, n > 0
-    yield "float32", "ij,jk->ik", m.astype("float32"), n.astype("float32")
-    yield "mixed", "ij,jk->ik", m.astype("float32"), np.arange(12, dtype="int8").reshape(3, 4)
-    yield "complex", "ij,jk->ik", m + 1j * m[::-1], n - 1j
-    yield "complex-diagonal", "ii,i->", s + 1j * s.T, v
-    yield "strided", "ij,jk->ki", m[::-1, ::2], n[::2, ::-1]

@@ -10,6 +10,7 @@ from typing import Any
 import refgraph.ops as ops
 from refgraph.core.graph import Apply, Variable
 from refgraph.core.op import Derivatives, Op
+from refgraph.core.types import DisconnectedType
 from refgraph.ops.tensor import CONTINUOUS, TensorVariable
 
 
@@ -79,6 +80,13 @@ def joint_tangent(op: Op, node: Apply, tangents: Derivatives) -> Any:
 def no_tangent(tangents: Derivatives) -> int | None:
     """What comes of tangents none of which is a variable: 0 where something is connected, else None."""
     return None if all(t is None for t in tangents) else 0
+
+
+def zeros_for(x: Any) -> Any:
+    """A zero derivative of x: its shape; its dtype, or floatX where x is discrete. What is no tensor has none."""
+    if not isinstance(x, TensorVariable):
+        return DisconnectedType()()
+    return x.zeros_like() if x.type.is_continuous else x.zeros_like(dtype="floatX")
 
 
 def same_kind(g: Any, x: Any) -> Any:

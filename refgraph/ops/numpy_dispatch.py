@@ -27,7 +27,10 @@ _REDUCE = {
     "logical_or": "any",
 }
 _ACCUMULATE = {"add": "cumsum", "multiply": "cumprod"}
-_MODULES = ("elementwise", "reductions", "shape", "cumulative", "joining", "construct", "indexing", "sorting", "linalg")
+_MODULES = (
+    *("elementwise", "reductions", "shape", "cumulative", "joining"),
+    *("construct", "indexing", "sorting", "linalg", "einsum"),
+)
 
 
 def ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

@@ -17,12 +17,12 @@ import numpy as np
 
 from refgraph.core.errors import AxisError, DTypeError, GraphTypeError, ShapeError
 from refgraph.core.graph import Apply
-from refgraph.core.op import BadSample, Derivatives, Op, Sample, declare, is_zero
+from refgraph.core.op import BadSample, Derivatives, Op, Sample, declare, declared, is_zero
 from refgraph.ops import elementwise as e
 from refgraph.ops.families import Reals, conj, full_shape, times
 from refgraph.ops.lengths import axes_of
 from refgraph.ops.linear import no_tangent, same_kind
-from refgraph.ops.tensor import CONTINUOUS, TensorType, TensorVariable, as_tensor, dtype_name
+from refgraph.ops.tensor import CONTINUOUS, Cache, TensorType, TensorVariable, as_tensor, dtype_name
 
 Axes = tuple[int, ...]
 AxisLike = Any  # None, an integer, a sequence of integers, or a constant variable holding either
@@ -134,6 +134,9 @@ class Row:
         self._made: dict[Any, Reduction] = {}
         declare(self)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return declared, (self.name,)
+
     def over(
         self, x: Any, axis: AxisLike = None, keepdims: bool = False, dtype: Any = None, acc_dtype: Any = None
     ) -> TensorVariable:
@@ -229,8 +232,11 @@ class Reduction(Op):
         self.row, self.name, self.axis, self.keepdims = row, row.name, axis, keepdims
         self.dtype = None if dtype is None else dtype_name(dtype)
         self.acc_dtype = None if acc_dtype is None else dtype_name(acc_dtype)
-        self._types: dict[TensorType, tuple[TensorType]] = {}
+        self._types: Cache[TensorType, tuple[TensorType]] = Cache()
         self._dtypes: dict[Any, Any] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Reduction, (self.row, self.axis, self.keepdims, self.dtype, self.acc_dtype)
 
     def infer(self, x: TensorVariable) -> tuple[TensorType]:
         found = self._types.get(x.type)
@@ -352,15 +358,21 @@ def _mean(x: Any, axis: Axes, acc: Any, keepdims: bool) -> Any:
 
 
 def _norm(x: Any, axis: Axes, acc: Any, keepdims: bool) -> Any:
-    lengths = np.abs(x, dtype=acc) if x.dtype.kind == "c" else x.astype(acc)
+    if len(axis) == x.ndim:
+        parts = np.ravel(x, "K")
+        parts = parts.view(parts.real.dtype).astype(acc, copy=False)
+        z = np.sqrt(np.dot(parts, parts))
+        return z.reshape((1,) * x.ndim) if keepdims else z
+    lengths = np.abs(x, dtype=acc) if x.dtype.kind == "c" else x.astype(acc, copy=False)
     return np.sqrt(_add(lengths * lengths, axis, acc, None, keepdims))
 
 
 def _logsumexp(x: Any, axis: Axes, acc: Any, keepdims: bool) -> Any:
-    x = x.astype(acc)
+    x = x.astype(acc, copy=False)
     top = _greatest(x, axis, None, None, True, initial=-np.inf)
     top = np.where(np.isfinite(top), top, 0).astype(acc)
-    z = np.log(_add(np.exp(x - top), axis, None, None, True)) + top
+    below = np.asarray(x - top)
+    z = np.log(_add(np.exp(below, out=below), axis, None, None, True)) + top
     return z if keepdims else z.reshape([n for a, n in enumerate(x.shape) if a not in axis])
 
 
@@ -439,8 +451,8 @@ any = PlainRow("any", np.logical_or, np.any, dtypes=_always("bool"), d=0, on=_AN
 count_nonzero = PlainRow("count_nonzero", _count_nonzero, np.count_nonzero, dtypes=_always("int64"), d=0, on=_ANY, c=Fold("0", "{a} + ({x} != 0)"),
     doc="How many elements are not 0.")
 logsumexp = PlainRow("logsumexp", _logsumexp, lambda x, axis=None, keepdims=False: np.log(np.sum(np.exp(_floating(x)), axis=axis, keepdims=keepdims)),
-    dtypes=_averaged, d=lambda z, x, axis: e.exp(e.switch(e.isinf(z) & e.eq(x, z), 0, x - z)), on=_REAL,
-    doc="log(sum(exp(x))) without overflow; -inf of none. At infinities it is the maximum, and so is its derivative: 1 by each that is greatest.")
+    dtypes=_averaged, d=lambda z, x, axis: _share(z, x, axis), on=_REAL,
+    doc="log(sum(exp(x))) without overflow; -inf of none. The derivatives sum to 1: where it is infinite, those that are equal to it have equal shares.")
 _norm2 = PlainRow("norm", _norm, lambda x, axis=None, keepdims=False: np.sqrt(np.sum(np.abs(_floating(x)) ** 2, axis=axis, keepdims=keepdims)),
     dtypes=_length, d=lambda z, x, axis: e.switch(e.eq(z, 0), 0, conj(x) / z), on=_ANY, c=Fold("0", "{a} + {x} * {x}", "sqrt({a})"),
     doc="The Euclidean length, real also of complex elements. At 0, where it has no derivative, 0 is taken, the least subgradient.")
@@ -586,6 +598,13 @@ def count(x: TensorVariable, axis: Axes) -> Any:
     return Count(axis)(x) if None in lengths else math.prod(lengths)
 
 
+def _share(z: Any, x: Any, axis: Axes) -> Any:
+    """exp(x - z), what each element has of the sum of exp(x); equal shares for those equal to an infinite z."""
+    greatest = e.isinf(z) & e.eq(x, z)
+    shares = -e.log(sum.over(greatest, axis, True).astype(z.type.dtype))
+    return e.exp(e.switch(greatest, shares, x - z))
+
+
 def _reciprocal(n: Any, z: Any) -> Any:
     """1 / n, as a Python number where n is one (inf for 0), else in the real dtype of z."""
     if not isinstance(n, TensorVariable):
@@ -663,7 +682,11 @@ class ProductOfOthers(Op):
 
 
 def _others(x: Any) -> Any:
-    """Products of all other rows: those before times those after."""
+    """Products of all other rows: those before times those after; by division where no product is 0 or out of range."""
+    z = np.multiply.reduce(x, axis=0)
+    size = np.abs(z)
+    if np.all((size >= np.finfo(size.dtype).tiny) & (size < np.inf)):
+        return z / x
     out = np.ones_like(x)
     out[1:] = np.multiply.accumulate(x[:-1], axis=0)
     out[:-1] *= np.multiply.accumulate(x[:0:-1], axis=0)[::-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,14 @@ import numpy as np
 from refgraph.core.op import Sample
 
 
-def numbers(*shape: int, dtype: str = "float64") -> Any:
-    """An array of different numbers, for samples."""
-    steps = np.arange(math.prod(shape))
-    values: Any = steps % 2 if dtype == "bool" else steps * 0.75 - 1.5 if np.dtype(dtype).kind in "fc" else steps
-    return (values + 0.5j * steps[::-1] if np.dtype(dtype).kind == "c" else values).astype(dtype).reshape(shape)
+def numbers(*shape: int, dtype: str = "float64", seed: int = 0) -> Any:
+    """An array of different numbers, for samples: between -2 and 2, other ones for another seed; integers count."""
+    kind = np.dtype(dtype).kind
+    if kind not in "fc":
+        steps = np.arange(math.prod(shape)).reshape(shape)
+        return (steps % 2 if kind == "b" else steps).astype(dtype)
+    draw = partial(np.random.default_rng([seed, *shape]).uniform, -2, 2, shape)
+    return np.asarray(draw() + 1j * draw() if kind == "c" else draw()).astype(dtype)
 
 
 def over_matrices(build: Callable[..., Any], expect: Callable[..., Any]) -> Iterator[Sample]:

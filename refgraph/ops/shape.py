@@ -28,8 +28,8 @@ from refgraph.ops.lengths import (
 )
 from refgraph.ops.linear import Linear, TensorOp
 from refgraph.ops.sample_arrays import numbers, over_matrices
+from refgraph.ops.tensor import Cache, TensorConstant, TensorType, TensorVariable, as_tensor, constant
 from refgraph.ops.tensor import Shape as StaticShape
-from refgraph.ops.tensor import TensorConstant, TensorType, TensorVariable, as_tensor, constant
 
 # Axes
 
@@ -52,11 +52,13 @@ class DimShuffle(Linear):
         moved = tuple([ranks[a] for a in self.kept])
         self._moved = moved if moved != tuple(range(len(moved))) else None
         self._index = tuple([None if o == "x" else slice(None) for o in order]) if "x" in order else None
-        self._types: dict[TensorType, tuple[TensorType]] = {}
+        self._types: Cache[TensorType, tuple[TensorType]] = Cache()
 
     def infer(self, x: TensorVariable) -> tuple[TensorType]:
         found = self._types.get(x.type)
-        return found if found is not None else self._types.setdefault(x.type, self._infer(x))
+        if found is None:
+            found = self._types[x.type] = self._infer(x)
+        return found
 
     def _infer(self, x: TensorVariable) -> tuple[TensorType]:
         shape = x.type.shape

@@ -56,8 +56,8 @@ class Sort(_Along):
 
     def _unsorted(self, g: Any, x: Any) -> Any:
         """The elements of g where those of x came from."""
-        places = ArgSort(self.axis)(x)
-        return inc_subtensor(take_along_axis(ops.construct.zeros_like(g), places, self.axis), g, ignore_duplicates=True)
+        free = take_along_axis(ops.construct.zeros_like(g), ArgSort(self.axis)(x), self.axis)
+        return inc_subtensor(free, g, set_instead_of_inc=True, ignore_duplicates=True)
 
     def jvp(self, node: Apply, tangents: Derivatives) -> Derivatives:
         (t,), (x,) = tangents, node.inputs
@@ -87,7 +87,7 @@ class ArgSort(_Along):
         return (TensorType("int64", x.type.shape),)
 
     def impl(self, x: Any) -> Any:
-        return np.argsort(x, self.axis, kind="stable").astype("int64", copy=False)
+        return _stable_order(x, self.axis).astype("int64", copy=False)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -95,6 +95,16 @@ class ArgSort(_Along):
             yield Sample(
                 id, lambda x, axis=axis: argsort(x, axis), (x,), lambda x, axis=axis: np.argsort(x, axis, kind="stable")
             )
+
+
+def _stable_order(x: Any, axis: int) -> Any:
+    """`argsort(kind="stable")`. Of floats without ties NumPy's unstable sort has the same answer in half the time."""
+    if x.dtype.kind == "f" and x.size > 1000:
+        order = np.argsort(x, axis)
+        found = np.moveaxis(np.take_along_axis(x, order, axis), axis, -1)
+        if np.all(found[..., :-1] < found[..., 1:]):
+            return order
+    return np.argsort(x, axis, kind="stable")
 
 
 def sort(x: Any, axis: Any = -1, kind: str | None = "quicksort", order: Any = None) -> TensorVariable:
@@ -173,10 +183,10 @@ class ArgTopK(TensorOp):
         if not 0 < abs(k) <= n:
             raise ValueError(self._refusal(k, n))
         last = np.moveaxis(x, self.axis, -1)
-        if k > 0:  # backwards twice, so that of equal elements the first comes first
-            places = (n - 1 - np.argsort(last[..., ::-1], -1, kind="stable"))[..., : -k - 1 : -1]
+        if x.size and n > 1000 and n > 4 * abs(k):
+            places = np.apply_along_axis(_best_of_many, -1, last, k)
         else:
-            places = np.argsort(last, -1, kind="stable")[..., :-k]
+            places = _best(last, k)
         if not self.sorted:
             places = np.sort(places, -1)
         return np.ascontiguousarray(np.moveaxis(places, -1, self.axis), self.idx_dtype)
@@ -217,6 +227,22 @@ class ArgTopK(TensorOp):
         yield BadSample("k-float", lambda x: topk(x, 1.5), (x,), DTypeError, "topk")
         yield BadSample("k-vector", lambda x: topk(x, [1, 2]), (x,), DTypeError, "topk")
         yield BadSample("index-dtype", lambda x: topk(x, 1, idx_dtype="float32"), (x,), DTypeError, "idx_dtype")
+
+
+def _best(x: Any, k: int) -> Any:
+    """The places along the last axis of the k greatest, or -k least, best first; of equal elements the first."""
+    if k < 0:
+        return np.argsort(x, -1, kind="stable")[..., :-k]
+    n = x.shape[-1]  # backwards twice, so that of equal elements the first comes first
+    return (n - 1 - np.argsort(x[..., ::-1], -1, kind="stable"))[..., : -k - 1 : -1]
+
+
+def _best_of_many(x: Any, k: int) -> Any:
+    """`_best` of a vector, sorting only what is not worse than the kth (nor is NaN, which compares with nothing)."""
+    kth = -k - 1 if k < 0 else len(x) - k
+    bound = np.partition(x, kth)[kth]
+    near = np.flatnonzero(~(x > bound if k < 0 else x < bound))
+    return near[_best(x[near], k)]
 
 
 def topk(x: Any, kth: Any, axis: Any = -1, sorted: bool = True, idx_dtype: Any = "int64") -> TensorVariable:

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from refgraph.core.alias import origins_of_memory
+from refgraph.core.alias import Memory
 from refgraph.core.errors import GraphTypeError
-from refgraph.core.graph import Apply, Constant, Graph, Variable, leaves
+from refgraph.core.graph import Apply, Graph, Variable, leaves
 from refgraph.core.op import BadSample, Compile, Derivatives, GraphOp, Sample, declare
-from refgraph.core.types import DisconnectedType, NullType, Type
+from refgraph.core.types import NullType, Type
 from refgraph.ops.custom import cotangents_of
-from refgraph.ops.tensor import TensorType, TensorVariable, as_tensor
+from refgraph.ops.linear import zeros_for
+from refgraph.ops.tensor import Cache, TensorType, as_tensor
 
 
 @declare
@@ -68,7 +69,7 @@ class OpFromGraph(GraphOp):
             if isinstance(overrides, (list, tuple)) and len(overrides) != count:
                 raise GraphTypeError(f"OpFromGraph: {what} has {len(overrides)} entries, {count} are needed")
         self.views = self._views()
-        self._variants: dict[tuple[Type, ...], OpFromGraph] = {}
+        self._variants: Cache[tuple[Type, ...], OpFromGraph] = Cache()
 
     @property
     def graphs(self) -> tuple[Graph, ...]:
@@ -95,7 +96,8 @@ class OpFromGraph(GraphOp):
     def _variant(self, inputs: Sequence[Variable]) -> OpFromGraph:
         """The same op for inputs of other types."""
         key = tuple([x.type for x in inputs])
-        if key not in self._variants:
+        op = self._variants.get(key)
+        if op is None:
             for n, (x, y) in enumerate(zip(inputs, self.graph.inputs, strict=True)):
                 if x.type != y.type and _kind(x) != _kind(y):
                     raise GraphTypeError(f"{self.name}: input {n} must be {y.type}, got {x} ({x.type})", inputs=[x])
@@ -105,7 +107,7 @@ class OpFromGraph(GraphOp):
             op.graph, op._variants = Graph(fresh, self.graph(*fresh)), self._variants
             op.views = op._views()
             self._variants[key] = op
-        return self._variants[key]
+        return op
 
     def bind(self, node: Apply, compile: Compile) -> Callable[..., Any]:
         run = compile(self.graph)
@@ -120,22 +122,15 @@ class OpFromGraph(GraphOp):
         return run_and_copy
 
     def _views(self) -> tuple[int, ...]:
-        memory = origins_of_memory(self.graph)
-        reached = frozenset().union(*[memory[out] for out in self.graph.outputs])
+        reached = Memory(self.graph).origins(self.graph.outputs)
         return tuple([i for i, x in enumerate(self.graph.inputs) if x in reached])
 
     def _copied(self) -> list[bool]:
         """For each output whether it may share memory with a constant inside, or with an output before it."""
-        memory = origins_of_memory(self.graph)
-        inputs, taken = set(self.graph.inputs), set[Variable]()
-        found = []
-        for out in self.graph.outputs:
-            own = memory[out] - inputs
-            found.append(
-                isinstance(out.type, TensorType) and (bool(own & taken) or any(isinstance(v, Constant) for v in own))
-            )
-            taken |= own
-        return found
+        memory = Memory(self.graph)
+        inputs, taken = set(self.graph.inputs), set(memory.outside)
+        met = [memory.claim(out, taken) - inputs for out in self.graph.outputs]
+        return [isinstance(out.type, TensorType) and bool(m) for out, m in zip(self.graph.outputs, met, strict=True)]
 
     # derivatives
 
@@ -160,7 +155,7 @@ class OpFromGraph(GraphOp):
         ):
             if not _is_default(overrides):
                 grads = [
-                    g if isinstance(g, Variable) else _zeros(out)
+                    g if isinstance(g, Variable) else zeros_for(out)
                     for g, out in zip(cotangents, node.outputs, strict=True)
                 ]
                 groups = [before[:count], before[count:], grads] if len(before) > count else [before, grads]
@@ -180,7 +175,7 @@ class OpFromGraph(GraphOp):
         """Cotangents from the graph inside, computed by another op of this kind."""
         seeds = [g.type.variable() if isinstance(g, Variable) else g for g in cotangents]
         inputs = self.graph.inputs
-        found = pullback(self.graph.outputs, seeds, inputs)
+        found = pullback(self.graph.outputs, seeds, inputs, constant=inputs)  # one may be computed from another
         fed = [s for s in seeds if isinstance(s, Variable)]
         return _applied(
             f"grad of {self.name}",
@@ -205,7 +200,7 @@ class OpFromGraph(GraphOp):
         default, count = _Default(own), self.count
         entries = [default.entry(i) for i in range(len(node.outputs))]
         points = [
-            t if isinstance(t, Variable) else _zeros(x)
+            t if isinstance(t, Variable) else zeros_for(x)
             for t, x in zip(tangents[:count], node.inputs[:count], strict=True)
         ]
         found = _overridden(
@@ -267,12 +262,6 @@ class _Default:
 
 def _is_default(overrides: Any) -> bool:
     return overrides is None or (isinstance(overrides, str) and overrides == "default")
-
-
-def _zeros(x: Any) -> Any:
-    if not isinstance(x, TensorVariable):
-        return DisconnectedType()()
-    return x.zeros_like() if x.type.is_continuous else x.zeros_like(dtype="floatX")
 
 
 def _applied(name: str, inputs: Sequence[Variable], found: list[Any], given: Sequence[Variable]) -> list[Any]:

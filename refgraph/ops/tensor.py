@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable
-from typing import Any
+from numbers import Real
+from threading import RLock
+from typing import Any, ClassVar, TypeVar
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from refgraph.core.config import config
 from refgraph.core.errors import DTypeError, GraphTypeError, InputError
 from refgraph.core.graph import Apply, Constant, Variable
-from refgraph.core.types import Type
+from refgraph.core.types import Type, label
 from refgraph.ops.methods import TensorMethods
 
 FLOATS = ("float16", "float32", "float64")
@@ -42,6 +45,51 @@ def dtype_name(dtype: Any) -> str:
     return name
 
 
+_making = RLock()
+
+
+def _lengths(given: Any) -> Shape:
+    """A shape from what TensorType takes for one. Raises GraphTypeError."""
+    try:
+        shape = tuple(given)
+    except TypeError:
+        shape = ("not a sequence",)
+    for d in shape:
+        if d is not None and (d.__class__ is not int or d < 0):
+            return tuple([_length(d, given) for d in shape])
+    return shape
+
+
+def _length(d: Any, given: Any) -> int | None:
+    if d is None:
+        return None
+    if isinstance(d, (bool, np.bool)):
+        return 1 if d else None
+    if isinstance(d, (int, np.integer)) and d >= 0:
+        return int(d)
+    raise GraphTypeError(
+        f"TensorType: {given!r:.60} ({type(given).__name__}) is not a shape",
+        why="a shape is a tuple with, for each axis, its length, or None where it is not known; "
+        "in Theano's way True for length 1 and False",
+        help=f"write ({given},)" if isinstance(given, int) and given >= 0 else "for example (None, 3)",
+    )
+
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Cache(dict[Key, Value]):
+    """What can be computed again: when it has grown to `most` entries, it begins anew, so that it stays bounded."""
+
+    most = 1024
+
+    def __setitem__(self, key: Key, value: Value) -> None:
+        if len(self) >= self.most:
+            self.clear()
+        super().__setitem__(key, value)
+
+
 def asarray(a: Any, dtype: Any = None, order: Any = None) -> np.ndarray[Any, Any]:
     """A value as an array, as `numpy.asarray`, for which "floatX" is a dtype too. Raises DTypeError."""
     return np.asarray(a, None if dtype is None else dtype_name(dtype), order)
@@ -54,8 +102,11 @@ class TensorType(Type):
     Equal types are one object, so a type is compared and hashed by identity.
     """
 
-    __slots__ = ("_flat_variable", "broadcastable", "dtype", "ndim", "numpy_dtype", "shape")
-    _made: dict[tuple[str, Shape], TensorType] = {}  # noqa: RUF012  (the cache of all types)
+    __slots__ = ("broadcastable", "dtype", "ndim", "numpy_dtype", "shape")
+    _made: ClassVar[WeakValueDictionary[tuple[str, Shape], TensorType]] = WeakValueDictionary()
+    """The types that are in use."""
+    _recent: ClassVar[Cache[tuple[str, Shape], TensorType]] = Cache()
+    """Types to keep for a while, in use or not: most are wanted again, and this is the shorter way to them."""
 
     dtype: str
     shape: Shape
@@ -74,16 +125,21 @@ class TensorType(Type):
         given = broadcastable if shape is None else shape
         if given is None:
             raise GraphTypeError("TensorType needs a shape", help="for example TensorType('float64', (None, 3))")
-        lengths = tuple(
-            d if d is None or d.__class__ is int else (1 if d else None) if isinstance(d, (bool, np.bool)) else int(d)
-            for d in given
-        )
-        key = (dtype_name(dtype), lengths)
-        found = cls._made.get(key)
-        return found if found is not None else cls._made.setdefault(key, cls._make(*key))
+        key = (dtype_name(dtype), _lengths(given))
+        found = cls._recent.get(key)
+        return found if found is not None else cls._make(*key)
 
     @classmethod
     def _make(cls, dtype: str, shape: Shape) -> TensorType:
+        with _making:  # two threads must not make one type twice
+            found = cls._made.get((dtype, shape))
+            if found is None:
+                found = cls._made[dtype, shape] = cls._fresh(dtype, shape)
+            cls._recent[dtype, shape] = found
+            return found
+
+    @classmethod
+    def _fresh(cls, dtype: str, shape: Shape) -> TensorType:
         self = object.__new__(cls)
         self.dtype, self.shape, self.ndim = dtype, shape, len(shape)
         self.broadcastable = tuple([d == 1 for d in shape])
@@ -106,7 +162,7 @@ class TensorType(Type):
         return TensorConstant(self, value, name)
 
     def __call__(self, name: str | None = None) -> TensorVariable:
-        return TensorVariable(self, None, None, name)
+        return TensorVariable(self, None, None, name if name is None else label(name))
 
     def clone(self, dtype: Any = None, shape: Iterable[Any] | None = None, broadcastable: Any = None) -> TensorType:
         """The same type but for what is given."""
@@ -125,9 +181,9 @@ class TensorType(Type):
     def filter(self, value: Any, strict: bool = False, allow_downcast: bool | None = None) -> np.ndarray[Any, Any]:
         """`value` as an array of this dtype, rank and known lengths.
 
-        Without `strict`, a value converts when its dtype promotes to this one, or when (for what is not an array yet)
-        nothing changes by it; a Python float also fits when this dtype is `floatX`. With `allow_downcast=True`
-        anything converts. Raises InputError (a TypeError).
+        Without `strict`, a value converts when its dtype promotes to this one, or when (for what is not an array yet,
+        also `2**70` or a `longdouble`) nothing changes by it; a Python float also fits when this dtype is `floatX`.
+        With `allow_downcast=True` anything converts. Raises InputError (a TypeError).
         """
         if value.__class__ is np.ndarray and value.dtype == self.numpy_dtype:
             array = value
@@ -153,7 +209,8 @@ class TensorType(Type):
             array = np.asarray(value)
             if array.dtype == self.numpy_dtype:
                 return array
-            if array.dtype.name not in DTYPES:
+            known = array.dtype.name in DTYPES
+            if not known and (isinstance(value, np.ndarray) or not all(isinstance(v, Real) for v in array.flat)):
                 raise TypeError(f"it has dtype {array.dtype}")
             if allow_downcast:
                 return array.astype(self.numpy_dtype)
@@ -164,7 +221,7 @@ class TensorType(Type):
                 return array.astype(self.numpy_dtype)
             if allow_downcast is None and type(value) is float and self.dtype == config.floatX:
                 return array.astype(self.numpy_dtype)
-            if not isinstance(value, (np.ndarray, np.generic)):
+            if not known or not isinstance(value, (np.ndarray, np.generic)):
                 with np.errstate(all="ignore"):
                     exact = (
                         np.asarray(array, dtype=self.numpy_dtype)
@@ -175,8 +232,9 @@ class TensorType(Type):
                     return exact
         except (TypeError, ValueError, OverflowError) as e:
             raise InputError(f"cannot make a {self} of {_brief(value)}", why=str(e)) from None
+        kind = array.dtype.name if known else type(value).__name__
         raise InputError(
-            f"{array.dtype} does not fit into {self.dtype} without loss: got {_brief(value)}",
+            f"{kind} does not fit into {self.dtype} without loss: got {_brief(value)}",
             help=f"convert it with .astype('{self.dtype}'), or use allow_input_downcast=True",
         )
 
@@ -239,6 +297,13 @@ class TensorConstant(TensorVariable, Constant):
     type: TensorType
     value: np.ndarray[Any, Any]
 
+    def __setstate__(self, state: tuple[dict[str, Any] | None, dict[str, Any]]) -> None:
+        own, slots = state
+        self.__dict__.update(own or ())
+        for name, value in slots.items():
+            setattr(self, name, value)
+        self.value.setflags(write=False)  # pickle does not keep it
+
 
 class NumberConstant(TensorConstant):
     """A Python number made a constant: beside arrays it takes their dtype, as the number itself would."""
@@ -279,7 +344,7 @@ def constant(value: Any, name: str | None = None, ndim: int | None = None, dtype
     if ndim is not None and array.ndim != ndim:
         raise GraphTypeError(f"expected {ndim} dimensions, got {array.ndim} (shape {array.shape})")
     array.setflags(write=False)
-    made = (NumberConstant if weak else TensorConstant)(TensorType(array.dtype.name, array.shape), array, name)
+    made = (NumberConstant if weak else TensorConstant)(TensorType(array.dtype.name, array.shape), array, label(name))
     if weak:
         made.number = value  # type: ignore[attr-defined]  # it is a NumberConstant
     return made

@@ -113,8 +113,13 @@ def _names(given: tuple[_Any, ...]) -> _Iterable[str | None]:
     (only,) = given
     if isinstance(only, int):
         return [None] * only
+    if isinstance(only, (list, tuple)):
+        return only
     if not isinstance(only, str):
-        return only  # type: ignore[no-any-return]  # a list of names
+        raise _GraphTypeError(
+            f"names are strings, or one number of nameless variables, got {only!r:.60} ({type(only).__name__})",
+            help='as in T.vectors("x", "y") or T.vectors(2)',
+        )
     return only.split() if " " in only else only
 
 

@@ -151,11 +151,11 @@ from refgraph.ops.sorting import topk as topk
 from refgraph.ops.sorting import topk_and_argtopk as topk_and_argtopk
 from refgraph.ops.sorting import unique as unique
 
+from refgraph.ops.einsum import einsum as einsum
 from refgraph.ops.linalg import batched_dot as batched_dot
 from refgraph.ops.linalg import batched_tensordot as batched_tensordot
 from refgraph.ops.linalg import cov as cov
 from refgraph.ops.linalg import dot as dot
-from refgraph.ops.linalg import einsum as einsum
 from refgraph.ops.linalg import inner as inner
 from refgraph.ops.linalg import kron as kron
 from refgraph.ops.linalg import matmul as matmul

@@ -182,6 +182,30 @@ def test_lop_counts_its_points():
         T.Lop([x, y], x, [x])
 
 
+@pytest.mark.parametrize(
+    ("call", "error", "says"),
+    [
+        (lambda: T.Lop(x * 2, x, T.dmatrix("m")), TypeError, "must have its rank"),
+        (lambda: T.Lop(x * 2, x, T.constant(5.0)), TypeError, "must have its rank"),
+        (lambda: T.Rop(T.ones(3) * 2, T.ones(3), T.ones(4)), ValueError, "must have its shape"),
+        (lambda: T.Lop(x * 2, x, T.zvector()), TypeError, "must be real"),
+        (lambda: T.Lop([x * 2, "y"], x, [x, x]), TypeError, "f takes variables"),
+        (lambda: T.grad(None, x, known_grads={x * 2: T.constant(5.0)}), TypeError, "known_grads: what stands for"),
+        (lambda: T.grad(None, x, known_grads=3), TypeError, "known_grads takes a dict"),
+        (lambda: T.grad(x.sum(), x, consider_constant=[3]), TypeError, "consider_constant takes variables"),
+    ],
+)
+def test_what_stands_for_a_derivative_must_fit(call, error, says):
+    with pytest.raises(error, match=says):
+        call()
+
+
+def test_what_stands_for_a_derivative_gets_the_dtype_of_its_variable():
+    f = T.fvector("f")
+    assert T.Lop(f * 2, f, x).dtype == "float32"
+    assert T.Rop(f * 2, f, x).dtype == "float32"
+
+
 def test_subgraph_grad_in_two_parts_is_the_whole():
     w1, w2 = T.dscalar("w1"), T.dscalar("w2")
     hidden = T.tanh(w1 * x)
@@ -220,3 +244,10 @@ def test_altered_gradients(wrap, want):
     weights = T.constant([10.0, 4.0, -6.0])
     np.testing.assert_allclose(value(T.grad((wrap(x) * weights).sum(), x), x=V), want)
     np.testing.assert_array_equal(value(wrap(x), x=V), V)
+
+
+def test_nothing_flows_behind_one_constant_output_of_a_node():
+    v = T.dvector("v")
+    a, b = T.split(v, [2, 2], 2)
+    g = rg.grad((b + a * 5).sum(), v, consider_constant=[a])
+    np.testing.assert_array_equal(g.eval({v: np.arange(4.0)}), [0, 0, 1, 1])

@@ -2,7 +2,7 @@
 
 import refgraph as rg
 import refgraph.tensor as T
-from refgraph.core.alias import origins_of_memory
+from refgraph.core.alias import Memory
 from refgraph.core.graph import Graph
 from refgraph.ops.tensor import TensorType
 
@@ -19,8 +19,8 @@ class Views(rg.Op):
 
 
 def memory(inputs, outputs):
-    found = origins_of_memory(Graph(inputs, outputs))
-    return [found[out] for out in outputs]
+    found = Memory(Graph(inputs, outputs))
+    return [found.origins([out]) for out in outputs]
 
 
 def test_inputs_constants_and_results_are_their_own():
@@ -41,3 +41,36 @@ def test_an_input_in_the_middle_of_an_expression_is_an_input():
     x, y = matrix("x"), matrix("y")
     a, b = Views()(x, y)
     assert memory([a, x, y], [a, b]) == [{a}, {b, x}]
+
+
+def test_claiming_tells_what_was_taken_before():
+    x = matrix("x")
+    z = T.exp(x)
+    a, b = z[::-1], z.T
+    found = Memory(Graph([x], [a, b]))
+    taken = set(found.outside)
+    assert found.claim(a, taken) == set()
+    assert found.claim(b, taken) == {z}
+    assert found.claim(b, taken) == {b}
+    assert taken == {x, z, a, b}
+    assert [found.may_be_view(v) for v in (x, z, a, b)] == [False, False, True, True]
+
+
+def test_claiming_a_whole_chain_of_views_looks_at_each_step_once():
+    class Counting(dict):
+        looks = 0
+
+        def get(self, *args):
+            self.looks += 1
+            return super().get(*args)
+
+    chain = [matrix("x")]
+    for _ in range(500):
+        chain.append(chain[-1][::-1])
+    found = Memory(Graph(chain[:1], chain))
+    found._viewed = Counting(found._viewed)
+    taken = set()
+    for v in reversed(chain):
+        found.claim(v, taken)
+    assert taken == set(chain)
+    assert found._viewed.looks == len(chain)

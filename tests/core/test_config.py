@@ -1,9 +1,11 @@
 """Flags: where their values come from, what they accept, and who sees a change."""
 
 import asyncio
+import re
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -293,3 +295,30 @@ def test_printing_shows_every_flag_and_marks_what_was_set():
 def test_flags_are_listed_for_completion():
     assert {"floatX", "scan", "change_flags"} <= set(dir(config))
     assert module.config is config
+
+
+# what has no effect
+
+
+def test_every_flag_is_read_or_says_that_it_has_no_effect():
+    folder = Path(module.__file__).parents[1]
+    source = "".join(path.read_text() for path in folder.rglob("*.py") if path.name != "config.py")
+    for name, flag in FLAGS.items():
+        family, _, last = name.rpartition(".")
+        read = re.search(rf"\bconfig\.{re.escape(name)}\b", source) or (
+            f"config.{family}\n" in source and re.search(rf"\bflags\.{last}\b", source)
+        )
+        assert bool(read) != ("no effect" in flag.doc) or name == "device", name
+
+
+def test_flags_without_effect_are_silent_but_for_those_that_promise_to_find_mistakes():
+    load({"THEANO_FLAGS": "allow_gc=False,linker=py,optimizer_including=local_add,compute_test_value=off"})
+
+    with pytest.warns(UserWarning, match="warn_float64=raise has no effect yet") as warned:
+        load({"THEANO_FLAGS": "warn_float64=raise"})
+    assert len(warned) == 1
+    with pytest.warns(UserWarning, match="compute_test_value=warn has no effect yet") as warned:
+        config.compute_test_value = "warn"
+    assert len(warned) == 1
+    assert warned[0].filename == __file__
+    assert "no effect yet" in str(config)

@@ -397,3 +397,32 @@ def test_missing_inputs_say_when_the_name_is_there_but_the_variable_is_not():
 
     assert "another variable of that name" in error.why
     assert "another variable" not in errors.MissingInputError.of(generic("z"), None, [generic("x")]).why
+
+
+@pytest.mark.parametrize(
+    ("build", "array", "kind"),
+    [
+        (T.argmax, [], ShapeError),
+        (T.max, [], ShapeError),
+        (lambda v: T.cast(v, "int64") ** T.cast(v, "int64"), [2.0, -1.0], errors.DomainError),
+    ],
+)
+def test_value_errors_of_our_ops_become_ours(build, array, kind):
+    v = T.dvector("v")
+    with pytest.raises(kind, match=r"\[RG") as caught:
+        build(v).eval({v: array})
+
+    assert type(caught.value) is kind
+    assert caught.value.node is not None
+
+
+def test_a_users_value_error_inside_an_op_of_ours_is_left_alone():
+    def fail(op, value):
+        raise ValueError("the list is empty")
+
+    v = T.dvector("v")
+    with pytest.raises(ValueError, match="the list is empty") as caught:
+        refgraph.printing.Print("v", global_fn=fail)(v).eval({v: [1.0]})
+
+    assert type(caught.value) is ValueError
+    assert "while running print" in caught.value.__notes__[0]

@@ -239,3 +239,15 @@ def test_generic_types_are_equal_and_others_are_themselves():
     assert Generic() == generic
     assert hash(Generic()) == hash(generic)
     assert Type() != Type()
+
+
+def test_an_output_that_is_given_is_met_only_where_it_is_read():
+    x = generic("x")
+    a, b = halves(x)
+
+    assert leaves([b], [x, a]) == [x]
+    assert ancestors([b], [x, a]) == [x, b]
+    assert leaves([a, b], [x, a]) == [x, a]
+    graph = Graph([x, a], [b, a])
+    assert graph.variables == (x, a, b)
+    assert graph.clients == {x: [(b.owner, 0)], a: [("output", 1)], b: [("output", 0)]}

@@ -278,3 +278,15 @@ def test_the_gradient_passes_through_print(x):
 
     assert refgraph.function([x], refgraph.grad(y**3, x))(2.0) == 12.0
     assert isinstance(y, Variable)
+
+
+def test_nothing_is_shown_behind_the_inputs_of_a_function():
+    x = T.dvector("x")
+    a, b = T.split(x, [2, 2], 2)
+    a.name, y = "a", T.exp(x)
+    lines = tree(refgraph.function([x, a], a + b))
+
+    assert [line.split("[")[0].strip() for line in lines] == ["add", "|a", "|split{axis=0, sizes=(2, 2)}.1", "|x"]
+    assert tree(Graph([y], [T.log(y)]))[1:] == [" |exp.0 [id B]"]
+    assert "log(exp.0)" in html(Graph([y], [T.log(y)]))
+    assert tree(refgraph.OpFromGraph([y], [T.log(y)])(x))[-2:] == [" >log [id C] ''", " > |exp.0 [id D]"]

@@ -210,7 +210,7 @@ def test_bad_updates_are_refused(x):
         rg.function([x], x, updates={x: x + 1})
     with pytest.raises(UpdateError, match=r"the update of w \(float64\[\]\) is None"):
         rg.function([], updates={w: None})
-    with pytest.raises(UpdateError, match="must be pairs"):
+    with pytest.raises(UpdateError, match="must be a dict or a list of pairs"):
         rg.function([], updates=[w])
 
 
@@ -620,3 +620,54 @@ def test_a_function_may_be_called_within_a_call_that_updates_the_same_variable()
     in_threads(1, lambda: done.append(outer()))
     assert done == [0]
     assert k.get_value() == 10
+
+
+def test_finding_what_shares_memory_takes_linear_work(monkeypatch):
+    import refgraph.interp.function as module
+
+    class Counting(dict):
+        looks = 0
+
+        def get(self, *args):
+            Counting.looks += 1
+            return super().get(*args)
+
+    class Memory(module.Memory):
+        def __init__(self, graph):
+            super().__init__(graph)
+            self._viewed = Counting(self._viewed)
+
+    monkeypatch.setattr(module, "Memory", Memory)
+    v, bs = T.dvector("v"), [T.dvector() for _ in range(200)]
+    y = v
+    for b in bs:
+        y = y + b
+    f = rg.function([v, *bs], rg.grad(y.sum(), [v, *bs]))
+    assert 200 < Counting.looks <= len(f.graph.variables)
+    assert all(g == 1 for g in f(*[np.zeros(1)] * 201))
+
+
+def test_a_value_given_for_one_output_of_a_node_stands():
+    x = T.dvector("x")
+    a, b = T.split(x, [2, 2], 2)
+    values = np.arange(4.0), np.array([10.0, 20.0])
+    for mode in (None, "DebugMode"):
+        np.testing.assert_array_equal(rg.function([x, a], a + b, mode=mode)(*values), [12.0, 23.0])
+    np.testing.assert_array_equal(rg.OpFromGraph([x, a], [a + b])(x, a).eval({x: values[0], a: values[1]}), [12, 23])
+    with pytest.raises(UnusedInputError, match="input 1, "):
+        rg.function([x, a], b)
+
+
+def test_a_copy_of_a_variable_begins_without_evals_functions():
+    from copy import deepcopy
+
+    w = rg.shared(2.0, "w")
+    assert w.eval() == 2.0
+    assert not vars(w.tag)
+    assert not vars(w.clone())
+    x = T.dvector("x")
+    assert list(T.exp(x).eval({x: [0.0]})) == [1.0]
+    y = T.exp(x)
+    assert y.eval({x: [0.0]}) == [1.0]
+    assert not deepcopy(y).__dict__["_evaluators"]
+    assert y.__dict__["_evaluators"]

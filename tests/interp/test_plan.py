@@ -165,3 +165,16 @@ def test_deep_chains_take_linear_time_and_no_recursion():
 
     small, large = min(seconds(5_000) for _ in range(3)), seconds(100_000)
     assert large < 20 * small * 6  # linear, with room for noise: quadratic would be 20 times as much again
+
+
+def test_what_is_given_for_an_output_stands():
+    x = T.dvector("x")
+    a, b, c = T.split(x, [1, 1, 1], 3)
+    arrays = [np.array([1.0, 2.0, 3.0]), np.array([10.0]), np.array([30.0])]
+    for inputs, outputs in (([x, a, c], [a + b, c, a, b]), ([x, a, c], [b]), ([x, a, c], [b + b, a])):
+        want = evaluate(outputs, dict(zip(inputs, arrays, strict=True)))
+        for _ in range(2):
+            got = Plan(Graph(inputs, outputs))(*arrays)
+            for g, w in zip(got, want, strict=True):
+                np.testing.assert_array_equal(g, w)
+    np.testing.assert_array_equal(evaluate([a + b], dict(zip([x, a], arrays, strict=False))), [[12.0]])

@@ -93,6 +93,40 @@ def test_derivative_of_cumprod_at_zeros():
     np.testing.assert_array_equal(got, [1.0, 34.0, 0.0, 0.0])
 
 
+def recurrence(a, b):
+    """y[i] = a[i] * y[i-1] + b[i] along the first axis, one after the other."""
+    y = b.copy()
+    for i in range(1, len(y)):
+        y[i] += a[i] * y[i - 1]
+    return y
+
+
+@pytest.mark.parametrize("n", [255, 256, 300, 1000])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_long_recurrence_is_the_short_steps(n, reverse):
+    rng = np.random.default_rng(n)
+    for shape in ((n,), (n, 3)):
+        a, b = rng.uniform(-1.2, 1.2, (2, *shape))
+        a[n // 2] = 0
+        step = -1 if reverse else 1
+        got = value_of(C.LinearRecurrence(0, reverse), a, b)
+        np.testing.assert_allclose(got, recurrence(a[::step], b[::step])[::step], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(("factor", "start"), [(1e200, 0.0), (1e200, 1.0), (1e-200, 1.0), (INF, 0.0), (NAN, 1.0)])
+def test_a_long_recurrence_out_of_range_is_the_short_steps(factor, start):
+    a, b = np.full(400, factor), np.zeros(400)
+    b[0] = start
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(value_of(C.LinearRecurrence(0), a, b), recurrence(a, b))
+
+
+def test_a_long_recurrence_has_the_derivatives_of_short_steps():
+    x = np.random.default_rng(1).uniform(0.9, 1.1, 400)
+    z = np.cumprod(x)
+    np.testing.assert_allclose(gradient(C.cumprod, x), np.cumsum(z[::-1])[::-1] / x, rtol=1e-12)
+
+
 RNG = np.random.default_rng(3)
 M = RNG.uniform(0.5, 2, (3, 4)) * RNG.choice([-1, 1], (3, 4))
 Z = RNG.standard_normal((3, 4)) + 1j * RNG.standard_normal((3, 4))

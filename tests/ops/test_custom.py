@@ -387,3 +387,63 @@ def test_as_op_that_answers_its_argument_or_too_little():
 def test_as_op_takes_types():
     with pytest.raises(GraphTypeError, match="as_op takes types"):
         rg.as_op([x], [T.dvector])
+
+
+def test_as_op_s_that_differ_in_types_or_gradient_are_not_equal():
+    def f(v):
+        return v
+
+    def g(inputs, gs):
+        return gs
+
+    make = rg.as_op
+    one = make(T.dvector, T.dvector)(f)
+    assert one == make([T.dvector], [T.dvector])(f)
+    assert hash(one) == hash(make([T.dvector], [T.dvector])(f))
+    for other in (make(T.dmatrix, T.dvector)(f), make(T.dvector, T.dmatrix)(f), make(T.dvector, T.dvector, grad=g)(f)):
+        assert one != other
+    assert str(one) == "f"
+    assert rg.pp(one(x)) == "f(x)"
+
+
+def test_no_gradient_may_be_said_as_none():
+    class Plain(DoubleOp):
+        grad = None
+        R_op = None
+
+    class First(rg.Op):
+        itypes, otypes, grad = [T.dvector], [T.dvector], None
+
+        def perform(self, node, inputs, output_storage):
+            output_storage[0][0] = inputs[0] + 1
+
+    for op in (Plain(), First()):
+        with pytest.raises(NullTypeGradError, match="has no grad"):
+            rg.grad(op(x).sum(), x)
+        with pytest.raises(NullTypeGradError, match="has no grad"):
+            T.Rop(op(x), x, x)
+
+
+class Doubled(rg.Op):
+    """2 x, whose rules would fail on anything but variables."""
+
+    def infer(self, x):
+        return (x.type,)
+
+    def impl(self, x):
+        return 2 * x
+
+    def vjp(self, node, cotangents):
+        return [g.copy() * 2 for g in cotangents]
+
+    def jvp(self, node, tangents):
+        return [t.copy() * 2 for t in tangents]
+
+
+def test_rules_of_users_are_asked_only_about_variables():
+    x = T.dvector("x")
+    y = Doubled()(x)
+
+    assert T.grad(y.sum(), x).eval({x: [1.0, 2.0]}).tolist() == [2, 2]
+    assert T.grad(T.floor(y).sum(), x).eval({x: [1.0, 2.0]}).tolist() == [0, 0]
+    assert T.Rop(Doubled()(T.floor(x)), x, x).eval({x: [1.5, 2.5]}).tolist() == [0, 0]

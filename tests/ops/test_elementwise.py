@@ -60,6 +60,13 @@ CONVENTIONS = [
     ("through an integer", lambda x: E.cast(E.cast(x, "int64"), "float64"), [1.5], [0.0]),
     ("hypot at the origin", lambda x: E.hypot(x, 0.0), [0.0, -2.0], [0.0, -1.0]),
     ("sinc at 0", E.sinc, [0.0, 0.5], [0.0, -4 / math.pi]),
+    ("hypot at infinity", lambda x: E.hypot(x, 3.0), [INF, -INF], [1.0, -1.0]),
+    ("hypot beside infinity", lambda x: E.hypot(x, INF), [2.0, INF, -INF], [0.0, math.sqrt(0.5), -math.sqrt(0.5)]),
+    ("logaddexp at infinity", lambda x: E.logaddexp(x, INF), [INF, -INF, 0.0], [0.5, 0.0, 0.0]),
+    ("logaddexp at -infinity", lambda x: E.logaddexp(x, -INF), [INF, -INF, 0.0], [1.0, 0.5, 1.0]),
+    ("logaddexp2 at infinity", lambda x: E.logaddexp2(INF, x), [INF, -INF, 0.0], [0.5, 0.0, 0.0]),
+    ("xlogy of 0", lambda x: E.xlogy(0.0, x), [0.0, 2.0], [0.0, 0.0]),
+    ("xlogy at 0", lambda x: E.xlogy(1.0, x), [0.0, 2.0], [INF, 0.5]),
     ("logaddexp far apart", lambda x: E.logaddexp(x, 0.0), [INF, -INF, 1000.0, 0.0], [1.0, 0.0, 1.0, 0.5]),
     ("softplus far out", E.softplus, [-800.0, 0.0, 800.0], [0.0, 0.5, 1.0]),
     ("xlogx", E.xlogx, [1.0, math.e], [1.0, 2.0]),
@@ -70,6 +77,25 @@ CONVENTIONS = [
 @pytest.mark.parametrize(("build", "at", "want"), [c[1:] for c in CONVENTIONS], ids=[c[0] for c in CONVENTIONS])
 def test_derivative_at_ties_and_boundaries(build, at, want):
     np.testing.assert_allclose(gradient(build, np.array(at)), want, rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize("op", [E.logaddexp, E.logaddexp2, E.hypot, E.xlogy], ids=lambda op: op.name)
+def test_values_at_infinities_and_zeros_are_those_of_the_ufunc(op):
+    x, y = (a.ravel() for a in np.meshgrid([INF, -INF, 0.0, 1.0, NAN], [INF, -INF, 0.0, 1.0, NAN]))
+    a, b = vector(), vector()
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(value(op(a, b), {a: x, b: y}), op.impl(x, y))
+
+
+@pytest.mark.parametrize("op", [E.logaddexp, E.logaddexp2, E.hypot], ids=lambda op: op.name)
+def test_second_derivatives_are_zero_at_infinities(op):
+    x, y = np.array([INF, INF, -INF, 1.0, INF]), np.array([INF, -INF, -INF, INF, 1.0])
+    np.testing.assert_array_equal(gradient(lambda a, b: grad(op(a, b).sum(), a), x, y), 0)
+
+
+def test_second_derivatives_of_logaddexp_are_right_at_ties():
+    tie = np.array([0.0, 3.0])
+    np.testing.assert_allclose(gradient(lambda a, b: grad(E.logaddexp(a, b).sum(), a), tie, tie), 0.25)
 
 
 def test_at_ties_all_of_the_gradient_goes_to_the_first():
@@ -242,6 +268,40 @@ def test_the_condition_of_a_switch_has_no_say_in_dtypes():
     assert E.switch(vector("bool"), 1.0, 0).dtype == "float64"
 
 
+BEYOND = {
+    "true_div": (lambda m, x: x / 256, "uint8 int8 uint64"),
+    "true_div from the left": (lambda m, x: 2**70 / x, "bool uint8 int64"),
+    "true_div by much": (lambda m, x: x / 2**63, "bool int8"),
+    "arctan2": (lambda m, x: m.arctan2(x, 300), "uint8 int8"),
+    "arctan2 of much": (lambda m, x: m.arctan2(x, 2**40), "int16 int32"),
+    "logaddexp": (lambda m, x: m.logaddexp(300, x), "uint8 int8"),
+    "hypot": (lambda m, x: m.hypot(x, 300), "uint8 int8"),
+    "copysign": (lambda m, x: m.copysign(x, -300), "int8"),
+    "float_power": (lambda m, x: m.float_power(x, 300), "uint8"),
+    "ldexp": (lambda m, x: m.ldexp(x, 300), "int8"),
+}
+
+
+@pytest.mark.parametrize(
+    ("build", "dtype"), [(build, d) for build, dtypes in BEYOND.values() for d in dtypes.split()], ids=str
+)
+def test_a_number_beyond_the_dtype_is_taken_where_the_ufunc_computes_in_another(build, dtype):
+    array, x = np.ones(2, dtype), vector(dtype)
+    with np.errstate(all="ignore"):
+        want = build(np, array)
+    assert build(E, x).dtype == want.dtype
+    np.testing.assert_array_equal(value(build(E, x), {x: array}), want, strict=True)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [lambda x: x + 256, lambda x: x // 256, lambda x: x**256, lambda x: E.minimum(x, 256), lambda x: x / 10**400],
+)
+def test_a_number_beyond_the_dtype_is_refused_where_numpy_refuses_it(build):
+    with pytest.raises(DTypeError, match="does not fit into"):
+        build(vector("uint8"))
+
+
 def test_a_number_that_does_not_fit_is_refused():
     with pytest.raises(DTypeError, match="300 does not fit into int8"):
         vector("int8") + 300
@@ -366,6 +426,15 @@ def test_round_half_away_from_zero():
     np.testing.assert_array_equal(got, np.array([-3, -1, 1, 2, 3, 0]), strict=True)
     with pytest.raises(GraphTypeError, match="no mode 'up'"):
         E.round(x, mode="up")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "complex128", "int8", "bool"])
+def test_clip_is_the_minimum_of_a_maximum(dtype):
+    special = [INF, -INF, NAN, 0.0, -1.0, 2.0] if dtype[0] in "fc" else [0, 1]
+    arrays = [a.ravel().astype(dtype) for a in np.meshgrid(special, special, special)]
+    xs = [vector(dtype) for _ in arrays]
+    got = value(E.clip(*xs), zip(xs, arrays, strict=True))
+    np.testing.assert_array_equal(got, np.minimum(np.maximum(arrays[0], arrays[1]), arrays[2]), strict=True)
 
 
 def test_clip_with_one_bound_or_none():

@@ -356,6 +356,34 @@ def test_the_gradient_of_a_basic_index_writes_to_a_slice_once():
     assert g.owner.op.template == y.owner.op.template
 
 
+def test_gradients_of_many_readings_add_into_one_array():
+    x = matrix()
+    array = np.random.default_rng(0).normal(size=(4, 3))
+    cost = (x[0] ** 3).sum() + (x[1:3] ** 2).sum() + x[[0, 0, 3], 1].sum() + (x**2).sum() + x[0, 1]
+    (g,) = pullback([cost], [as_tensor(1.0)], [x])
+    (second,) = pullback([(g * g).sum()], [as_tensor(1.0)], [x])
+    want = 2 * array
+    want[0] += 3 * array[0] ** 2
+    want[1:3] += 2 * array[1:3]
+    want[[0, 3], 1] += [3, 1]
+    slope = np.full((4, 3), 2.0)
+    slope[0] += 6 * array[0]
+    slope[1:3] += 2
+    np.testing.assert_allclose(value(g, {x: array}), want)
+    np.testing.assert_allclose(value(second, {x: array}), 2 * want * slope)
+    assert [node.op.name for node in toposort([g])].count("fill") <= 4  # and no zeros but those
+
+
+def test_cotangents_of_two_readings_make_no_second_zeros():
+    x, g = matrix(), vector()
+    total = indexing.add_cotangents(*pullback([x[0], x[1]], [g, None], [x]), *pullback([x[1]], [g], [x]))
+    assert [node.op.name for node in toposort([total])].count("fill") == 1
+    dense = indexing.add_cotangents(*pullback([x[0]], [g], [x]), x * 2)
+    assert [node.op.name for node in toposort([dense])] == ["mul", "inc_subtensor"]
+    overwritten = set_subtensor(indexing.fill(x, 0.0)[0], g)
+    assert indexing.add_cotangents(x, overwritten).owner.op.name == "add"
+
+
 def test_an_index_is_not_differentiated():
     x, i = vector(), vector("i", "int64")
     assert pullback([x[i]], [vector("g")], [i]) == [None]

@@ -280,8 +280,9 @@ def test_an_infinite_cotangent_reaches_only_the_greatest():
         ([-1000.0, -1000.0], -1000 + math.log(2), [0.5, 0.5]),
         ([-INF, 0.0, 0.0], math.log(2), [0.0, 0.5, 0.5]),
         ([INF, 0.0], INF, [1.0, 0.0]),
-        ([INF, INF, -INF], INF, [1.0, 1.0, 0.0]),
-        ([-INF, -INF], -INF, [1.0, 1.0]),
+        ([INF, INF, -INF], INF, [0.5, 0.5, 0.0]),
+        ([-INF, -INF], -INF, [0.5, 0.5]),
+        ([-INF, -INF, -INF], -INF, [1 / 3, 1 / 3, 1 / 3]),
         ([NAN, 0.0], NAN, [NAN, NAN]),
     ],
 )
@@ -291,6 +292,25 @@ def test_logsumexp_holds_for_great_numbers_and_infinities(x, value, derivative):
 
 
 # products and zeros
+
+
+def test_shares_of_an_infinite_logsumexp_do_not_move():
+    for x in ([INF, INF, 1.0], [-INF, -INF, -INF]):
+        moved = value_of(lambda x: grad((grad(R.logsumexp(x), x) * np.arange(3.0)).sum(), x), np.array(x))
+        np.testing.assert_array_equal(moved, 0)
+    rows = np.array([[INF, INF], [0.0, 0.0]], "float32")
+    got = gradient(lambda x: R.logsumexp(x, 1), rows)
+    np.testing.assert_array_equal(got, np.full((2, 2), 0.5, "float32"), strict=True)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "complex64", "int8", "bool"])
+@pytest.mark.parametrize("layout", [lambda x: x, lambda x: x.T, lambda x: x[::-2, ::3], lambda x: x[:0]])
+def test_the_norm_of_everything_in_any_layout(dtype, layout):
+    x = layout((np.arange(30).reshape(5, 6) % 7).astype(dtype))
+    x = x * x.dtype.type(1 + 1j) if dtype == "complex64" else x
+    for keepdims in (False, True):
+        want = np.sqrt(np.sum(np.abs(x.astype("complex128")) ** 2, keepdims=keepdims))
+        np.testing.assert_allclose(value_of(lambda x, k=keepdims: R.norm(x, keepdims=k), x), want, rtol=1e-3)
 
 
 def products_without(x, order):
@@ -322,6 +342,16 @@ def test_derivatives_of_prod_hold_at_zeros(zeros, order):
 
 def test_derivative_of_prod_at_a_zero_is_theanos():
     np.testing.assert_array_equal(gradient(R.prod, np.array([0.0, 2.0, 3.0])), [6.0, 0.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    "x", [[1e200, 1e200, 1e-300], [1e-200, 1e-200, 1e300], [INF, 2.0, 3.0], [1e-310, 2.0, 1.0], [2.0, 3.0, NAN]]
+)
+def test_derivative_of_prod_where_the_product_is_out_of_range(x):
+    a, b, c = x
+    with np.errstate(all="ignore"):
+        want = [np.float64(b) * c, np.float64(a) * c, np.float64(a) * b]
+    np.testing.assert_allclose(gradient(R.prod, np.array(x)), want, rtol=1e-15)
 
 
 def test_derivative_of_prod_over_some_axes():

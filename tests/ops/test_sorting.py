@@ -84,6 +84,13 @@ def test_bad_options_are_refused(options, error, says):
             function(variable(np.ones(3)), **options)
 
 
+@pytest.mark.parametrize("special", [[], [NAN, NAN], [0.5, 0.5], [0.0, -0.0]], ids=str)
+def test_a_long_argsort_is_stable(special):
+    x = np.random.default_rng(0).normal(size=(2, 1500))
+    x[1, 700 : 700 + len(special)] = special
+    np.testing.assert_array_equal(value_of(S.argsort, x), np.argsort(x, kind="stable"), strict=True)
+
+
 def test_the_derivative_of_sort_goes_where_the_elements_go():
     np.testing.assert_array_equal(
         gradient(lambda x: S.sort(x) * np.array([1.0, 2.0, 3.0]), np.array([3.0, 1.0, 2.0])), [3, 1, 2]
@@ -152,6 +159,22 @@ def test_topk_along_an_axis_is_the_end_of_a_sort(axis, k):
 
     assert out.type.shape == want.shape
     np.testing.assert_array_equal(evaluate([out], {x: array})[0], want)
+
+
+@pytest.mark.parametrize("k", [1, 7, -1, -7])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int8", "bool", "complex128", "nan"])
+def test_topk_of_many_is_the_end_of_a_stable_sort(dtype, k):
+    x = np.random.default_rng(k % 5).integers(-300, 300, (2, 1500))
+    x = np.where(abs(x) < 298, x, NAN) if dtype == "nan" else (x % 100).astype(dtype)
+    order = np.argsort(x, kind="stable") if k < 0 else 1499 - np.argsort(x[:, ::-1], kind="stable")[:, ::-1]
+    np.testing.assert_array_equal(value_of(lambda x: S.argtopk(x, k), x), order[:, : abs(k)])
+    np.testing.assert_array_equal(value_of(lambda x: S.argtopk(x, k, axis=0), x.T), order[:, : abs(k)].T)
+
+
+def test_topk_of_many_that_are_nan_takes_the_first():
+    x = np.full(1500, NAN)
+    np.testing.assert_array_equal(value_of(lambda x: S.argtopk(x, 3), x), [0, 1, 2])
+    np.testing.assert_array_equal(value_of(lambda x: S.argtopk(x, -3), x), [0, 1, 2])
 
 
 def test_kth_may_be_known_only_in_a_call():

@@ -201,3 +201,21 @@ def test_wrong_overrides_are_refused():
     op = rg.OpFromGraph([x, y], [x * y], grad_overrides=lambda inputs, gs: gs)
     with pytest.raises(GraphTypeError, match="answered 1 gradients for 2 inputs"):
         rg.grad(op(x, y).sum(), x)
+
+
+def test_inputs_are_independent_though_one_is_computed_from_another():
+    doubled = x * 2
+    op = rg.OpFromGraph([x, doubled], [T.exp(doubled) * x])
+    by_x, by_y = rg.grad(op(x, y).sum(), [x, y])
+    np.testing.assert_allclose(value(by_x), np.exp(B))
+    np.testing.assert_allclose(value(by_y), np.exp(B) * A)
+    np.testing.assert_allclose(value(rg.Rop(op(x, y), x, z)), np.exp(B) * C)
+
+
+def test_variants_for_other_types_stay_bounded():
+    v = T.dvector("v")
+    op = rg.OpFromGraph([v], [v * 2])
+    most = op._variants.most = 8
+    for n in range(3 * most):
+        assert op(T.tensor(dtype="float64", shape=(n,))).type.shape == (n,)
+    assert len(op._variants) <= most
