@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import namedtuple
 from contextvars import ContextVar, Token
 from itertools import islice
 from types import CodeType, FrameType
-from typing import NamedTuple
 
 
-class Place(NamedTuple):
-    """A user's line, for showing: `columns` are where in the line the expression begins and ends, in characters."""
+class Place(namedtuple("Place", ("file", "line", "function", "columns", "text"))):
+    """A user's line, for showing: `columns` are where in the line the expression begins and ends, in characters, or
+    None; `text` is the line, as the file has it now, empty where there is no source.
+    """
 
-    file: str
-    line: int
-    function: str
-    columns: tuple[int, int] | None
-    text: str
-    """The line, as the file has it now; empty where there is no source."""
+    __slots__ = ()
 
 
 Origin = tuple[tuple[CodeType, int] | Place, ...]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import deepcopy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,9 +16,11 @@ from refgraph.core.graph import Constant, Graph, Variable, ancestors, leaves, li
 from refgraph.core.show import ShownAsHtml
 from refgraph.interp.inputs import In, Out
 from refgraph.interp.modes import Mode, get_mode
-from refgraph.interp.profile import Profile, get_profile
 from refgraph.interp.shared import Container, SharedVariable, commit, copied
 from refgraph.ops.tensor import TensorType, TensorVariable, as_tensor, constant
+
+if TYPE_CHECKING:
+    from refgraph.interp.profile import Profile
 
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]] | None
 
@@ -76,7 +78,7 @@ def function(
     states: list[Any] = [s for s in dict.fromkeys([*met, *updated]) if isinstance(s, SharedVariable) and s not in given]
     graph = Graph([*[i.variable for i in ins], *states], found)
     downcast = config.allow_input_downcast if allow_input_downcast is None else allow_input_downcast
-    watch = get_profile(profile, name)
+    watch = _profile(profile, name)
     maker = Maker(graph, ins, outs, kind, keys, list(updated), get_mode(mode), downcast, name, watch)
     return Function(maker, [*[i.container for i in ins], *[s.container for s in states]], trust_input)
 
@@ -219,6 +221,15 @@ def _check_used(
             if action == "raise":
                 raise error
             warnings.warn(str(error), stacklevel=3)
+
+
+def _profile(wanted: Any, name: str | None) -> Profile | None:
+    """What `get_profile` answers, which loads when something is to be timed."""
+    if not (config.profile if wanted is None else wanted):
+        return None
+    from refgraph.interp.profile import get_profile
+
+    return get_profile(wanted, name)
 
 
 class Maker:
@@ -531,7 +542,7 @@ class Function(ShownAsHtml):
         profile: as for `function`.
         share_memory: accepted as Theano's; no memory is kept between calls.
         """
-        watch = get_profile(profile, name or self.name)
+        watch = _profile(profile, name or self.name)
         maker, change = self.maker, replacements(swap, what="swap")
         count = len(maker.inputs)
         for old, new in change.items():

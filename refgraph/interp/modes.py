@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,9 @@ from refgraph.core.errors import (
 from refgraph.core.graph import Apply, Graph
 from refgraph.core.op import Compile
 from refgraph.interp.plan import Bind, Kernel, Plan, meaning
-from refgraph.interp.profile import Profile
+
+if TYPE_CHECKING:
+    from refgraph.interp.profile import Profile
 
 Tags = tuple[str, ...]
 

@@ -6,7 +6,7 @@ import functools
 import importlib
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -35,17 +35,17 @@ OperandDType = Callable[[int, np.dtype[Any]], np.dtype[Any]]
 _SCALARS = {np.dtype(dtype): TensorType(dtype, ()) for dtype in DTYPES}
 
 
-class Reals(NamedTuple):
+class Reals:
     """Where tests draw an input of a row: a range, and the points that break naive code.
 
     `kinds` are NumPy's dtype kinds to draw, b(ool), i(nt), u(int), f(loat), c(omplex): those that the row accepts and
     that have values in the range.
     """
 
-    low: float
-    high: float
-    edges: tuple[float, ...] = ()
-    kinds: str = "biufc"
+    __slots__ = ("edges", "high", "kinds", "low")
+
+    def __init__(self, low: float, high: float, edges: tuple[float, ...] = (), kinds: str = "biufc") -> None:
+        self.low, self.high, self.edges, self.kinds = low, high, edges, kinds
 
 
 class Elemwise(Op):

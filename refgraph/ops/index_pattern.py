@@ -8,11 +8,12 @@ Templates are hashable and canonical: two indices that pick the same in the same
 from __future__ import annotations
 
 import operator
+from collections import namedtuple
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from functools import lru_cache
 from types import EllipsisType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -33,12 +34,10 @@ class Part(Enum):
     """A boolean array: picks where it is true, using as many axes as it has; a 0-d one keeps or drops everything."""
 
 
-class Slice(NamedTuple):
+class Slice(namedtuple("Slice", ("start", "stop", "step"), defaults=(None, None, None))):
     """A slice that can be hashed, in which each part may be a variable's place."""
 
-    start: int | Part | None = None
-    stop: int | Part | None = None
-    step: int | Part | None = None
+    __slots__ = ()
 
     def __str__(self) -> str:
         start, stop, step = ("" if p is None else _word(p) for p in self)

@@ -253,7 +253,11 @@ class TensorMethods:
         self._no_value("np.asarray")
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        return ops.numpy_dispatch.ufunc(ufunc, method, inputs, kwargs)
+        from refgraph.ops.numpy_dispatch import ufunc as dispatch  # loads when NumPy first asks
+
+        return dispatch(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, function: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        return ops.numpy_dispatch.function(function, args, kwargs)
+        from refgraph.ops.numpy_dispatch import function as dispatch
+
+        return dispatch(function, args, kwargs)

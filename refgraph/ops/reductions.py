@@ -11,7 +11,7 @@ import builtins
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -93,13 +93,14 @@ def _quiet(judge: Callable[..., Any], *args: Any, **options: Any) -> Any:
         return judge(*args, **options)
 
 
-class Fold(NamedTuple):
+class Fold:
     """A reduction as a loop in C: accumulator {a} begins at `start` (None: at the first element), `step` gives its next
     value for an element {x}, and `finish` the result, {n} being the number of elements."""
 
-    start: str | None
-    step: str
-    finish: str = "{a}"
+    __slots__ = ("finish", "start", "step")
+
+    def __init__(self, start: str | None, step: str, finish: str = "{a}") -> None:
+        self.start, self.step, self.finish = start, step, finish
 
 
 class Row:
