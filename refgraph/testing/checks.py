@@ -10,10 +10,12 @@ import numpy as np
 
 from refgraph.autodiff.forward import pushforward
 from refgraph.autodiff.reverse import pullback
+from refgraph.core.errors import RefgraphError
 from refgraph.core.graph import Constant, Variable, toposort
 from refgraph.core.op import BadSample, Sample
 from refgraph.core.types import NullType
 from refgraph.interp.evaluate import evaluate, program
+from refgraph.ops.tensor import TensorType, TensorVariable
 from refgraph.testing.cases import symbols
 from refgraph.testing.compare import assert_same
 
@@ -32,6 +34,39 @@ def check_value(sample: Sample, known: bool) -> None:
         assert len(got) == len(want), f"{len(got)} outputs, want {len(want)}"
         for g, w in zip(got, want, strict=True):
             assert_same(g, w, note=sample.id)
+
+
+def variable(*shape: int | None, dtype: str = "float64", name: str | None = None) -> TensorVariable:
+    """A variable of this static shape."""
+    return TensorType(dtype, shape)(name)
+
+
+def symbol(array: Any, known: bool = False) -> TensorVariable:
+    """A variable that stands for this array; with `known`, lengths are part of its type."""
+    return symbols([array], known)[0]
+
+
+def value_of(build: Callable[..., Any], *arrays: Any, known: bool = False) -> Any:
+    """What `build` makes of variables for these arrays, evaluated and watched; a list where it makes several."""
+    variables = symbols(arrays, known)
+    built = build(*variables)
+    found = watched_evaluate(_list(built), dict(zip(variables, map(np.asarray, arrays), strict=True)))
+    return found if isinstance(built, (list, tuple)) else found[0]
+
+
+def value_at(out: Variable, given: Mapping[Variable, Any] | None = None) -> Any:
+    """The value of one variable where others have the values given, evaluated and watched."""
+    return watched_evaluate([out], given or {})[0]
+
+
+def check_equal(out: Variable, given: Mapping[Variable, Any], want: Any) -> None:
+    """The value of one variable, watched, is exactly the one wanted, in dtype and shape too."""
+    np.testing.assert_array_equal(value_at(out, given), want, strict=True)
+
+
+def op_names(*outputs: Variable) -> list[str]:
+    """Names of the ops that lead to these variables, in the order in which they run."""
+    return [node.op.name for node in toposort(outputs)]
 
 
 def watched_evaluate(outputs: Sequence[Variable], given: Mapping[Variable, Any]) -> list[Any]:
@@ -151,7 +186,9 @@ def check_refused(bad: BadSample, raises: Callable[..., Any]) -> None:
     variables = symbols(bad.inputs)
     with raises(bad.error) as caught:
         evaluate(_list(bad.build(*variables)), dict(zip(variables, bad.inputs, strict=True)))
-    assert bad.says in str(caught.value), f"{bad.says!r} is not said in: {caught.value}"
+    error = caught.value  # its own words, without the source line that it quotes
+    said = " ".join([error.message, error.why, error.help]) if isinstance(error, RefgraphError) else str(error)
+    assert bad.says in said, f"{bad.says!r} is not said in: {said}"
 
 
 def random_like(rng: np.random.Generator, value: Any) -> Array:

@@ -13,18 +13,9 @@ from refgraph.interp.evaluate import evaluate
 from refgraph.ops import cumulative as C
 from refgraph.ops.tensor import DTYPES, TensorType
 from refgraph.testing import checks
+from refgraph.testing.checks import symbol, value_of
 
 INF, NAN = np.inf, np.nan
-
-
-def variable(value, known=False):
-    value = np.asarray(value)
-    return TensorType(value.dtype.name, value.shape if known else (None,) * value.ndim)("x")
-
-
-def value_of(build, *arrays):
-    variables = [variable(a) for a in arrays]
-    return evaluate([build(*variables)], dict(zip(variables, map(np.asarray, arrays), strict=True)))[0]
 
 
 def gradient(build, array):
@@ -51,12 +42,12 @@ def test_static_lengths_stay():
 @pytest.mark.parametrize("name", ["cumsum", "cumprod", "diff"])
 def test_running_ops_check_their_axis(name):
     with pytest.raises(AxisError, match=f"{name}: no axis 2 in 2 dimensions"):
-        getattr(C, name)(variable(np.ones((2, 3))), axis=2)
+        getattr(C, name)(symbol(np.ones((2, 3))), axis=2)
 
 
 def test_diff_refuses_negative_n():
     with pytest.raises(GraphTypeError, match="diff: n=-1 is negative"):
-        C.diff(variable(np.ones(3)), -1)
+        C.diff(symbol(np.ones(3)), -1)
 
 
 @pytest.mark.parametrize("name", ["cumsum", "cumprod"])
@@ -74,7 +65,7 @@ def test_derivatives_of_cumprod_hold_at_zeros(zeros, order):
     """Those of its last element: the product of all others, 0 where an element is taken twice."""
     x = np.array([2.0, -3.0, 0.5, 7.0])
     x[:zeros] = 0
-    n, v = len(x), variable(x)
+    n, v = len(x), symbol(x)
     want = np.zeros((n,) * order)
     for taken in itertools.permutations(range(n), order):
         want[taken] = math.prod(x[i] for i in range(n) if i not in taken)

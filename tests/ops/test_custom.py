@@ -45,6 +45,17 @@ class DoubleByTypes(rg.Op):
         output_storage[0][0] = inputs[0] * 2
 
 
+class DoubleOfTypes(DoubleOp):
+    """Twice x, by itypes and otypes, with the derivatives of DoubleOp."""
+
+    itypes = (T.dmatrix,)
+    otypes = (T.dmatrix,)
+    make_node = rg.Op.make_node
+
+    def __init__(self):
+        super().__init__()  # which reaches the one of all ops
+
+
 class SumDiff(rg.Op):
     """x + y and x - y."""
 
@@ -116,6 +127,21 @@ def test_double_op():
     assert DoubleOp() == DoubleOp()
     assert DoubleByTypes() != DoubleByTypes()  # it says no __props__
     assert isinstance(DoubleOp()([1.0, 2.0]).owner.op, DoubleOp)
+
+
+@pytest.mark.parametrize("floatX", ["float64", "float32"])
+@pytest.mark.parametrize("op", [DoubleOp(), DoubleOfTypes(), AxPB(2, 0)], ids=str)
+def test_ops_in_programs(op, floatX):
+    m = T.dmatrix("m")
+    a = np.random.RandomState(4).rand(5, 4)
+
+    with rg.config.change_flags(floatX=floatX):
+        assert (rg.function([m], op(m))(a) == 2 * a).all()
+        assert (rg.function([m], T.grad(op(m).sum(), m))(a) == 2).all()
+        assert (T.Rop(op(m), m, 3 * m).eval({m: a}) == 6 * a).all()
+        T.verify_grad(op, [a], rng=np.random.RandomState(5))
+        f = rg.function([m], op(m))
+        assert [node.op for node in f.maker.fgraph.toposort()] == [op]
 
 
 def test_forward_mode_without_R_op_comes_from_grad():

@@ -11,6 +11,7 @@ from refgraph.core.graph import toposort
 from refgraph.interp.evaluate import evaluate
 from refgraph.ops.einsum import Einsum, einsum
 from refgraph.ops.tensor import TensorType
+from refgraph.testing.checks import symbol, value_of
 from refgraph.testing.verify_grad import numeric_gradient
 
 
@@ -18,26 +19,12 @@ def draw(*shape, seed=0):
     return np.random.default_rng([seed, *shape]).uniform(-2, 2, shape)
 
 
-def symbol(array, known=False):
-    return TensorType(array.dtype, array.shape if known else (None,) * array.ndim)("x")
-
-
-def run(function, *arrays, known=False):
-    """The value of function of variables, checked against the type that was inferred."""
-    xs = [symbol(a, known) for a in arrays]
-    z = function(*xs)
-    (value,) = evaluate([z], dict(zip(xs, arrays, strict=True)))
-    assert value.dtype == z.type.dtype
-    assert all(d in (None, n) for d, n in zip(z.type.shape, np.shape(value), strict=True))
-    return value
-
-
 def check_gradients(function, *arrays):
     """Those of the weighted sum of the elements; as that is multilinear, differences over any step are exact."""
     xs = [symbol(a) for a in arrays]
-    weights = draw(*np.shape(run(function, *arrays)), seed=9)
+    weights = draw(*np.shape(value_of(function, *arrays)), seed=9)
     found = evaluate(grad((function(*xs) * weights).sum(), xs), dict(zip(xs, arrays, strict=True)))
-    wanted = numeric_gradient(lambda *points: np.sum(weights * run(function, *points)), arrays, 0.5)
+    wanted = numeric_gradient(lambda *points: np.sum(weights * value_of(function, *points)), arrays, 0.5)
     for got, want in zip(found, wanted, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12, strict=True)
 
@@ -94,7 +81,7 @@ def test_einsum_is_numpys_with_its_gradients(subscripts, shapes):
     arrays = [draw(*s, seed=i) for i, s in enumerate(shapes)]
     want = np.einsum(subscripts, *arrays)
     for known in (False, True):
-        value = run(lambda *xs: einsum(subscripts, *xs), *arrays, known=known)
+        value = value_of(lambda *xs: einsum(subscripts, *xs), *arrays, known=known)
         np.testing.assert_allclose(value, want, rtol=1e-12, atol=1e-14)
     if subscripts != "ij,ij,ij->i":  # the differences are exact where each operand enters once
         check_gradients(lambda *xs: einsum(subscripts, *xs), *arrays)
@@ -172,14 +159,14 @@ def test_einsums_that_differ_in_letters_only_are_one_op():
 def test_einsum_promotes_once_for_all_operands():
     """int8 with uint8 is int16, but beside a float16 all three are float16, in whatever order they are multiplied."""
     arrays = [np.ones(2, "int8"), np.ones(2, "uint8"), np.ones(2, "float16")]
-    assert run(lambda *xs: einsum("i,i,i->i", *xs), *arrays).dtype == np.result_type(*arrays)
+    assert value_of(lambda *xs: einsum("i,i,i->i", *xs), *arrays).dtype == np.result_type(*arrays)
 
 
 @pytest.mark.parametrize(
     ("args", "says"),
     [
         ((), "needs subscripts"),
-        ((3, "x"), r"x \(TensorVariable\) is no list of indices"),
+        ((3, "x"), r"x0 \(TensorVariable\) is no list of indices"),
         (("x", 3), r"3 \(int\) is no list of indices"),
         (("x",), "is no list of indices"),
         (("x", [0, "a"]), "'a' is no index"),

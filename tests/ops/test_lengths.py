@@ -4,23 +4,15 @@ import numpy as np
 import pytest
 
 from refgraph.core.errors import AxisError, DTypeError, GraphTypeError, NotScalarConstantError
-from refgraph.core.graph import toposort
 from refgraph.ops import lengths as L
 from refgraph.ops.joining import join
 from refgraph.ops.shape import broadcast_to, reshape
-from refgraph.ops.tensor import TensorType, as_tensor, constant
-
-
-def var(*shape, dtype="float64", name=None):
-    return TensorType(dtype, shape)(name)
-
-
-def nodes(*outputs):
-    return [node.op.name for node in toposort(outputs)]
+from refgraph.ops.tensor import as_tensor, constant
+from refgraph.testing.checks import op_names, variable
 
 
 def index():
-    return var(dtype="int64", name="n")
+    return variable(dtype="int64", name="n")
 
 
 @pytest.mark.parametrize("axes", [(0, 2), [0, -1], np.array([0, 2]), constant([0, -1]), (np.int8(0), constant(2))])
@@ -30,10 +22,10 @@ def test_many_axes_come_in_many_forms(axes):
 
 def test_axes_keep_the_order_given_but_for_reductions():
     assert L.many_axes("moveaxis", (-1, 0), 3) == (2, 0)
-    assert L.axes_of("sum", (-1, 0), var(2, 3, 4)) == (0, 2)
-    assert L.axes_of("sum", None, var(2, 3, 4)) == (0, 1, 2)
-    assert L.axes_of("sum", (), var(2, 3, 4)) == ()
-    assert L.axes_of("sum", 1, var(2, 3, 4)) == L.axes_of("sum", -2, var(2, 3, 4)) == (1,)
+    assert L.axes_of("sum", (-1, 0), variable(2, 3, 4)) == (0, 2)
+    assert L.axes_of("sum", None, variable(2, 3, 4)) == (0, 1, 2)
+    assert L.axes_of("sum", (), variable(2, 3, 4)) == ()
+    assert L.axes_of("sum", 1, variable(2, 3, 4)) == L.axes_of("sum", -2, variable(2, 3, 4)) == (1,)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +44,7 @@ def test_axes_keep_the_order_given_but_for_reductions():
 @pytest.mark.parametrize("normalize", [L.axes_of, lambda op, axes, x: L.many_axes(op, axes, x.type.ndim, x)])
 def test_bad_axes_are_refused_in_the_same_words(normalize, axes, error, says):
     with pytest.raises(error) as caught:
-        normalize("op", axes, var(2, 3))
+        normalize("op", axes, variable(2, 3))
     assert says in str(caught.value)
 
 
@@ -62,7 +54,7 @@ def test_lengths_come_in_many_forms():
     assert L.lengths("op", 3) == [3]
     assert L.lengths("op", (np.int8(2), n, constant(4))) == [2, n, 4]
     assert L.lengths("op", np.array([2, 3])) == [2, 3]
-    assert L.lengths("op", var(None, 3).shape)[1] == 3
+    assert L.lengths("op", variable(None, 3).shape)[1] == 3
     assert L.lengths("op", (None, 2), unknown=True) == [None, 2]
 
 
@@ -72,10 +64,10 @@ def test_lengths_come_in_many_forms():
         (2.0, DTypeError, "a length is an integer, got 2.0 (float)"),
         (True, DTypeError, "a length is an integer, got True"),
         (None, DTypeError, "a length is an integer, got None"),
-        ([var(name="x")], DTypeError, "a length is an integer, got x (float64[])"),
-        ([var(2, dtype="int64", name="v")], GraphTypeError, "a length is one number, got v (int64[2])"),
-        (var(2, name="v"), DTypeError, "lengths are integers, got v (float64[2])"),
-        (var(None, dtype="int64", name="v"), GraphTypeError, "how many lengths v (int64[?]) holds must be known"),
+        ([variable(name="x")], DTypeError, "a length is an integer, got x (float64[])"),
+        ([variable(2, dtype="int64", name="v")], GraphTypeError, "a length is one number, got v (int64[2])"),
+        (variable(2, name="v"), DTypeError, "lengths are integers, got v (float64[2])"),
+        (variable(None, dtype="int64", name="v"), GraphTypeError, "how many lengths v (int64[?]) holds must be known"),
     ],
 )
 def test_what_is_no_length_is_refused(given, error, says):
@@ -90,21 +82,21 @@ def test_known_factors_are_multiplied_now():
     assert L.product([2, 3]) == 6
     assert L.product([n]) is n
     assert L.product([0, n]) == 0
-    assert nodes(L.product([2, n, 3])) == ["mul"]
+    assert op_names(L.product([2, n, 3])) == ["mul"]
 
 
 def test_a_shape_gives_its_lengths_without_reading_the_vector():
-    x, y = var(None, 3), var(None, None)
+    x, y = variable(None, 3), variable(None, None)
 
-    assert sorted(nodes(reshape(y, x.shape))) == ["reshape", "shape_i"]
+    assert sorted(op_names(reshape(y, x.shape))) == ["reshape", "shape_i"]
     assert reshape(y, x.shape).type.shape == (None, 3)
 
 
 def test_elements_of_a_joined_and_sliced_shape_are_known():
-    x = var(None, 2, 3)
+    x = variable(None, 2, 3)
 
-    assert broadcast_to(var(), join(0, x.shape[1:], [4])).type.shape == (2, 3, 4)
-    assert broadcast_to(var(), x.shape[::-1]).type.shape == (3, 2, None)
+    assert broadcast_to(variable(), join(0, x.shape[1:], [4])).type.shape == (2, 3, 4)
+    assert broadcast_to(variable(), x.shape[::-1]).type.shape == (3, 2, None)
 
 
 def test_element_of_a_stack_is_seen_through():

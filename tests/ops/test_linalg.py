@@ -34,6 +34,7 @@ from refgraph.ops.linalg import (
     vecmat,
 )
 from refgraph.ops.tensor import TensorType
+from refgraph.testing.checks import symbol, value_of
 
 RANKS = list(product(range(4), range(4)))
 LEFT = [(), (4,), (3, 4), (2, 3, 4)]
@@ -44,26 +45,11 @@ def draw(*shape, seed=0):
     return np.random.default_rng([seed, *shape]).uniform(-2, 2, shape)
 
 
-def symbol(array, known=False):
-    return TensorType(array.dtype, array.shape if known else (None,) * array.ndim)("x")
-
-
-def run(function, *arrays, known=False):
-    """The value of function of variables, checked against the type that was inferred."""
-    xs = [symbol(a, known) for a in arrays]
-    z = function(*xs)
-    (value,) = evaluate([z], dict(zip(xs, arrays, strict=True)))
-    assert value.dtype == z.type.dtype
-    assert np.ndim(value) == z.type.ndim
-    assert all(d in (None, n) for d, n in zip(z.type.shape, np.shape(value), strict=True))
-    return value
-
-
 def gradients(function, *arrays):
     """The gradients of the weighted sum of function's values by each array, and the same by differences."""
     xs = [symbol(a) for a in arrays]
     z = function(*xs)
-    weights = draw(*np.shape(run(function, *arrays)), seed=9)
+    weights = draw(*np.shape(value_of(function, *arrays)), seed=9)
     got = evaluate(grad((z * weights).sum(), xs), dict(zip(xs, arrays, strict=True)))
     want = []
     for i, a in enumerate(arrays):
@@ -71,7 +57,7 @@ def gradients(function, *arrays):
         for at in np.ndindex(*a.shape):
             step = np.zeros_like(a)
             step[at] = 0.5  # the functions are multilinear: a step of any size is exact
-            up, down = (run(function, *arrays[:i], a + s, *arrays[i + 1 :]) for s in (step, -step))
+            up, down = (value_of(function, *arrays[:i], a + s, *arrays[i + 1 :]) for s in (step, -step))
             slope[at] = np.sum(weights * (up - down))
         want.append(slope)
     return got, want
@@ -94,7 +80,7 @@ def ops_of(*outputs):
 @pytest.mark.parametrize("known", [False, True])
 def test_dot_is_numpys_in_every_rank(m, n, known):
     x, y = draw(*LEFT[m]), draw(*RIGHT[n], seed=1)
-    np.testing.assert_allclose(run(dot, x, y, known=known), np.dot(x, y), rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(value_of(dot, x, y, known=known), np.dot(x, y), rtol=1e-14, atol=1e-15)
 
 
 @pytest.mark.parametrize(("m", "n"), RANKS)
@@ -106,7 +92,7 @@ def test_dot_has_gradients_in_every_rank(m, n):
 @pytest.mark.parametrize("known", [False, True])
 def test_matmul_is_numpys_in_every_rank(m, n, known):
     x, y = draw(*LEFT[m]), draw(*RIGHT[n], seed=1)
-    np.testing.assert_allclose(run(matmul, x, y, known=known), x @ y, rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(value_of(matmul, x, y, known=known), x @ y, rtol=1e-14, atol=1e-15)
 
 
 @pytest.mark.parametrize(("m", "n"), [r for r in RANKS if 0 not in r])
@@ -142,9 +128,9 @@ def summed_to(x, shape):
 
 def test_operators_and_methods_are_these_functions():
     x, y = draw(2, 3), draw(3, 2)
-    np.testing.assert_allclose(run(lambda a, b: a @ b, x, y), x @ y)
-    np.testing.assert_allclose(run(lambda a: x @ a, y), x @ y)
-    np.testing.assert_allclose(run(lambda a, b: a.dot(b), x, y), x @ y)
+    np.testing.assert_allclose(value_of(lambda a, b: a @ b, x, y), x @ y)
+    np.testing.assert_allclose(value_of(lambda a: x @ a, y), x @ y)
+    np.testing.assert_allclose(value_of(lambda a, b: a.dot(b), x, y), x @ y)
 
 
 def test_a_python_number_is_weak():
@@ -165,7 +151,7 @@ def test_the_dtype_is_numpys_promotion(left, right):
         lambda a, b: einsum("ij,jk->ik", a, b),
         lambda a, b: tensordot(a, b, 1),
     ):
-        assert run(function, x, y).dtype == np.dot(x, y).dtype
+        assert value_of(function, x, y).dtype == np.dot(x, y).dtype
 
 
 def test_known_lengths_that_do_not_fit_are_refused_with_the_transposition_that_fits():
@@ -221,7 +207,7 @@ def test_complex_cotangents_are_conjugated():
 def test_tensordot_takes_numpys_axes(axes):
     x = draw(2, 3, 4)
     y = draw(3, 4, 2) if axes == 2 else draw(4, 3, 2)
-    np.testing.assert_allclose(run(lambda a, b: tensordot(a, b, axes), x, y), np.tensordot(x, y, axes), rtol=1e-13)
+    np.testing.assert_allclose(value_of(lambda a, b: tensordot(a, b, axes), x, y), np.tensordot(x, y, axes), rtol=1e-13)
     check_gradients(lambda a, b: tensordot(a, b, axes), x, y)
 
 
@@ -237,7 +223,7 @@ def test_batched_dot_is_dot_of_each(m, n):
     x = draw(2, *(5, 3, 4)[4 - m :])
     y = draw(2, *((), (4,), (4, 3), (2, 4, 3))[n - 1], seed=1)
     want = np.stack([np.dot(a, b) for a, b in zip(x, y, strict=True)])
-    np.testing.assert_allclose(run(batched_dot, x, y), want, rtol=1e-13)
+    np.testing.assert_allclose(value_of(batched_dot, x, y), want, rtol=1e-13)
     check_gradients(batched_dot, x, y)
 
 
@@ -246,32 +232,32 @@ def test_batched_dot_is_dot_of_each(m, n):
 
 def test_outer_flattens():
     x, y = draw(2, 2), draw(3)
-    np.testing.assert_allclose(run(outer, x, y), np.outer(x, y))
-    np.testing.assert_allclose(run(outer, draw(), y), np.outer(draw(), y))
+    np.testing.assert_allclose(value_of(outer, x, y), np.outer(x, y))
+    np.testing.assert_allclose(value_of(outer, draw(), y), np.outer(draw(), y))
 
 
 @pytest.mark.parametrize(("m", "n"), [((), (3,)), ((3,), (3,)), ((2, 3), (3,)), ((2, 3), (4, 3)), ((2, 1, 3), (4, 3))])
 def test_inner_sums_the_last_axes(m, n):
     x, y = draw(*m), draw(*n, seed=1)
-    np.testing.assert_allclose(run(inner, x, y), np.inner(x, y), rtol=1e-13)
+    np.testing.assert_allclose(value_of(inner, x, y), np.inner(x, y), rtol=1e-13)
     check_gradients(inner, x, y)
 
 
 def test_vdot_conjugates_the_first_and_flattens():
     x, y = draw(2, 2) + 1j * draw(2, 2, seed=1), draw(4) - 1j
-    np.testing.assert_allclose(run(vdot, x, y), np.vdot(x, y))
+    np.testing.assert_allclose(value_of(vdot, x, y), np.vdot(x, y))
 
 
 @pytest.mark.parametrize(("m", "n"), [((3,), (3,)), ((2, 3), (3,)), ((2, 1, 3), (4, 3)), ((3,), (2, 3))])
 def test_vecdot_broadcasts_and_conjugates(m, n):
     x, y = draw(*m) + 1j * draw(*m, seed=1), draw(*n, seed=2) - 1j
-    np.testing.assert_allclose(run(vecdot, x, y), np.sum(np.conj(x) * y, axis=-1), rtol=1e-13)
+    np.testing.assert_allclose(value_of(vecdot, x, y), np.sum(np.conj(x) * y, axis=-1), rtol=1e-13)
 
 
 @pytest.mark.parametrize(("m", "n"), [((2, 3), (3,)), ((4, 2, 3), (3,)), ((4, 2, 3), (4, 3)), ((2, 3), (4, 3))])
 def test_matvec_broadcasts(m, n):
     x, y = draw(*m), draw(*n, seed=1)
-    np.testing.assert_allclose(run(matvec, x, y), (x @ y[..., None])[..., 0], rtol=1e-13)
+    np.testing.assert_allclose(value_of(matvec, x, y), (x @ y[..., None])[..., 0], rtol=1e-13)
     check_gradients(matvec, x, y)
 
 
@@ -279,7 +265,7 @@ def test_matvec_broadcasts(m, n):
 def test_vecmat_broadcasts_and_conjugates(m, n):
     x, y = draw(*m) + 1j * draw(*m, seed=1), draw(*n, seed=2)
     want = (np.conj(x)[..., None, :] @ y)[..., 0, :]
-    np.testing.assert_allclose(run(vecmat, x, y), want, rtol=1e-13)
+    np.testing.assert_allclose(value_of(vecmat, x, y), want, rtol=1e-13)
 
 
 @pytest.mark.parametrize("function", [matvec, vecmat])
@@ -292,7 +278,7 @@ def test_a_matrix_is_needed_where_one_is_named(function):
 @pytest.mark.parametrize("dtype", ["float64", "int8"])
 def test_trace_is_numpys(offset, axis1, axis2, dtype):
     x = (10 * draw(3, 4, 2)).astype(dtype)
-    got = run(lambda a: trace(a, offset, axis1, axis2), x)
+    got = value_of(lambda a: trace(a, offset, axis1, axis2), x)
     want = np.trace(x, offset, axis1, axis2)
     assert got.dtype == want.dtype
     np.testing.assert_allclose(got, want)
@@ -304,7 +290,7 @@ def test_trace_is_numpys(offset, axis1, axis2, dtype):
 def test_kron_is_numpys(m, n):
     x, y = draw(*m), draw(*n, seed=1)
     for known in (False, True):
-        np.testing.assert_allclose(run(kron, x, y, known=known), np.kron(x, y))
+        np.testing.assert_allclose(value_of(kron, x, y, known=known), np.kron(x, y))
     check_gradients(kron, x, y)
 
 
@@ -312,7 +298,7 @@ def test_kron_is_numpys(m, n):
 @pytest.mark.parametrize("shape", [(2, 2), (3, 2, 2)])
 def test_matrix_power_is_numpys(n, shape):
     x = draw(*shape)
-    np.testing.assert_allclose(run(lambda a: matrix_power(a, n), x), np.linalg.matrix_power(x, n), rtol=1e-12)
+    np.testing.assert_allclose(value_of(lambda a: matrix_power(a, n), x), np.linalg.matrix_power(x, n), rtol=1e-12)
 
 
 def test_matrix_power_multiplies_as_often_as_squaring_needs():
@@ -329,7 +315,7 @@ def test_matrix_power_refuses_what_is_not_square_and_negative_exponents():
 
 def test_matrix_dot_multiplies_from_left_to_right():
     x, y, z = draw(2, 3), draw(3, 4), draw(4, 2)
-    np.testing.assert_allclose(run(matrix_dot, x, y, z), x @ y @ z)
+    np.testing.assert_allclose(value_of(matrix_dot, x, y, z), x @ y @ z)
     with pytest.raises(GraphTypeError, match="at least one"):
         matrix_dot()
 
@@ -351,15 +337,15 @@ def test_matrix_dot_multiplies_from_left_to_right():
 )
 def test_cov_is_numpys(options, known):
     x = draw(3, 5) if options.get("rowvar", True) else draw(5, 3)
-    np.testing.assert_allclose(run(lambda m: cov(m, **options), x, known=known), np.cov(x, **options))
+    np.testing.assert_allclose(value_of(lambda m: cov(m, **options), x, known=known), np.cov(x, **options))
 
 
 def test_cov_of_a_vector_is_its_variance_and_y_adds_a_row():
     x, y, z = draw(5), draw(5, seed=1), draw(5) + 1j * draw(5, seed=2)
-    np.testing.assert_allclose(run(cov, x), np.cov(x))
-    np.testing.assert_allclose(run(cov, x, y), np.cov(x, y))
-    np.testing.assert_allclose(run(cov, z), np.cov(z))
-    np.testing.assert_allclose(run(cov, np.arange(5)), 2.5)
+    np.testing.assert_allclose(value_of(cov, x), np.cov(x))
+    np.testing.assert_allclose(value_of(cov, x, y), np.cov(x, y))
+    np.testing.assert_allclose(value_of(cov, z), np.cov(z))
+    np.testing.assert_allclose(value_of(cov, np.arange(5)), 2.5)
 
 
 def test_cov_refuses_more_axes_than_two():

@@ -16,19 +16,10 @@ from refgraph.interp.evaluate import evaluate
 from refgraph.ops import reductions as R
 from refgraph.ops.tensor import DTYPES, TensorType, constant
 from refgraph.testing import checks
+from refgraph.testing.checks import op_names, symbol, value_of
 
 INF, NAN = np.inf, np.nan
 REAL = [d for d in DTYPES if not d.startswith("complex")]
-
-
-def variable(value, known=False):
-    value = np.asarray(value)
-    return TensorType(value.dtype.name, value.shape if known else (None,) * value.ndim)("x")
-
-
-def value_of(build, *arrays):
-    variables = [variable(a) for a in arrays]
-    return evaluate([build(*variables)], dict(zip(variables, map(np.asarray, arrays), strict=True)))[0]
 
 
 def gradient(build, array):
@@ -54,11 +45,11 @@ def test_dtypes_and_values_are_numpys(name, dtype):
     reduce = getattr(R, name)
     if (name, dtype) in REFUSED or (name, dtype) == ("ptp", "bool"):
         with pytest.raises(DTypeError):
-            reduce(variable(x))
+            reduce(symbol(x))
         return
     want = NUMPY[name](x)
 
-    assert reduce(variable(x)).type.dtype == want.dtype.name
+    assert reduce(symbol(x)).type.dtype == want.dtype.name
     np.testing.assert_allclose(value_of(reduce, x), want, rtol=1e-3 if dtype == "float16" else 1e-6)
 
 
@@ -66,15 +57,15 @@ def test_dtypes_and_values_are_numpys(name, dtype):
 def test_logsumexp_and_norm_of_integers_are_float64(dtype):
     want = dtype if dtype.startswith("float") else "float64"
 
-    assert R.logsumexp(variable(np.ones(3, dtype))).type.dtype == want
-    assert R.norm(variable(np.ones(3, dtype))).type.dtype == want
+    assert R.logsumexp(symbol(np.ones(3, dtype))).type.dtype == want
+    assert R.norm(symbol(np.ones(3, dtype))).type.dtype == want
 
 
 def test_dtype_is_of_the_output():
-    assert R.sum(variable(np.ones(3, "int8")), dtype="float32").type.dtype == "float32"
-    assert R.mean(variable(np.ones(3, "int8")), dtype="float32").type.dtype == "float32"
-    assert R.prod(variable(np.ones(3, "float32")), dtype="complex64").type.dtype == "complex64"
-    assert R.sum(variable(np.ones(3)), dtype="float32").type.dtype == "float32"
+    assert R.sum(symbol(np.ones(3, "int8")), dtype="float32").type.dtype == "float32"
+    assert R.mean(symbol(np.ones(3, "int8")), dtype="float32").type.dtype == "float32"
+    assert R.prod(symbol(np.ones(3, "float32")), dtype="complex64").type.dtype == "complex64"
+    assert R.sum(symbol(np.ones(3)), dtype="float32").type.dtype == "float32"
 
 
 def test_integers_wrap_in_the_dtype_asked_for_as_in_numpy():
@@ -92,7 +83,7 @@ def test_float32_accumulates_in_float64():
 
     np.testing.assert_array_equal(value_of(lambda x: R.sum(x, axis=0), x), [2**24 + 1000] * 2)
     np.testing.assert_array_equal(value_of(lambda x: R.sum(x, axis=0, acc_dtype="float32"), x), [2**24] * 2)
-    assert R.sum(variable(x), acc_dtype="float32").type.dtype == "float32"
+    assert R.sum(symbol(x), acc_dtype="float32").type.dtype == "float32"
 
 
 def test_mean_of_float16_does_not_overflow():
@@ -120,18 +111,18 @@ def test_integers_may_accumulate_in_floats():
 )
 def test_a_dtype_that_loses_is_refused(options, says):
     with pytest.raises(DTypeError, match=says):
-        R.sum(variable(np.ones(3)), **options)
+        R.sum(symbol(np.ones(3)), **options)
 
 
 def test_a_mean_of_integers_is_no_integer():
     with pytest.raises(DTypeError, match="mean: dtype=int64 cannot hold the mean of int64"):
-        R.mean(variable([1, 2]), dtype="int64")
+        R.mean(symbol([1, 2]), dtype="int64")
 
 
 @pytest.mark.parametrize("name", ["max", "min", "argmax", "argmin", "logsumexp"])
 def test_complex_numbers_have_no_order(name):
     with pytest.raises(DTypeError, match=f"{name} has no meaning for complex128"):
-        getattr(R, name)(variable(np.ones(3) * 1j))
+        getattr(R, name)(symbol(np.ones(3) * 1j))
 
 
 # axes
@@ -159,7 +150,7 @@ def axis_forms(ndim):
 @pytest.mark.parametrize("name", ["sum", "mean", "max", "any", "prod", "var", "std", "ptp"])
 def test_every_axis_form_is_numpys(name, ndim, keepdims):
     array = np.random.default_rng(ndim).standard_normal((2, 3, 4)[:ndim])
-    x = variable(array, known=True)
+    x = symbol(array, known=True)
     forms = list(axis_forms(ndim))
     outputs = [getattr(R, name)(x, axis=form, keepdims=keepdims) for form, _ in forms]
     for out, got, (form, axes) in zip(outputs, evaluate(outputs, {x: array}), forms, strict=True):
@@ -172,7 +163,7 @@ def test_every_axis_form_is_numpys(name, ndim, keepdims):
 @pytest.mark.parametrize("ndim", range(4))
 def test_argmax_counts_over_its_axes_in_c_order(ndim, keepdims):
     array = np.random.default_rng(ndim).integers(0, 4, (2, 3, 4)[:ndim])
-    x = variable(array, known=True)
+    x = symbol(array, known=True)
     for form, axes in axis_forms(ndim):
         out = R.argmax(x, axis=form, keepdims=keepdims)
         axes = tuple(sorted(axes))
@@ -205,7 +196,7 @@ def test_static_lengths_of_kept_axes_stay():
 )
 def test_a_bad_axis_is_refused_when_the_graph_is_built(axis, error, says):
     with pytest.raises(error, match=says):
-        R.sum(variable(np.ones((2, 3))), axis=axis)
+        R.sum(symbol(np.ones((2, 3))), axis=axis)
 
 
 # nothing to reduce
@@ -248,7 +239,7 @@ def test_argmax_is_the_first_of_ties():
 
 
 def test_nothing_flows_through_argmax():
-    x = variable(np.ones(3))
+    x = symbol(np.ones(3))
     with pytest.raises(DisconnectedInputError):
         grad(R.sum(R.argmax(x) * 1.0), x)
 
@@ -324,7 +315,7 @@ def products_without(x, order):
 
 def derivatives(f, x, order):
     """All derivatives of a scalar function of a vector, by repeated gradients."""
-    v = variable(x)
+    v = symbol(x)
     found = [f(v)]
     for _ in range(order):
         found = [grad(cost, v)[i] for cost in found for i in range(len(x))]
@@ -362,7 +353,7 @@ def test_derivative_of_prod_over_some_axes():
 
 
 def test_a_promise_of_no_zeros_divides():
-    x = variable(np.ones(3))
+    x = symbol(np.ones(3))
     assert not any(
         "product_of_others" in node.op.name for node in toposort([grad(R.prod(x, no_zeros_in_input=True), x)])
     )
@@ -371,7 +362,7 @@ def test_a_promise_of_no_zeros_divides():
 
 
 def test_prod_of_integers_has_a_gradient():
-    x = variable(np.array([0, 2, 3], "int8"))
+    x = symbol(np.array([0, 2, 3], "int8"))
     g = grad(R.prod(x, dtype="float64"), x)
     np.testing.assert_array_equal(evaluate([g], {x: np.array([0, 100, 100], "int8")})[0], [10000.0, 0.0, 0.0])
 
@@ -435,7 +426,7 @@ def test_what_is_built_of_rows_has_right_derivatives(sample):
 def test_no_degrees_of_freedom_are_as_in_numpy(ddof):
     x = np.array([1.0, 3.0])
     for known in (False, True):
-        v = variable(x, known)
+        v = symbol(x, known)
         got = evaluate([R.var(v, ddof=ddof), R.std(v, ddof=ddof)], {v: x})
         np.testing.assert_array_equal(got, [np.var(x, ddof=ddof), np.std(x, ddof=ddof)])
 
@@ -459,12 +450,12 @@ def test_norm_and_std_take_the_least_subgradient_at_zero():
 
 def test_norm_refuses_norms_of_matrices():
     with pytest.raises(GraphTypeError, match="norm: ord='nuc' is not a number"):
-        R.norm(variable(np.ones((2, 2))), "nuc")
+        R.norm(symbol(np.ones((2, 2))), "nuc")
 
 
 def test_max_and_argmax_are_both():
     x = np.array([[1.0, 5.0], [7.0, 7.0]])
-    v = variable(x)
+    v = symbol(x)
     top, place = evaluate(R.max_and_argmax(v, axis=1), {v: x})
 
     np.testing.assert_array_equal(top, [5.0, 7.0])
@@ -473,7 +464,7 @@ def test_max_and_argmax_are_both():
 
 def test_methods_are_the_functions():
     x = np.array([[1.0, 5.0], [0.0, 7.0]])
-    v = variable(x)
+    v = symbol(x)
     pairs = [
         (v.sum(axis=0, dtype="float32"), x.sum(axis=0, dtype="float32")),
         (v.prod(), x.prod()), (v.mean(1, keepdims=True), x.mean(1, keepdims=True)), (v.var(0), x.var(0)),
@@ -493,12 +484,8 @@ def test_what_is_no_variable_is_taken_too():
 # the graph
 
 
-def names(*outputs):
-    return [node.op.name for node in toposort(outputs)]
-
-
 def test_mean_is_one_node():
-    assert names(R.mean(TensorType("float64", (None, None))())) == ["mean"]
+    assert op_names(R.mean(TensorType("float64", (None, None))())) == ["mean"]
 
 
 def test_equal_applications_have_equal_ops():
@@ -513,21 +500,21 @@ def test_equal_applications_have_equal_ops():
 def test_leading_axes_come_back_by_broadcasting():
     x = TensorType("float64", (None, None))("x")
 
-    assert "dimshuffle" not in names(grad(R.sum(R.max(x, axis=0)), x))
+    assert "dimshuffle" not in op_names(grad(R.sum(R.max(x, axis=0)), x))
     assert R.sum(x, axis=0).owner.op.axis == (0,)
 
 
 def test_the_gradient_of_a_sum_is_one_fill():
     x = TensorType("float64", (None,))("x")
 
-    assert names(grad(R.sum(x), x)).count("fill") <= 2
+    assert op_names(grad(R.sum(x), x)).count("fill") <= 2
 
 
 def test_a_reduction_of_a_changed_graph_follows_its_dtype():
     """The rule, not its answer, is part of the op."""
-    x = variable(np.ones(3, "float32"))
+    x = symbol(np.ones(3, "float32"))
     node = R.sum(x).owner
-    assert node.with_inputs([variable(np.ones(3))]).out.type.dtype == "float64"
+    assert node.with_inputs([symbol(np.ones(3))]).out.type.dtype == "float64"
 
 
 @given(st.lists(st.floats(-50, 50), min_size=1, max_size=8), st.floats(-500, 500))
