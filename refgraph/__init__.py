@@ -1,4 +1,4 @@
-"""refgraph: write expressions over arrays; get derivatives, a faster and more stable graph, and functions that run it.
+"""refgraph: write expressions over arrays; get derivatives, and functions that run them.
 
 The words of `theano.*`: `import refgraph as theano` runs a Theano program. Names, no logic.
 """
