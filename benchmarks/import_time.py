@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="also write the numbers there")
     parser.add_argument("--quick", action="store_true", help="few repetitions: to see that it runs")
     args = parser.parse_args()
-    seconds = interleaved(3 if args.quick else 15)
+    seconds = interleaved(3 if args.quick else 101)
     alone = {name: taken - seconds["python"] for name, taken in seconds.items()}
     ratios = {"whole": seconds["refgraph"] / seconds["numpy"], "alone": alone["refgraph"] / alone["numpy"]}
 

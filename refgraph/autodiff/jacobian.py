@@ -10,7 +10,6 @@ from refgraph.autodiff.reverse import Lop, grad, like, listed
 from refgraph.core.errors import GraphTypeError, NonScalarCostError
 from refgraph.core.graph import Variable
 from refgraph.ops.construct import eye
-from refgraph.ops.control import map_graph
 from refgraph.ops.joining import concatenate
 from refgraph.ops.tensor import TensorVariable
 
@@ -28,6 +27,8 @@ def jacobian(
         raise GraphTypeError(
             f"jacobian takes a float or complex expression, got {expression} ({getattr(expression, 'type', None)})"
         )
+    from refgraph.ops.control import map_graph  # loads when there is something to map
+
     wanted = listed(wrt)
     flat = expression.flatten() if expression.ndim != 1 else expression
 

@@ -7,7 +7,6 @@ Immutable: a rewrite makes a new graph, so nobody ever holds a graph that change
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -306,7 +305,11 @@ def replacements(
                     why=getattr(error, "message", str(error)),
                     inputs=[old],
                 ) from None
-            new = old.type.constant(deepcopy(value) if value is new else value)
+            if value is new:
+                from copy import deepcopy
+
+                value = deepcopy(value)
+            new = old.type.constant(value)
         elif new.type != old.type and strict:
             try:
                 new = old.type.filter_variable(new)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -576,6 +575,8 @@ class Function(ShownAsHtml):
 
     def __deepcopy__(self, memo: Any) -> Function:
         """Another function of copies of everything, shared variables too; `copy` keeps these shared."""
+        from copy import deepcopy
+
         fresh = Function(deepcopy(self.maker, memo), deepcopy(self._containers, memo), self.trust_input)
         fresh.name = self.name
         return fresh

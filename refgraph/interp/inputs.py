@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Any
 
 from refgraph.core.errors import GraphTypeError
 from refgraph.core.graph import Variable
-from refgraph.interp.shared import Container, SharedVariable
+from refgraph.interp.shared import Container, SharedVariable, copied
 from refgraph.ops.tensor import as_tensor
 
 
@@ -54,7 +53,7 @@ class In:
         self.private = self.container is None  # a default that is given by value belongs to one function
         if value is not None and self.container is None:
             held = variable.type.filter(value, strict=strict, allow_downcast=allow_downcast)
-            held = deepcopy(held) if held is value and not self.borrow else held
+            held = copied(held) if held is value and not self.borrow else held
             self.container = Container(variable.type, held, self.name, strict=strict, allow_downcast=allow_downcast)
         self.value = value
 

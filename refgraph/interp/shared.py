@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import threading
+from _thread import RLock, allocate_lock  # what threading.RLock and Lock are, without loading all of threading
 from collections.abc import Iterable
-from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from refgraph.core.graph import Variable
 from refgraph.core.types import Generic, Type, label
 from refgraph.ops.tensor import DTYPES, TensorType, TensorVariable
 
-commit = threading.Lock()
+commit = allocate_lock()
 """Held for a moment while a function writes its updates or reads several values, so that nobody sees half an update."""
 
 _serials = itertools.count()
@@ -40,7 +39,7 @@ class Container:
     ) -> None:
         self.type, self.name, self.strict, self.allow_downcast = type, name, strict, allow_downcast
         self.storage = [value]
-        self.lock = threading.RLock()
+        self.lock = RLock()
         self.serial = next(_serials)
 
     @property
@@ -59,7 +58,7 @@ class Container:
     def copy(self) -> Container:
         """Another place, with a copy of the value."""
         return Container(
-            self.type, deepcopy(self.storage[0]), self.name, strict=self.strict, allow_downcast=self.allow_downcast
+            self.type, copied(self.storage[0]), self.name, strict=self.strict, allow_downcast=self.allow_downcast
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -68,7 +67,7 @@ class Container:
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             setattr(self, name, value)
-        self.lock = threading.RLock()
+        self.lock = RLock()
         self.serial = next(_serials)
 
     def __repr__(self) -> str:
@@ -183,7 +182,7 @@ def shared(
     if array is None:
         if broadcastable is not None or shape is not None:
             raise GraphTypeError(f"shared: a {type(value).__name__} has no shape")
-        return SharedVariable(Generic(), value if borrow else deepcopy(value), strict, allow_downcast, name)
+        return SharedVariable(Generic(), value if borrow else copied(value), strict, allow_downcast, name)
     if not borrow:
         array = copied(array)
     given = shape if shape is not None else broadcastable
@@ -212,4 +211,8 @@ def _as_array(value: Any) -> np.ndarray[Any, Any] | None:
 
 def copied(value: Any) -> Any:
     """A value that shares no memory with this one."""
-    return np.array(value) if isinstance(value, np.ndarray) else deepcopy(value)
+    if isinstance(value, np.ndarray):
+        return np.array(value)
+    from copy import deepcopy
+
+    return deepcopy(value)

@@ -16,5 +16,4 @@ from refgraph.ops import einsum as einsum
 from refgraph.ops import nnet as nnet
 from refgraph.ops import variables as variables
 from refgraph.ops import gradient as gradient
-from refgraph.ops import control as control
 from refgraph.ops import printing as printing

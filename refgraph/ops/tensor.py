@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import builtins
+from _thread import RLock  # what threading.RLock is; all of threading takes as long to load as this file
 from collections.abc import Iterable
 from numbers import Real
-from threading import RLock
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakValueDictionary
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import refgraph.ops  # noqa: F401  (the vocabulary declares itself on import)
+import refgraph.ops.control  # noqa: F401  (the vocabulary declares itself on import; loops load late)
 from refgraph.core.op import OPS, BadSample, Sample
 from refgraph.ops.families import Elemwise, Reals
 from refgraph.ops.tensor import TensorType, TensorVariable
