@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from _thread import RLock  # what threading.RLock is; all of threading takes as long to load as this file
+from _thread import RLock  # what threading.RLock is, without loading all of threading
 from collections.abc import Iterable
 from numbers import Real
 from typing import Any, ClassVar, TypeVar
