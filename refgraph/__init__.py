@@ -3,6 +3,8 @@
 The words of `theano.*`: `import refgraph as theano` runs a Theano program. Names, no logic.
 """
 
+from typing import Any as _Any
+
 from refgraph.core.config import change_flags as change_flags
 from refgraph.core.config import config as config
 from refgraph.core.errors import RefgraphError as RefgraphError
@@ -48,7 +50,14 @@ _asarray = _types.asarray
 as_tensor_variable = as_tensor
 
 
-def __getattr__(name: str) -> str:
+def __getattr__(name: str) -> _Any:
+    doors = ("ifelse", "random", "scan_module")  # what loads when it is wanted
+    loops = ("scan", "map", "reduce", "foldl", "foldr", "scan_checkpoints")
+    if name in doors or name in loops:
+        from importlib import import_module
+
+        door = import_module(f"refgraph.{name if name in doors else 'scan_module'}")
+        return door if name in doors else getattr(door, name)
     if name == "__version__":  # importlib.metadata takes longer to load than all of refgraph's names
         from importlib.metadata import version
 

@@ -21,6 +21,7 @@ NAMES = {
         function shared grad clone Op Apply Variable Constant Type generic In Out Mode OpFromGraph as_op pp dot constant
         Rop Lop subgraph_grad OrderedUpdates _asarray __version__ config tensor gradient printing SharedVariable
         DebugMode NanGuardMode MonitorMode debugprint as_tensor_variable
+        scan map reduce foldl foldr scan_checkpoints scan_module random
     """,
     "refgraph.config": """
         floatX device compute_test_value mode exception_verbosity change_flags on_unused_input gcc.cxxflags optimizer
@@ -74,6 +75,9 @@ NAMES = {
         grad_undefined grad_clip grad_scale zero_grad consider_constant undefined_grad NullTypeGradError
         DisconnectedInputError verify_grad hessian_vector_product NullType
     """,
+    "refgraph.ifelse": "ifelse",
+    "refgraph.scan_module": "scan map reduce foldl foldr scan_checkpoints until",
+    "refgraph.random": "Stream next_call",
     "refgraph.printing": "Print debugprint pp pprint min_informative_str",
 }
 
@@ -110,6 +114,14 @@ PARAMETERS = """
     refgraph.gradient.hessian   cost wrt consider_constant disconnected_inputs
     refgraph.gradient.grad_clip x lower_bound upper_bound
     refgraph.gradient.verify_grad fun pt n_tests rng eps out_type abs_tol rel_tol mode cast_to_output_type no_debug_ref
+    refgraph.scan       fn sequences outputs_info non_sequences n_steps truncate_gradient go_backwards mode name \
+                        profile allow_gc strict return_list
+    refgraph.map        fn sequences non_sequences truncate_gradient go_backwards mode name
+    refgraph.reduce     fn sequences outputs_info non_sequences go_backwards mode name
+    refgraph.foldl      fn sequences outputs_info non_sequences mode name
+    refgraph.foldr      fn sequences outputs_info non_sequences mode name
+    refgraph.scan_checkpoints fn sequences outputs_info non_sequences name n_steps save_every_N padding
+    refgraph.ifelse.ifelse condition then_branch else_branch name
     refgraph.printing.debugprint obj depth print_type file ids stop_on_name done
     refgraph.printing.Print message attrs global_fn
     T.sum               x axis dtype keepdims acc_dtype
@@ -267,7 +279,10 @@ def door_files():
     return [
         TOP / "refgraph/__init__.py",
         TOP / "refgraph/gradient.py",
+        TOP / "refgraph/ifelse.py",
         TOP / "refgraph/printing.py",
+        TOP / "refgraph/random.py",
+        TOP / "refgraph/scan_module.py",
         *sorted((TOP / "refgraph/tensor").rglob("*.py")),
     ]
 

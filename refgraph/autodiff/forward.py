@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from refgraph.autodiff.reverse import like, listed, pullback, standing_for, variables
+from refgraph.autodiff.reverse import in_branches, like, listed, pullback, standing_for, variables
 from refgraph.core.errors import DisconnectedInputError, GraphTypeError, NullTypeGradError
 from refgraph.core.graph import Variable, rebuild, toposort
 from refgraph.core.op import GraphOp
@@ -22,16 +22,24 @@ def pushforward(outputs: Sequence[Variable], wrt: Sequence[Variable], tangents: 
     """
     given = set(wrt)
     moved: dict[Variable, Any] = dict(zip(wrt, tangents, strict=True))
-    for node in toposort(outputs, given):
-        ts = [moved.get(x) for x in node.inputs]
+    nodes = toposort(outputs, given)
+    stand_ins = in_branches(nodes, outputs, given)
+    for node in nodes:
+        node, outs = stand_ins.get(node) or (node, node.outputs)
+        ts = [moved.get(x) for x in node.inputs] if outs else ()
         if all(t is None for t in ts):
             continue
+        null = next((t for t in ts if _is_null(t)), None)
         with made_for(node.origin):
-            answers = _jvp(node, ts)
-        for out, t in zip(node.outputs, answers, strict=True):
+            answers = [null] * len(outs) if null is not None else _jvp(node, ts)
+        for out, t in zip(outs, answers, strict=True):
             if out not in given:  # one of several outputs may be in wrt
                 moved[out] = t if t is None or getattr(out.type, "is_continuous", True) else 0
     return [moved.get(out) for out in outputs]
+
+
+def _is_null(t: Any) -> bool:
+    return isinstance(t, Variable) and isinstance(t.type, NullType)
 
 
 def _jvp(node: Any, tangents: Sequence[Any]) -> Sequence[Any]:
@@ -87,7 +95,7 @@ def Rop(
     outputs = variables("f", f)
     answers = []
     for out, t in zip(outputs, pushforward(outputs, wanted, points), strict=True):
-        if isinstance(t, Variable) and isinstance(t.type, NullType):
+        if _is_null(t):
             raise NullTypeGradError(f"the derivative of {out} is not defined", why=t.type.why)
         answers.append(t if isinstance(t, Variable) else _absent(out, t, disconnected_outputs, return_disconnected))
     return like(f, answers)

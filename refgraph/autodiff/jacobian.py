@@ -1,16 +1,18 @@
-"""Jacobians and Hessians: one pullback, mapped over the rows of the identity."""
+"""Jacobians and Hessians: one pullback, of all rows of the identity at once (see vectorize.py)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from refgraph.autodiff.forward import Rop
 from refgraph.autodiff.reverse import Lop, grad, like, listed
 from refgraph.core.errors import GraphTypeError, NonScalarCostError
 from refgraph.core.graph import Variable
-from refgraph.ops.construct import eye
-from refgraph.ops.joining import concatenate
+from refgraph.ops.construct import alloc, eye
+from refgraph.ops.elementwise import fill
+from refgraph.ops.lengths import Length, length, product
+from refgraph.ops.shape import reshape
 from refgraph.ops.tensor import TensorVariable
 
 
@@ -21,29 +23,40 @@ def jacobian(
 
     expression: a continuous variable of any rank; wrt: a variable, or a list or tuple of them.
     The answer, one for each of wrt, has the shape of expression followed by the shape of wrt.
+    All rows come of one pass, which holds what the gradient of a single element does as many times as there are
+    elements; only ops that have no form for many rows at once (`Op.batched`) are looped over the rows.
     Raises DisconnectedInputError as grad does.
     """
     if not isinstance(expression, TensorVariable) or not expression.type.is_continuous:
         raise GraphTypeError(
             f"jacobian takes a float or complex expression, got {expression} ({getattr(expression, 'type', None)})"
         )
-    from refgraph.ops.control import map_graph  # loads when there is something to map
+    from refgraph.autodiff.vectorize import vectorize  # loads when there is something to vectorize
 
     wanted = listed(wrt)
-    flat = expression.flatten() if expression.ndim != 1 else expression
-
-    def rows(seed: Any) -> list[Any]:
-        return Lop(flat, wanted, seed, consider_constant, disconnected_inputs)  # type: ignore[no-any-return]
-
-    n = flat.shape[0]
-    found = map_graph(rows, [eye(n, dtype=expression.dtype)])
+    if expression.ndim == 0:
+        seed = fill(expression, 1.0)
+        return like(wrt, Lop(expression, wanted, seed, consider_constant, disconnected_inputs))
+    lengths = [length(expression, axis) for axis in range(expression.ndim)]
+    n = product(lengths)
+    seed = expression.type.variable()
+    rows = Lop(expression, wanted, seed, consider_constant, disconnected_inputs)
+    seeds = eye(n, dtype=expression.dtype)
     if expression.ndim != 1:
-        heads = [expression.shape] if expression.ndim else []
-        found = [
-            j.reshape(concatenate([*heads, x.shape]) if heads or x.ndim else (), ndim=expression.ndim + x.ndim)
-            for j, x in zip(found, wanted, strict=True)
-        ]
-    return like(wrt, found)
+        seeds = reshape(seeds, [n, *lengths])
+    found = vectorize(rows, {seed: seeds}, n)
+    return like(wrt, [_over(lengths, n, g, x) for g, x in zip(found, wanted, strict=True)])
+
+
+def _over(lengths: Sequence[Length], n: Length, g: Any, x: Any) -> Any:
+    """Gradients of x along a first axis, of length n, as an array over all of `lengths`, then x.
+
+    A gradient without that axis is the same for every element of the expression.
+    """
+    of_x = [length(x, axis) for axis in range(x.ndim)]
+    if g.ndim == x.ndim:
+        return alloc(g, *lengths, *of_x)
+    return g if len(lengths) == 1 else reshape(g, [*lengths, *of_x])
 
 
 def hessian(

@@ -14,7 +14,7 @@ from refgraph.core.errors import (
     NullTypeGradError,
     ShapeError,
 )
-from refgraph.core.graph import Variable, toposort
+from refgraph.core.graph import Apply, Variable, toposort
 from refgraph.core.op import GraphOp, is_zero
 from refgraph.core.origin import made_for
 from refgraph.core.types import DisconnectedType, NullType
@@ -57,10 +57,12 @@ def pullback(
     for out, g in zip(outputs, cotangents, strict=True):
         if g is not None:
             add(out, g)
+    stand_ins = in_branches(nodes, outputs, {*wrt, *constant, *known})
     for node in reversed(nodes):
-        if not any(out in active and total.get(out) is not None for out in node.outputs):
+        node, outs = stand_ins.get(node) or (node, node.outputs)
+        if not any(out in active and total.get(out) is not None for out in outs):
             continue
-        gs = [None if out in constant else _flowing(total.get(out), out) for out in node.outputs]
+        gs = [None if out in constant else _flowing(total.get(out), out) for out in outs]
         null = next((g for g in gs if g is not None and not is_zero(g) and isinstance(g.type, NullType)), None)
         with made_for(node.origin):
             for x, g in zip(
@@ -71,6 +73,19 @@ def pullback(
                     if g is not None:
                         add(x, g)
     return [total.get(x) for x in wrt]
+
+
+def in_branches(nodes: Sequence[Apply], outputs: Sequence[Variable], given: Collection[Variable]) -> dict[Apply, Any]:
+    """What to differentiate in place of some nodes, where an op runs one of its graphs: see `refgraph.core.lazy`.
+
+    The derivative of what only one branch needs is then computed in a branch, too: only when that is taken, so that no
+    infinite derivative of the other meets a zero.
+    """
+    if not any(node.op.lazy for node in nodes):
+        return {}
+    from refgraph.core.lazy import gather
+
+    return gather(nodes, outputs, given)
 
 
 def _vjp(node: Any, gs: Sequence[Any]) -> Sequence[Any]:

@@ -52,3 +52,16 @@ class Memory:
     def may_be_view(self, x: Variable) -> bool:
         """Whether the value of `x` may lie in other memory than its own."""
         return x in self._viewed
+
+
+def viewed(graph: Graph) -> tuple[int, ...]:
+    """Numbers of the inputs in whose memory an output may lie."""
+    reached = Memory(graph).origins(graph.outputs)
+    return tuple([i for i, x in enumerate(graph.inputs) if x in reached])
+
+
+def overlapping(graph: Graph) -> list[bool]:
+    """For each output whether it may share memory with a constant, or with an output before it beyond the inputs'."""
+    memory = Memory(graph)
+    inputs, taken = set(graph.inputs), set(memory.outside)
+    return [bool(memory.claim(out, taken) - inputs) for out in graph.outputs]

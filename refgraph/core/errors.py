@@ -30,6 +30,8 @@ class RefgraphError(Exception):
     """
 
     code: ClassVar[str] = "RG000"
+    loops: tuple[str, ...] = ()
+    """In which step of which loop it happened; the innermost loop first."""
 
     def __init__(
         self,
@@ -76,6 +78,7 @@ class RefgraphError(Exception):
     def render(self, color: bool = False) -> str:
         """The whole text, at most a dozen lines (more when the flag exception_verbosity is high)."""
         lines = [f"[{self.code}] {self.message}", *_excerpt(self.origin, self.operands)]
+        lines += [f"   = in  : {loop}" for loop in self.loops]
         if self.why:
             lines.append(f"   = why : {self.why}")
         if self.help:

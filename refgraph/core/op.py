@@ -10,7 +10,7 @@ from importlib import import_module
 from types import FrameType, FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from refgraph.core.errors import PickleError, RefgraphError
+from refgraph.core.errors import GraphTypeError, PickleError, RefgraphError
 from refgraph.core.graph import Apply, Graph
 from refgraph.core.origin import defined
 
@@ -78,6 +78,9 @@ class Op:
     name: str = ""
     views: tuple[int, ...] = ()
     """Numbers of the inputs whose memory an output may share. All others must be left alone and not aliased."""
+    lazy: bool = False
+    """Whether it is a GraphOp that runs one of its graphs, as its first input says; each graph takes all of the other
+    inputs. What only one of them needs is then moved into it, to run and to differentiate (`refgraph.core.lazy`)."""
 
     def infer(self, *inputs: Any) -> tuple[Type, ...]:
         """Output types for input variables; raise GraphTypeError or ShapeError when the op does not accept them."""
@@ -100,6 +103,15 @@ class Op:
     def bind(self, node: Apply, compile: Compile) -> Callable[..., Any]:
         """`impl` for this very node. Ops that run inner graphs, or need their node, say it here."""
         return self.impl
+
+    def batched(self, node: Apply, batch: Any) -> Sequence[Any] | None:
+        """The outputs of `node` for many items at once, in our own ops; None where the op has no form for that, and is
+        to be looped over the items.
+
+        batch: the inputs (a `refgraph.ops.batching.Batch`). Some of them have one more axis, the first, along which
+        the items lie; so has an output, unless it has the rank that it has in `node`: then it is the same for each.
+        """
+        return None
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -195,6 +207,13 @@ class GraphOp(Op):
         """The graphs inside, for printing and rewriting."""
         return ()
 
+    def with_graphs(self, graphs: Sequence[Graph]) -> GraphOp:
+        """This op with other graphs inside, of the same types: what rewriting the inside makes. Raises GraphTypeError.
+
+        Of a lazy op, the graphs may have other inputs and outputs, as long as all have the same.
+        """
+        raise NotImplementedError(f"{type(self).__name__} says no `with_graphs`: its graphs cannot be rewritten")
+
     def vjp_through(self, node: Apply, cotangents: Derivatives, pullback: Callable[..., list[Any]]) -> Derivatives:
         """As `vjp`, with `pullback(outputs, cotangents, wrt)` to differentiate inner expressions in reverse mode."""
         return (None,) * len(node.inputs)
@@ -202,6 +221,17 @@ class GraphOp(Op):
     def jvp_through(self, node: Apply, tangents: Derivatives, pushforward: Callable[..., list[Any]]) -> Derivatives:
         """As `jvp`, with `pushforward(outputs, wrt, tangents)` to differentiate inner expressions in forward mode."""
         return (None,) * len(node.outputs)
+
+
+def same_signature(op: GraphOp, graphs: Sequence[Graph]) -> Sequence[Graph]:
+    """`graphs`, when in number and in the types of inputs and outputs they are those of `op`; else GraphTypeError."""
+    now, then = [
+        [[[x.type for x in xs] for xs in (graph.inputs, graph.outputs)] for graph in held]
+        for held in (graphs, op.graphs)
+    ]
+    if now != then:
+        raise GraphTypeError(f"{op}: its graphs can be replaced only by graphs of the same types")
+    return graphs
 
 
 OPS: dict[str, Any] = {}

@@ -7,7 +7,7 @@ and a formula that writes shared parts out in full may be exponentially long.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from refgraph.core.graph import Apply, Constant, Graph, Variable
@@ -42,11 +42,12 @@ def pp(x: Variable, most: int = 1000) -> str:
     At most `most` applications are written out, those nearest to `x` first; `...` stands for the others. An op reads
     as its `written(*texts)` says, else as its `symbol` between its inputs, else as a function call.
     """
-    return _formula(x, most)
+    return formula(x, most)
 
 
-def _formula(x: Variable, most: int, given: Collection[Variable] = ()) -> str:
-    """The formula of `x` computed from `given`, and what is behind these left out."""
+def formula(x: Variable, most: int, given: Mapping[Variable, str] | None = None) -> str:
+    """The formula of `x` computed from `given`, which read as the texts there; what is behind them is left out."""
+    given = given or {}
     parts = [_Part(x)]
     for part in parts:  # breadth first: the list grows while we walk it
         node = None if part.x in given else part.x.owner
@@ -55,7 +56,7 @@ def _formula(x: Variable, most: int, given: Collection[Variable] = ()) -> str:
             part.inputs = [_Part(i) for i in node.inputs]
             parts.extend(part.inputs)
         else:
-            part.text = _leaf(part.x) if node is None else part.x.name or "..."
+            part.text = (given.get(part.x) or _leaf(part.x)) if node is None else part.x.name or "..."
     for part in reversed(parts):
         if not part.text:
             part.text = _applied(part.x, [i.text for i in part.inputs])
@@ -290,9 +291,9 @@ def html(obj: Any) -> str:
 
     graph = _graph_of(obj)
     outputs = [obj] if graph is None else graph.outputs
-    given = set() if graph is None else set(graph.inputs)
-    formulas = [(escape(_formula(x, 100, given)), escape(str(x.type))) for x in outputs[:10]]
-    rows = "".join(f"<div><code>{formula}</code> <small>{type}</small></div>" for formula, type in formulas)
+    given = {} if graph is None else {x: str(x) for x in graph.inputs}
+    formulas = [(escape(formula(x, 100, given)), escape(str(x.type))) for x in outputs[:10]]
+    rows = "".join(f"<div><code>{text}</code> <small>{type}</small></div>" for text, type in formulas)
     if graph is not None:
         inputs = escape(", ".join(map(str, graph.inputs[:20])))
         rows = f"<div>function of ({inputs}), {len(graph.nodes)} applications</div>{rows}"

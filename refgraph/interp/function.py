@@ -72,7 +72,7 @@ def function(
         for x, new in _default_updates(met, replace, given, skip).items():
             updated[x] = new
             found.append(new)
-    found[len(outs) :] = [_as_update(x, new) for x, new in zip(updated, found[len(outs) :], strict=True)]
+    found[len(outs) :] = [as_update(x, new) for x, new in zip(updated, found[len(outs) :], strict=True)]
     _check_used(ins, met, updated, on_unused_input or config.on_unused_input, name)
     states: list[Any] = [s for s in dict.fromkeys([*met, *updated]) if isinstance(s, SharedVariable) and s not in given]
     graph = Graph([*[i.variable for i in ins], *states], found)
@@ -119,10 +119,10 @@ def _update_pairs(updates: Pairs, ins: Sequence[In]) -> dict[Variable, Any]:
                     f"the input {i.variable} has an update but no value", help="use In(x, value=..., update=...)"
                 )
             found[i.variable] = i.update
-    return {x: _as_update(x, new) for x, new in found.items()}
+    return {x: as_update(x, new) for x, new in found.items()}
 
 
-def _as_update(x: Variable, new: Any) -> Variable:
+def as_update(x: Variable, new: Any) -> Variable:
     """A new value of x as a variable of its type; a number takes it, a shape may be asserted. Raises UpdateError."""
     given = new if isinstance(new, Variable) else _value_for(x, new)
     if given.type == x.type:
@@ -169,7 +169,7 @@ def _default_updates(
     look: list[Variable] = list(met)
     while look:
         wanting = [s for s in look if isinstance(s, SharedVariable) and s.default_update is not None and s not in skip]
-        fresh = rebuild([_as_update(s, s.default_update) for s in wanting], replace)
+        fresh = rebuild([as_update(s, s.default_update) for s in wanting], replace)
         found.update(zip(wanting, fresh, strict=True))
         look = [x for x in ancestors(fresh, given) if x not in met]
         met.update(dict.fromkeys(look))

@@ -19,7 +19,7 @@ from refgraph.core.errors import (
     NanGuardError,
 )
 from refgraph.core.graph import Apply, Graph
-from refgraph.core.op import Compile
+from refgraph.core.op import Compile, GraphOp
 from refgraph.interp.plan import Bind, Kernel, Plan, meaning
 
 if TYPE_CHECKING:
@@ -64,7 +64,11 @@ class Mode:
 
     def rewrite(self, graph: Graph) -> Graph:
         """The graph to run instead of `graph`."""
-        return graph
+        if not any(isinstance(node.op, GraphOp) for node in graph.nodes):
+            return graph
+        from refgraph.rewrite.scan import only_what_is_read  # loads when there may be a loop
+
+        return only_what_is_read(graph)
 
     def bind(self, node: Apply, compile: Compile) -> Kernel:
         """What runs a node."""
@@ -164,6 +168,7 @@ def _check_types(node: Apply, values: list[Any], finite: bool) -> None:
 
 
 def _check_aliases(node: Apply, arrays: Any, values: list[Any]) -> None:
+    viewed = [arrays[i] for i in node.op.views if i < len(arrays) and isinstance(arrays[i], np.ndarray)]
     for out, value in zip(node.outputs, values, strict=True):
         for i, a in enumerate(arrays):
             if (
@@ -171,6 +176,7 @@ def _check_aliases(node: Apply, arrays: Any, values: list[Any]) -> None:
                 and isinstance(a, np.ndarray)
                 and isinstance(value, np.ndarray)
                 and np.shares_memory(a, value)
+                and not any(np.shares_memory(a, v) for v in viewed)  # inputs may lie in each other's memory
             ):
                 raise BadViewMap(
                     f"output {out.index} of {node.op} shares memory with its input {i}, {node.inputs[i]}",

@@ -41,13 +41,21 @@ class Plan:
 
     __slots__ = ("_outputs", "_rest", "_steps", "graph")
 
-    def __init__(self, graph: Graph, bind: Bind = meaning) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, bind: Bind = meaning, inner: dict[Graph, Kernel] | None = None) -> None:
+        """`inner` are the graphs inside that are planned already: derivatives hold the graphs of their op once more."""
+        self.graph = graph = _settled(graph)
         slots = _Slots(graph)
         self._rest = slots.rest
         steps: list[Step] = []
+        planned: dict[Graph, Kernel] = {} if inner is None else inner
+
+        def compile(graph: Graph) -> Kernel:
+            if graph not in planned:
+                planned[graph] = Plan(graph, bind, planned).run
+            return planned[graph]
+
         for node in graph.nodes:
-            kernel = bind(node, lambda inner: Plan(inner, bind).run)
+            kernel = bind(node, compile)
             steps += slots.steps(node, kernel)
         self._rest += [None] * (slots.size - len(graph.inputs) - len(self._rest))
         self._steps = tuple(steps)
@@ -73,6 +81,15 @@ class Plan:
         return [values[i] for i in self._outputs]
 
     __call__ = np.errstate(all="ignore")(run)  # as a decorator, entered faster than by `with`
+
+
+def _settled(graph: Graph) -> Graph:
+    """The graph to run: what only one branch of a lazy op needs is computed in that branch."""
+    if not any(node.op.lazy for node in graph.nodes):
+        return graph
+    from refgraph.core.lazy import gathered
+
+    return gathered(graph)
 
 
 class _Slots:

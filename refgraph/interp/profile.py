@@ -35,22 +35,32 @@ class Profile:
     """Times of one function, or of several that were given the same Profile.
 
     `total` is the cost of whole calls, `nodes` of each application: those of inner graphs also count in the application
-    that runs them.
+    that runs them. `steps` says how often an application has run its inner graphs: of a loop, how many steps it took.
     """
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name
         self.total = Cost()
         self.nodes: dict[Apply, Cost] = {}
+        self.steps: dict[Apply, int] = {}
         self._lock = threading.Lock()
 
     def watching(self, bind: Bind) -> Bind:
         """A `bind` whose kernels are timed here."""
 
         def bound(node: Apply, compile: Compile) -> Kernel:
-            return self._timed(bind(node, compile), self.nodes.setdefault(node, Cost()))
+            kernel = bind(node, lambda graph: self._counted(compile(graph), node))
+            return self._timed(kernel, self.nodes.setdefault(node, Cost()))
 
         return bound
+
+    def _counted(self, run: Callable[..., Any], node: Apply) -> Callable[..., Any]:
+        def counted(*arrays: Any) -> Any:
+            with self._lock:
+                self.steps[node] = self.steps.get(node, 0) + 1
+            return run(*arrays)
+
+        return counted
 
     def program(self, run: Callable[..., Any]) -> Callable[..., Any]:
         """A program whose calls are timed here."""
@@ -83,7 +93,7 @@ class Profile:
         lines = [f"{self.name or 'function'}: {total.count} calls, {total.seconds:.3e} s, {each:.3e} s a call"]
         ops = self.ops.items()
         lines += ["  share    seconds    runs  op", *_rows(ops, inside, config.profiling.n_ops)]
-        nodes = [(_described(node), cost) for node, cost in self.nodes.items()]
+        nodes = [(_described(node, self.steps.get(node)), cost) for node, cost in self.nodes.items()]
         nodes.sort(key=lambda pair: -pair[1].seconds)
         lines += ["  share    seconds    runs  application", *_rows(nodes, inside, config.profiling.n_apply)]
         return "\n".join(lines)
@@ -104,9 +114,11 @@ def _rows(costs: Iterable[tuple[str, Cost]], whole: float, most: int) -> list[st
     return rows + ([f"  ... and {len(costs) - most} more"] if len(costs) > most else [])
 
 
-def _described(node: Apply) -> str:
+def _described(node: Apply, steps: int | None) -> str:
     lines = [f"{p.file}:{p.line}" for p in places(node.origin[:1])]
-    return f"{node.op}({', '.join(str(x.type) for x in node.inputs)})" + (f"  --> {lines[0]}" if lines else "")
+    inside = "" if steps is None else f", {steps} step{'s' * (steps != 1)}"
+    text = f"{node.op}({', '.join(str(x.type) for x in node.inputs)}){inside}"
+    return text + (f"  --> {lines[0]}" if lines else "")
 
 
 def get_profile(wanted: Any, name: str | None) -> Profile | None:

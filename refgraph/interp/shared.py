@@ -20,6 +20,11 @@ commit = allocate_lock()
 _serials = itertools.count()
 
 
+def next_serial() -> int:
+    """A number that is greater than the serial of every container that there is, and less than those to come."""
+    return next(_serials)
+
+
 class Container:
     """A place that holds one value of a type. Values in it are replaced, never written into.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,6 +39,9 @@ from refgraph.ops.tensor import (
     weak_constant,
 )
 from refgraph.ops.tensor import Shape as StaticShape
+
+if TYPE_CHECKING:
+    from refgraph.ops.batching import Batch
 
 
 @declare
@@ -342,6 +345,11 @@ class Linspace(TensorOp):
     def jvp(self, node: Apply, tangents: Derivatives) -> Derivatives:
         return (joint_tangent(self, node, tangents[:2]),)
 
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        if not batch.only(0, 1):
+            return None
+        return [batch.to_front(self(*batch.aligned(0, 1), *batch.inputs[2:]), 1)]
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         ends = np.array(0.5), np.array(2.0)
@@ -603,6 +611,9 @@ class Triangle(Linear):
     def transpose(self, g: Any, x: Any, *rest: Any) -> Any:
         return self(g, *rest)
 
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [self(*batch.inputs)] if batch.only(0) else None
+
     def __repr__(self) -> str:
         return self.name
 
@@ -668,6 +679,9 @@ class Diagonal(Linear):
     def transpose(self, g: Any, x: Any, *rest: Any) -> Any:
         return _on_diagonal(g, self.offset, self.axis1, self.axis2, [length(x, self.axis1), length(x, self.axis2)])
 
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [Diagonal(self.offset, self.axis1 + 1, self.axis2 + 1)(*batch.inputs)]
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         x = numbers(3, 4)
@@ -732,6 +746,11 @@ class AllocDiag(Linear):
 
     def transpose(self, g: Any, x: Any, *rest: Any) -> Any:
         return diagonal(g, self.offset, self.axis1, self.axis2)
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        if not batch.only(0):
+            return None
+        return [AllocDiag(self.offset, self.axis1 + 1, self.axis2 + 1, self.shape)(*batch.inputs)]
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from refgraph.ops.linear import Linear, TensorOp, no_tangent
 from refgraph.ops.reductions import widened
 from refgraph.ops.shape import flat_or_along
 from refgraph.ops.tensor import TensorType, TensorVariable, as_tensor
+
+if TYPE_CHECKING:
+    from refgraph.ops.batching import Batch
 
 
 def cumsum(x: Any, axis: int | None = None) -> TensorVariable:
@@ -63,6 +66,9 @@ class Cumulative(TensorOp):
         if self.reverse:
             return np.flip(self.ufunc.accumulate(np.flip(x, self.axis), self.axis, dtype), self.axis)
         return self.ufunc.accumulate(x, self.axis, dtype)
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [type(self)(self.axis + 1, self.reverse)(*batch.inputs)]
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -152,6 +158,9 @@ class LinearRecurrence(TensorOp):
             return (no_tangent(tangents),)
         return (self(a, sum(terms[1:], terms[0])),)
 
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [LinearRecurrence(self.axis + 1, self.reverse)(batch.spread(0), batch.spread(1))]
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         a = np.array([[9.0, 2.0, 0.0, -1.0], [7.0, 0.5, 3.0, 2.0]])
@@ -220,6 +229,9 @@ class Shift(Linear):
 
     def jvp(self, node: Apply, tangents: Derivatives) -> Derivatives:
         return Linear.jvp(Shift(self.axis, self.backwards), node, tangents)  # `fill` does not move
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [Shift(self.axis + 1, self.backwards, self.fill)(*batch.inputs)]
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from refgraph.core.errors import GraphTypeError, ShapeError
+from refgraph.core.graph import Apply
 from refgraph.core.op import BadSample, Sample, declare
 from refgraph.ops.families import SUM_TO, conj, full_shape
 from refgraph.ops.linalg import differ, known_length, result_dtype, tensors
 from refgraph.ops.linear import Linear, Multilinear
 from refgraph.ops.sample_arrays import numbers
 from refgraph.ops.tensor import Shape, TensorType, TensorVariable, as_tensor
+
+if TYPE_CHECKING:
+    from refgraph.ops.batching import Batch
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -79,6 +83,13 @@ class Einsum(Multilinear):
             g = full_shape(g, x)
         return SUM_TO(g, x) if shrink else g
 
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        letter = next((c for c in _LETTERS if c not in self.subscripts), None)
+        if letter is None:
+            return None
+        terms = [letter + term if marked else term for term, marked in zip(self.terms, batch.marked, strict=True)]
+        return [_einsum(terms, letter + self.out, batch.inputs)]
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         for id, subscripts, *inputs in _einsum_cases():
@@ -142,6 +153,10 @@ class Diagonals(Linear):
     def transpose(self, g: Any, x: Any, *rest: Any) -> Any:
         return EmbedDiagonals(self.term)(g, x)
 
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        letter = next(c for c in _LETTERS if c not in self.term)
+        return [Diagonals(_renamed(letter + self.term))(*batch.inputs)]
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         for term, x in _diagonal_cases():
@@ -173,6 +188,14 @@ class EmbedDiagonals(Linear):
 
     def transpose(self, g: Any, x: Any, *rest: Any) -> Any:
         return Diagonals(self.term)(g)
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        x = batch.inputs[0]
+        if not batch.marked[0]:
+            return [self(x, batch.blank_item(1))]
+        like = batch.inputs[1] if batch.marked[1] else batch.blank([batch.count, *batch.lengths(1)])
+        letter = next(c for c in _LETTERS if c not in self.term)
+        return [EmbedDiagonals(_renamed(letter + self.term))(x, like)]
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

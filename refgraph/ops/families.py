@@ -6,7 +6,7 @@ import functools
 import importlib
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from refgraph.ops.tensor import (
     alone,
     as_tensor,
 )
+
+if TYPE_CHECKING:
+    from refgraph.ops.batching import Batch
 
 _RANK: dict[Any, int] = {bool: 0, int: 1, float: 2, complex: 3, "b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 """Python's numbers and NumPy's kinds of dtypes: a number beside a dtype of at least its rank takes that dtype."""
@@ -219,6 +222,9 @@ class Elemwise(Op):
         w = self.wirtinger[i]  # type: ignore[index]
         found = w(node.outputs[0], *node.inputs) if callable(w) else w
         return found if isinstance(found, tuple) else (found, None)
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return self.make_node(*batch.aligned()).outputs
 
     def __repr__(self) -> str:
         return self.name
@@ -443,6 +449,16 @@ class SumTo(Linear):
 
     def transpose(self, g: Any, x: Any, *rest: Any) -> Any:
         return full_shape(g, x)
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        if not batch.marked[0]:
+            return [self(batch.inputs[0], batch.blank_item(1))]
+        x, added = batch.inputs[0], batch.rank(0) - batch.rank(1)
+        if batch.marked[1]:
+            target = batch.padded(1, batch.rank(0))
+        else:
+            target = batch.blank([batch.count, *[1] * added, *batch.lengths(1)])
+        return [batch.without(self(x, target), range(1, added + 1))]
 
 
 SUM_TO = SumTo()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from refgraph.core.op import Derivatives, Op, Sample, declare, is_zero
 from refgraph.core.types import NullType
 from refgraph.ops import elementwise
 from refgraph.ops.tensor import TensorType, TensorVariable, as_tensor
+
+if TYPE_CHECKING:
+    from refgraph.ops.batching import Batch
 
 
 class PassThrough(Op):
@@ -44,6 +47,9 @@ class PassThrough(Op):
     def samples(cls) -> Iterator[Sample]:
         for x in (np.array([-2.0, 0.5, 3.0]), np.float32(1.5)):
             yield Sample(f"{np.asarray(x).dtype}", cls._sample, (np.asarray(x),), lambda x: x, differentiable=())
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return self.make_node(*batch.inputs).outputs
 
     @classmethod
     def _sample(cls, x: Any) -> Any:

@@ -337,6 +337,22 @@ def _join(shapes: Sequence[Shape], x: TensorVariable, parts: Sequence[TensorVari
     return tuple(out)
 
 
+def array_axes(template: Template, ranks: Sequence[int], ndim: int) -> tuple[int, int, bool]:
+    """Of x[index], how many axes stand before those that come of the index arrays, how many these are, and whether they
+    come first because something stands between the arrays; (0, 0, False) where there is no array.
+
+    ranks: of the variables; ndim: of x.
+    """
+    if is_basic(template):
+        return 0, 0, False
+    at = [k for k, item in enumerate(template) if isinstance(item, (int, Part))]
+    count = max(1 if item is Part.MASK else rank for item, rank in _walk(template, ranks) if rank is not None)
+    if at[-1] - at[0] >= len(at):
+        return 0, count, True
+    missing = ndim - axes_used(template, ranks)
+    return sum(missing if item is Ellipsis else 1 for item in template[: at[0]]), count, False
+
+
 def describe(template: Template) -> str:
     """The template as one writes it in brackets; `i` is an integer variable, `i[]` an array of them."""
     return ", ".join(map(_word, template))

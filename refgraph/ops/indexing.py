@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,8 +21,12 @@ from refgraph.core.op import BadSample, Derivatives, Op, Sample, declare
 from refgraph.ops.elementwise import fill
 from refgraph.ops.families import broadcast_shapes, full_shape, operands, sum_to
 from refgraph.ops.index_pattern import (
+    FULL,
+    Item,
     Part,
     Template,
+    array_axes,
+    canonical,
     describe,
     fill_template,
     has_integer_arrays,
@@ -46,6 +50,9 @@ from refgraph.ops.shape import (
     specify_shape,
 )
 from refgraph.ops.tensor import INTEGERS, Cache, TensorConstant, TensorType, TensorVariable, as_tensor, weak_constant
+
+if TYPE_CHECKING:
+    from refgraph.ops.batching import Batch
 
 _NUMBERS = (bool, int, float, complex)
 _PLACE = r"\bi\b(\[\])?|\bmask\b"  # in what `describe` answers
@@ -87,6 +94,15 @@ class Index(Linear):
 
     def transpose(self, g: Any, x: Any, *parts: Any) -> Any:
         return _update_op(self.template)(fill(x, _zero(g)), g, *parts)
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        if not batch.only(0):
+            return _picked_each(self.template, batch)
+        x, *parts = batch.inputs
+        ranks = tuple([p.type.ndim for p in parts])
+        found = _index_op(canonical((FULL, *self.template), x.type, ranks))(x, *parts)
+        _, count, in_front = array_axes(self.template, ranks, x.type.ndim - 1)
+        return [batch.to_front(found, count if in_front else 0)]
 
     def __repr__(self) -> str:
         return f"index[{describe(self.template)}]"
@@ -144,6 +160,66 @@ def iterate(x: Any) -> Iterator[TensorVariable]:
             inputs=[x],
         )
     return (index(x, i) for i in range(n))
+
+
+def _each_item(template: Template, batch: Batch, start: int) -> tuple[Template, list[TensorVariable], int, int] | None:
+    """The index that picks from each item what `template` says, where items have indices of their own.
+
+    The template and its variables, which index an array that is the same for all items; and, of what is picked from one
+    item, how many axes there are before those of the index arrays, and how many those are. The variables of `template`
+    are the batch's inputs from `start`. None for slices and masks of each item.
+    """
+    numbers = iter(range(start, len(batch.inputs)))
+    items: list[Item] = []
+    arrays: list[int] = []
+    for item in template:
+        refused = [next(numbers) for bound in (item if isinstance(item, tuple) else ()) if bound is Part.INT]
+        if isinstance(item, Part):
+            arrays.append(next(numbers))
+            refused += arrays[-1:] if item is Part.MASK else []
+            item = Part.INTS if batch.marked[arrays[-1]] else item
+        items.append(item)
+        if any(batch.marked[i] for i in refused):
+            return None
+    numbered = range(start, len(batch.inputs))
+    before, count, _ = array_axes(tuple(items), [batch.rank(i) for i in numbered], batch.rank(0))
+    parts = [batch.padded(i, count) if i in arrays else batch.inputs[i] for i in numbered]
+    return tuple(items), parts, before, count
+
+
+def _of_its_own(template: Template, parts: Sequence[Any], batch: Batch, count: int) -> tuple[Template, list[Any]]:
+    """The same index for an array that has an axis for the items: each picks from its own."""
+    rows = dimshuffle(_count(batch.count), [0, *["x"] * count])
+    return (Part.INTS, *template), [rows, *parts]
+
+
+def _picked_each(template: Template, batch: Batch) -> list[Any] | None:
+    """x[index], where items have indices of their own, for an Index's `batched`."""
+    each = _each_item(template, batch, 1)
+    if each is None:
+        return None
+    template, parts, before, count = each
+    x = batch.inputs[0]
+    if not batch.marked[0]:
+        return [batch.to_front(_index_op(template)(x, *parts), before)]
+    template, parts = _of_its_own(template, parts, batch, count)
+    found = _index_op(template)(x, *parts)
+    arrays, earlier = range(1, count + 1), range(count + 1, count + 1 + before)
+    return [dimshuffle(found, [0, *earlier, *arrays, *range(count + 1 + before, found.type.ndim)])]
+
+
+def _laid(batch: Batch, i: int, order: Sequence[int], rank: int) -> TensorVariable:
+    """Input i, which broadcasts to items of this rank, with its axes in another order; -1 is that of the items."""
+    missing, marked = rank - batch.rank(i), batch.marked[i]
+    axes: list[Any] = []
+    for a in order:
+        if a == -1:
+            axes.append(0 if marked else "x")
+        else:
+            axes.append("x" if a < missing else a - missing + marked)
+    while axes and axes[0] == "x":
+        del axes[0]
+    return dimshuffle(batch.inputs[i], axes)
 
 
 # x[index] = y and x[index] += y
@@ -234,6 +310,25 @@ class IndexUpdate(Op):
             tx = fill(x, _zero(x))
         return (self(tx, ty, *parts),)
 
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        parts = list(batch.inputs[2:])
+        ranks = tuple([p.type.ndim for p in node.inputs[2:]])  # type: ignore[attr-defined]  # tensors
+        place = len(indexed_shape(self.template, node.inputs[0], node.inputs[2:]))  # type: ignore[arg-type]
+        if batch.only(0, 1):
+            template: Template = (FULL, *self.template)
+            _, count, in_front = array_axes(self.template, ranks, batch.rank(0))
+            order = [*range(count), -1, *range(count, place)] if in_front else [-1, *range(place)]
+        else:
+            each = _each_item(self.template, batch, 2)
+            if each is None:
+                return None
+            template, parts, before, count = each
+            template, parts = _of_its_own(template, parts, batch, count)
+            order = [-1, *range(before, before + count), *range(before), *range(before + count, place)]
+        x, y = batch.spread(0), _laid(batch, 1, order, place)
+        template = canonical(template, x.type, tuple([p.type.ndim for p in parts]))
+        return [_update_op(template, self.set_instead_of_inc, self.ignore_duplicates)(x, y, *parts)]
+
     def __repr__(self) -> str:
         return f"{self.name}[{describe(self.template)}]"
 
@@ -283,6 +378,9 @@ class LastWrite(Op):
         turn = np.arange(np.prod(shape, dtype=np.int64)).reshape(shape)
         writer[at] = turn
         return writer[at] == turn
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [self(batch.blank_item(0), *batch.inputs[1:])] if batch.only(0) else None
 
     def __repr__(self) -> str:
         return f"last_write[{describe(self.template)}]"
@@ -547,6 +645,14 @@ class Choose(Op):
         t = tangents[1]
         return (self(node.inputs[0], t) if isinstance(t, Variable) else t,)
 
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        rank = max(batch.rank(0), batch.rank(1) - 1)
+        a, choices = batch.padded(0, rank), batch.inputs[1]
+        if batch.marked[1]:
+            ones = ["x"] * (rank - batch.rank(1) + 1)
+            choices = dimshuffle(choices, [1, 0, *ones, *range(2, choices.type.ndim)])
+        return [self(a, choices)]
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         from refgraph.ops.index_samples import chosen
@@ -673,6 +779,11 @@ class RavelMultiIndex(Op):
         at = tuple([np.asarray(p, np.int64) for p in positions])
         return np.ravel_multi_index(at, tuple(dims), mode=self.mode, order=self.order)  # type: ignore[call-overload]
 
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        if batch.marked[0]:
+            return None
+        return [self(batch.inputs[0], *batch.aligned(*range(1, len(batch.inputs))))]
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         from refgraph.ops.index_samples import raveled
@@ -712,6 +823,9 @@ class UnravelIndex(Op):
     def impl(self, numbers: Any, dims: Any) -> Any:
         found = np.unravel_index(np.asarray(numbers, np.int64), tuple(dims), self.order)  # type: ignore[call-overload]
         return found if len(found) > 1 else found[0]
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return self.make_node(*batch.inputs).outputs if batch.only(0) else None
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,6 +38,9 @@ from refgraph.ops.tensor import (
     constant,
     has_variables,
 )
+
+if TYPE_CHECKING:
+    from refgraph.ops.batching import Batch
 
 # Joining and splitting
 
@@ -92,6 +95,9 @@ class Join(TensorOp):
 
     def jvp(self, node: Apply, tangents: Derivatives) -> Derivatives:
         return (joint_tangent(self, node, tangents),)
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [Join(self.axis + 1)(*[batch.spread(i) for i in range(len(batch.inputs))])]
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -170,6 +176,9 @@ class Stack(TensorOp):
 
     def jvp(self, node: Apply, tangents: Derivatives) -> Derivatives:
         return (joint_tangent(self, node, tangents),)
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [Stack(self.axis + 1)(*[batch.spread(i) for i in range(len(batch.inputs))])]
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -288,6 +297,9 @@ class Split(Op):
     def jvp(self, node: Apply, tangents: Derivatives) -> Derivatives:
         t = tangents[0]
         return self.make_node(t, *node.inputs[1:]).outputs if isinstance(t, Variable) else (t,) * len(node.outputs)
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return Split(self.axis + 1, self.sizes).make_node(*batch.inputs).outputs if batch.only(0) else None
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -493,6 +505,9 @@ class Tile(Linear):
             bricks.append(length(x, axis))
         return reshape(g, bricks).sum(axis=tuple(summed)) if summed else g
 
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [Tile((1, *self.reps))(*batch.inputs)] if batch.only(0) else None
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         x = numbers(2, 3)
@@ -594,6 +609,9 @@ class Repeat(Linear):
         sources = Repeat(0)(ops.construct.arange(n), repeats)
         return ops.indexing.inc_subtensor(ops.construct.zeros_like(x)[(*(slice(None),) * self.axis, sources)], g)
 
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [Repeat(self.axis + 1)(*batch.inputs)] if batch.only(0) else None
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         x = numbers(2, 3)
@@ -669,6 +687,9 @@ class Roll(Linear):
         return self(
             g, *[constant(-int(s.value)) if isinstance(s, TensorConstant) else -s.astype("int64") for s in rest]
         )
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [Roll(tuple([a + 1 for a in self.axes]))(*batch.inputs)] if batch.only(0) else None
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -775,6 +796,9 @@ class Pad(TensorOp):
 
     def jvp(self, node: Apply, tangents: Derivatives) -> Derivatives:
         return (joint_tangent(self, node, tangents[:2]),)
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [Pad((0, 0, *self.widths))(*batch.inputs)] if batch.only(0) else None
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -9,18 +9,22 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial, reduce
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import refgraph.ops as ops
 from refgraph.core.errors import AxisError, DTypeError, GraphTypeError, ShapeError
+from refgraph.core.graph import Apply
 from refgraph.core.op import BadSample, Sample, declare
 from refgraph.ops.families import SUM_TO, broadcast_shapes, conj, operands
 from refgraph.ops.lengths import length, many_axes
 from refgraph.ops.linear import Multilinear
 from refgraph.ops.sample_arrays import numbers
 from refgraph.ops.tensor import Shape, TensorType, TensorVariable, as_tensor
+
+if TYPE_CHECKING:
+    from refgraph.ops.batching import Batch
 
 Axes = int | Sequence[int] | Sequence[Sequence[int]]
 
@@ -83,6 +87,9 @@ class Dot(Multilinear):
             return DOT(g, y.T) if both == (2, 2) else DOT(y, g) if both == (1, 2) else _outer(g, y)
         x = conj(x)
         return DOT(x.T, g) if both == (2, 2) else DOT(g, x) if both == (2, 1) else _outer(x, g)
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [_product_each(batch, (batch.rank(0) - 1,), (0,), 0)]
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -200,6 +207,11 @@ class MatMul(Multilinear):
         if y.type.ndim == 2 and stack:
             return tensor_dot(x, g, (*stack, len(stack)), (*stack, len(stack)))
         return _sum_batch(matmul(x.mT, g), y, x)
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        if batch.only(0) and batch.rank(1) == 2:  # one large product rather than a stack of small ones
+            return [_product_each(batch, (batch.rank(0) - 1,), (0,), 0)]
+        return [self(*batch.aligned())]
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -395,6 +407,9 @@ class TensorDot(Multilinear):
         come = [*range(self.batch), *come]  # the axis of the input that each axis of `found` is
         return found.dimshuffle(*[come.index(k) for k in range(len(come))])
 
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [_product_each(batch, self.axes_x, self.axes_y, self.batch)]
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         t, u = numbers(2, 3, 4), numbers(4, 3, 2, seed=1)
@@ -448,6 +463,21 @@ class TensorDot(Multilinear):
         yield BadSample("batched-scalar", batched_dot, (numbers(), t), ShapeError, "at least 1")
         yield BadSample("batch-axis", partial(batched_tensordot, axes=(0, 0)), (t, t), AxisError, "batch axis")
         yield BadSample("batch-at-run", TensorDot((2,), (1,), 1), (t, numbers(1, 4, 2)), ValueError, "axis 0")
+
+
+def _product_each(batch: Batch, axes_x: tuple[int, ...], axes_y: tuple[int, ...], shared: int) -> TensorVariable:
+    """TensorDot of these axes, for many items: their axis comes after the shared ones, or is one where both have it."""
+    both = all(batch.marked)
+    x, y = (
+        z if both or not marked else z.dimshuffle(*range(1, shared + 1), 0, *range(shared + 1, z.type.ndim))
+        for z, marked in zip(batch.inputs, batch.marked, strict=True)
+    )
+    left, right = (
+        tuple([a + marked for a in axes]) for axes, marked in zip((axes_x, axes_y), batch.marked, strict=True)
+    )
+    found = tensor_dot(x, y, left, right, shared + both)
+    at = 0 if both else shared if batch.marked[0] else batch.rank(0) - len(axes_x)
+    return batch.to_front(found, at)
 
 
 def tensor_dot(

@@ -6,9 +6,9 @@ written in other ops. (Sigmoid and softplus are rows of `elementwise.py`.)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from refgraph.ops.families import Elemwise, Reals, broadcast_shapes, operands
 from refgraph.ops.lengths import axes_of
 from refgraph.ops.linear import TensorOp
 from refgraph.ops.tensor import TensorType, TensorVariable, as_tensor, dtype_name
+
+if TYPE_CHECKING:
+    from refgraph.ops.batching import Batch
 
 Axis = int | tuple[int, ...] | None
 
@@ -47,6 +50,9 @@ class Normalization(TensorOp):
 
     def _sum(self, x: Any) -> Any:
         return x.sum(axis=self.axis, keepdims=True)
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [type(self)(tuple([a + 1 for a in self.axis]))(*batch.inputs)]
 
     @classmethod
     def _cases(cls, public: Callable[..., Any]) -> Iterator[tuple[str, Callable[..., Any], Any]]:

@@ -11,7 +11,7 @@ import builtins
 import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from refgraph.ops.families import Reals, conj, full_shape, times
 from refgraph.ops.lengths import axes_of
 from refgraph.ops.linear import no_tangent, same_kind
 from refgraph.ops.tensor import CONTINUOUS, Cache, TensorType, TensorVariable, as_tensor, dtype_name
+
+if TYPE_CHECKING:
+    from refgraph.ops.batching import Batch
 
 Axes = tuple[int, ...]
 AxisLike = Any  # None, an integer, a sequence of integers, or a constant variable holding either
@@ -326,6 +329,10 @@ class Reduction(Op):
         d = self.row.d
         return d(self._kept(node.outputs[0]), node.inputs[0], self.axis) if callable(d) else d
 
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        axis = tuple([a + 1 for a in self.axis])
+        return [self.row.over(batch.inputs[0], axis, self.keepdims, self.dtype, self.acc_dtype)]
+
     def _kept(self, z: Any) -> Any:
         """z so that it broadcasts against x: the reduced axes back at length 1, unless leading, where broadcasting does it."""
         axis = self.axis
@@ -582,6 +589,9 @@ class Count(Op):
     def impl(self, x: Any) -> Any:
         return np.int64(_length_of(x.shape, self.axis))
 
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [Count(tuple([a + 1 for a in self.axis]))(batch.inputs[0])]
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         for axis in ((), (0,), (0, 2)):
@@ -666,6 +676,10 @@ class ProductOfOthers(Op):
         if not terms:
             return (no_tangent(tangents),)
         return (builtins.sum(terms[1:], terms[0]),)
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        axis = tuple([a + 1 for a in self.axis])
+        return [ProductOfOthers(axis)(*[batch.spread(i) for i in range(len(batch.inputs))])]
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

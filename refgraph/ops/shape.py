@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import refgraph.ops as ops
 from refgraph.core.errors import AxisError, DTypeError, GraphTypeError, ShapeError
-from refgraph.core.graph import Variable
+from refgraph.core.graph import Apply, Variable
 from refgraph.core.op import BadSample, Sample, declare
 from refgraph.ops.families import SUM_TO
 from refgraph.ops.lengths import (
@@ -30,6 +30,9 @@ from refgraph.ops.linear import Linear, TensorOp
 from refgraph.ops.sample_arrays import numbers, over_matrices
 from refgraph.ops.tensor import Cache, TensorConstant, TensorType, TensorVariable, as_tensor, constant
 from refgraph.ops.tensor import Shape as StaticShape
+
+if TYPE_CHECKING:
+    from refgraph.ops.batching import Batch
 
 # Axes
 
@@ -91,6 +94,9 @@ class DimShuffle(Linear):
             if o != "x":
                 back[o] = i  # type: ignore[index]
         return dimshuffle(g, back)
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [dimshuffle(batch.inputs[0], [0, *[o if o == "x" else o + 1 for o in self.order]])]  # type: ignore[operator]
 
     def __repr__(self) -> str:
         return f"dimshuffle{{{', '.join(map(str, self.order))}}}"
@@ -277,6 +283,9 @@ class Shape(TensorOp):
     def impl(self, x: Any) -> Any:
         return np.array(x.shape, "int64")
 
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [self(*batch.inputs)[1:]]
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         for x in (numbers(2, 3), np.zeros((0, 4)), np.array(1.5), numbers(5, dtype="int8")):
@@ -299,6 +308,9 @@ class ShapeI(TensorOp):
 
     def impl(self, x: Any) -> Any:
         return np.array(x.shape[self.i], "int64")
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [shape_i(batch.inputs[0], self.i + 1)]
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -376,6 +388,16 @@ class Reshape(Linear):
 
     def transpose(self, g: Any, x: Any, *rest: Any) -> Any:
         return reshape_like(g, x)
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        if not batch.only(0):
+            return None
+        found = node.outputs[0].type.shape  # type: ignore[attr-defined]  # a tensor
+        rest = iter(batch.inputs[1:])
+        target = [next(rest) if d is None else d for d in self.shape]
+        target = [d if n is None else n for d, n in zip(target, found, strict=True)]
+        known, symbolic = split_lengths([batch.count, *target])
+        return [Reshape(known)(batch.inputs[0], *symbolic)]
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -592,6 +614,12 @@ class SpecifyShape(Linear):
     def transpose(self, g: Any, x: Any, *rest: Any) -> Any:
         return g
 
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        if not batch.only(0):
+            return None
+        x, checked = batch.inputs[0], tuple([a + 1 for a in self.checked])
+        return [SpecifyShape((x.type.shape[0], *self.shape), checked)(*batch.inputs)]
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         x, n = numbers(2, 3), np.array(2)
@@ -733,6 +761,12 @@ class BroadcastTo(Linear):
             why="from the right, each length must be the same or 1",
             inputs=inputs,
         )
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        if not batch.only(0):
+            return None
+        shape, symbolic = batch.sized(self.shape, batch.inputs[1:])
+        return [type(self)(shape)(batch.padded(0, len(self.shape)), *symbolic)]
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -8,7 +8,7 @@ through the chosen places, which do not move.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from refgraph.ops.lengths import one_axis
 from refgraph.ops.linear import TensorOp, same_kind
 from refgraph.ops.shape import flat_or_along, flatten
 from refgraph.ops.tensor import INTEGERS, TensorConstant, TensorType, TensorVariable, as_tensor, dtype_name
+
+if TYPE_CHECKING:
+    from refgraph.ops.batching import Batch
 
 _KINDS = ("quicksort", "mergesort", "heapsort", "stable", None)
 _WHOLE = frozenset(("bool", *INTEGERS))
@@ -36,6 +39,9 @@ class _Along(TensorOp):
 
     def __init__(self, axis: int) -> None:
         self.axis = axis
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [type(self)(self.axis + 1)(*batch.inputs)]
 
 
 @declare
@@ -190,6 +196,9 @@ class ArgTopK(TensorOp):
         if not self.sorted:
             places = np.sort(places, -1)
         return np.ascontiguousarray(np.moveaxis(places, -1, self.axis), self.idx_dtype)
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [ArgTopK(self.axis + 1, self.sorted, self.idx_dtype)(*batch.inputs)] if batch.only(0) else None
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -379,6 +388,9 @@ class SearchSorted(TensorOp):
 
     def impl(self, x: Any, v: Any, sorter: Any = None) -> Any:
         return np.searchsorted(x, v, self.side, sorter).astype("int64", copy=False)  # type: ignore[call-overload]
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        return [self(*batch.inputs)] if batch.only(1) else None
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

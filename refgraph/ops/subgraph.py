@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refgraph.core.alias import Memory
+from refgraph.core.alias import overlapping, viewed
 from refgraph.core.errors import GraphTypeError
-from refgraph.core.graph import Apply, Graph, Variable, leaves
-from refgraph.core.op import BadSample, Compile, Derivatives, GraphOp, Sample, declare
+from refgraph.core.graph import Apply, Graph, Variable, leaves, rebuild
+from refgraph.core.op import BadSample, Compile, Derivatives, GraphOp, Sample, declare, same_signature
 from refgraph.core.types import NullType, Type
 from refgraph.ops.custom import cotangents_of
 from refgraph.ops.linear import zeros_for
 from refgraph.ops.tensor import Cache, TensorType, as_tensor
+
+if TYPE_CHECKING:
+    from refgraph.ops.batching import Batch
 
 
 @declare
@@ -68,7 +71,7 @@ class OpFromGraph(GraphOp):
         ):
             if isinstance(overrides, (list, tuple)) and len(overrides) != count:
                 raise GraphTypeError(f"OpFromGraph: {what} has {len(overrides)} entries, {count} are needed")
-        self.views = self._views()
+        self.views = viewed(self.graph)
         self._variants: Cache[tuple[Type, ...], OpFromGraph] = Cache()
 
     @property
@@ -105,32 +108,20 @@ class OpFromGraph(GraphOp):
             op = object.__new__(type(self))
             op.__dict__.update(self.__dict__)
             op.graph, op._variants = Graph(fresh, self.graph(*fresh)), self._variants
-            op.views = op._views()
+            op.views = viewed(op.graph)
             self._variants[key] = op
         return op
 
     def bind(self, node: Apply, compile: Compile) -> Callable[..., Any]:
-        run = compile(self.graph)
-        copied = self._copied()
-        if not any(copied):
-            return (lambda *arrays: run(*arrays)[0]) if len(copied) == 1 else lambda *arrays: tuple(run(*arrays))
+        return kernel(self.graph, compile)
 
-        def run_and_copy(*arrays: Any) -> Any:
-            values = [np.array(v) if c else v for v, c in zip(run(*arrays), copied, strict=True)]
-            return values[0] if len(values) == 1 else tuple(values)
-
-        return run_and_copy
-
-    def _views(self) -> tuple[int, ...]:
-        reached = Memory(self.graph).origins(self.graph.outputs)
-        return tuple([i for i, x in enumerate(self.graph.inputs) if x in reached])
-
-    def _copied(self) -> list[bool]:
-        """For each output whether it may share memory with a constant inside, or with an output before it."""
-        memory = Memory(self.graph)
-        inputs, taken = set(self.graph.inputs), set(memory.outside)
-        met = [memory.claim(out, taken) - inputs for out in self.graph.outputs]
-        return [isinstance(out.type, TensorType) and bool(m) for out, m in zip(self.graph.outputs, met, strict=True)]
+    def with_graphs(self, graphs: Sequence[Graph]) -> OpFromGraph:
+        """This op with another graph of the same types; overrides of derivatives stay as they are."""
+        (graph,) = same_signature(self, graphs)
+        op: OpFromGraph = object.__new__(type(self))
+        op.__dict__.update(self.__dict__)
+        op.graph, op._variants, op.views = graph, Cache(), viewed(graph)
+        return op
 
     # derivatives
 
@@ -208,6 +199,21 @@ class OpFromGraph(GraphOp):
         )
         return [e() if callable(e) else e for e in found]
 
+    # many items
+
+    def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
+        if self.connection is not None or not all(
+            map(_is_default, (self.lop_overrides, self.grad_overrides, self.rop_overrides))
+        ):
+            return None  # what is said of the derivatives holds for an item
+        inputs = [x.type.variable(name=y.name) for x, y in zip(batch.inputs, self.graph.inputs, strict=True)]
+        held = list(zip(inputs, self.graph.inputs, batch.marked, strict=True))
+        many = {old: new for new, old, marked in held if marked}
+        outputs = rebuild(
+            batch.vectorized(self.graph.outputs, many), {old: new for new, old, marked in held if not marked}
+        )
+        return OpFromGraph(inputs, outputs, self.inline, name=self.name).make_node(*batch.inputs).outputs
+
     # for the suites
 
     @classmethod
@@ -237,6 +243,21 @@ class OpFromGraph(GraphOp):
         yield BadSample("rank", lambda a: op(a), (np.ones(3),), GraphTypeError, "must be")
         yield BadSample("dtype", lambda a: op(a), (np.ones((2, 2), "float32"),), GraphTypeError, "must be")
         yield BadSample("too-many", lambda a: op(a, a), (np.ones((3, 2)),), GraphTypeError, "takes 1 input")
+
+
+def kernel(graph: Graph, compile: Compile) -> Callable[..., Any]:
+    """What runs a graph as an op's meaning: its outputs share memory with inputs at most, one is answered as itself."""
+    run = compile(graph)
+    pairs = zip(graph.outputs, overlapping(graph), strict=True)
+    copied = [isinstance(out.type, TensorType) and overlaps for out, overlaps in pairs]
+    if not any(copied):
+        return (lambda *arrays: run(*arrays)[0]) if len(copied) == 1 else lambda *arrays: tuple(run(*arrays))
+
+    def run_and_copy(*arrays: Any) -> Any:
+        values = [np.array(v) if c else v for v, c in zip(run(*arrays), copied, strict=True)]
+        return values[0] if len(values) == 1 else tuple(values)
+
+    return run_and_copy
 
 
 def _kind(x: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,17 +11,20 @@ import numpy as np
 
 from refgraph.autodiff.forward import pushforward
 from refgraph.autodiff.reverse import pullback
+from refgraph.autodiff.vectorize import vectorize
 from refgraph.core.errors import RefgraphError
 from refgraph.core.graph import Constant, Variable, toposort
-from refgraph.core.op import BadSample, Sample
+from refgraph.core.op import BadSample, GraphOp, Sample
 from refgraph.core.types import NullType
 from refgraph.interp.evaluate import evaluate, program
+from refgraph.ops.scan import Scan
 from refgraph.ops.tensor import TensorType, TensorVariable
 from refgraph.testing.cases import symbols
 from refgraph.testing.compare import assert_same
 
 Array = np.ndarray[Any, Any]
 
+_FACTORS = (1, 1.125, 0.75)  # between the items of a batch
 _STEP = 1e-3  # of a fourth-order central difference: truncation and rounding both stay near 1e-12 relative
 
 
@@ -179,6 +183,89 @@ def check_second_order(sample: Sample) -> None:
     case.seeds, case.weights = case.seeds + seeds, case.weights + weights
     forward, backward = _inner(case, curves, weights), _inner(case, twice, case.moves)
     np.testing.assert_allclose(forward, backward, rtol=1e-9, atol=1e-9, err_msg=f"{sample.id}, second order transposes")
+
+
+def check_batched(sample: Sample, known: bool = False) -> list[str]:
+    """For many items at once there comes what comes of each, whichever inputs have items: some are chosen by chance, of
+    those that are continuous where there are such. Answers the loops over items that this takes.
+    """
+    rng = np.random.default_rng(zlib.crc32(sample.id.encode()))
+    arrays = [np.asarray(a) for a in sample.inputs]
+    variables = symbols(arrays, known)
+    outputs = _list(sample.build(*variables))
+    wanted = [i for i, a in enumerate(arrays) if a.dtype.kind in "fc"] or range(len(arrays))
+    chosen = [i for i in wanted if rng.integers(2)] or [int(i) for i in rng.permutation(wanted)[:1]]
+    items = [[_item(a, k) if i in chosen else a for i, a in enumerate(arrays)] for k in range(len(_FACTORS))]
+    many: dict[Variable, Any] = {variables[i]: _many(variables[i]) for i in chosen}
+    found = vectorize(outputs, many)
+    for out, z in zip(outputs, found, strict=True):
+        lengths = z.type.shape[z.type.ndim - out.type.ndim :]
+        assert z.type.dtype == out.type.dtype, f"{sample.id}: {z.type} for items of {out.type}"
+        assert all(m is None or m == n for m, n in zip(out.type.shape, lengths, strict=True)), (
+            f"{sample.id}: {z.type} does not know the lengths of {out.type}"
+        )
+    looped = _added_loops(found, outputs)
+    wants = [evaluate(outputs, dict(zip(variables, item, strict=True))) for item in items]
+    if any(np.shape(v) != np.shape(w) for values in wants[1:] for v, w in zip(values, wants[0], strict=True)):
+        items, wants = items[:1] * len(items), wants[:1] * len(items)  # the numbers decide how many come out
+    for count in (
+        len(items),
+        1,
+        *([] if looped else [0]),
+    ):  # an op that is looped over nothing may refuse the zeros it is tried on
+        given: dict[Variable, Any] = dict(zip(variables, arrays, strict=True))
+        for i in chosen:
+            given[many[variables[i]]] = np.stack([item[i] for item in items])[:count]
+        for out, z, got, *want in zip(outputs, found, watched_evaluate(found, given), *wants, strict=True):
+            is_many = z.type.ndim > out.type.ndim
+            assert_same(got, np.stack(want)[:count] if is_many else want[0], tolerance=16, note=f"{sample.id}, {count}")
+    return looped
+
+
+def check_batched_pullback(sample: Sample) -> list[str]:
+    """Many cotangents at once, as for a Jacobian, are pulled back to what comes of each. Answers as there."""
+    case = Derivable(sample)
+    many = {seed: _many(seed) for seed in case.seeds}
+    found = vectorize(case.cotangents, many)
+    wants = []
+    given: dict[Variable, Any] = dict(zip(case.variables, case.arrays, strict=True))
+    given.update(
+        (many[seed], np.stack([_item(w, k) for k in range(3)]))
+        for seed, w in zip(case.seeds, case.weights, strict=True)
+    )
+    for k in range(len(_FACTORS)):
+        given.update((seed, _item(w, k)) for seed, w in zip(case.seeds, case.weights, strict=True))
+        wants.append(evaluate(case.cotangents, given))
+    for x, z, got, *want in zip(case.wrt, found, watched_evaluate(found, given), *wants, strict=True):
+        is_many = z.type.ndim > x.type.ndim
+        assert_same(got, np.stack(want) if is_many else want[0], tolerance=16, note=f"{sample.id}, by {x}")
+    return _added_loops(found, case.cotangents)
+
+
+def loops(*outputs: Variable) -> list[str]:
+    """Names of the loops that lead to these variables, and of those within what ops hold."""
+    found = []
+    for node in toposort(outputs):
+        found += [node.op.name] if isinstance(node.op, Scan) else []
+        for graph in node.op.graphs if isinstance(node.op, GraphOp) else ():
+            found += loops(*graph.outputs)
+    return found
+
+
+def _added_loops(many: Sequence[Any], single: Sequence[Any]) -> list[str]:
+    """The loops of a computation with many items that the same with a single one does not have."""
+    return sorted((Counter(loops(*many)) - Counter(loops(*single))).elements())
+
+
+def _many(x: TensorVariable) -> TensorVariable:
+    """A variable for many of x."""
+    return variable(None, *x.type.shape, dtype=x.type.dtype, name=f"many_{x.name}")
+
+
+def _item(array: Array, k: int) -> Array:
+    """The input of item number k: other numbers of the same signs, in the same order; the same ones where discrete."""
+    with np.errstate(all="ignore"):
+        return np.asarray(array * _FACTORS[k]).astype(array.dtype) if array.dtype.kind in "fc" else array
 
 
 def check_refused(bad: BadSample, raises: Callable[..., Any]) -> None:

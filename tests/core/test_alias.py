@@ -2,7 +2,7 @@
 
 import refgraph as rg
 import refgraph.tensor as T
-from refgraph.core.alias import Memory
+from refgraph.core.alias import Memory, overlapping, viewed
 from refgraph.core.graph import Graph
 from refgraph.ops.tensor import TensorType
 
@@ -74,3 +74,14 @@ def test_claiming_a_whole_chain_of_views_looks_at_each_step_once():
         found.claim(v, taken)
     assert taken == set(chain)
     assert found._viewed.looks == len(chain)
+
+
+def test_inputs_that_outputs_view_are_numbered():
+    x, y, z = matrix("x"), matrix("y"), matrix("z")
+    assert viewed(Graph([x, y, z], [x * 2, z.T, x])) == (0, 2)
+
+
+def test_outputs_that_overlap_beyond_the_inputs_are_found():
+    x, c = matrix("x"), T.constant([[1.0]])
+    y = T.exp(x)
+    assert overlapping(Graph([x], [x, x.T, y, c, y.T])) == [False, False, False, True, True]

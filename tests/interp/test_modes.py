@@ -127,6 +127,13 @@ def test_debug_mode_accepts_declared_views():
     np.testing.assert_array_equal(f(V), V[::-1])
 
 
+def test_debug_mode_accepts_inputs_that_share_memory():
+    y = x.type("y")
+    op = rg.OpFromGraph([x, y], [x, y * 2])
+    f = rg.function([x], op(x, Faulty(lambda a: a[:], views=(0,))(x)), mode="DebugMode")
+    np.testing.assert_array_equal(f(V)[0], V)
+
+
 def test_debug_mode_lets_infinity_pass_when_told():
     y = T.log(x)
     assert np.isneginf(rg.function([x], y, mode=DebugMode(check_isfinite=False))(np.zeros(1))[0])

@@ -29,11 +29,17 @@ def test_no_profile_unless_asked():
 
 
 def test_nodes_of_inner_graphs_are_counted():
-    f = rg.function([x], T.jacobian(T.tanh(x), x), profile=True)
+    h, _ = rg.scan(lambda v, h: T.tanh(v * h), x, 1.0)
+    f = rg.function([x], h, profile=True)
     f([1.0, 2.0, 3.0])
+    f([4.0])
 
-    assert f.profile.ops["map"].count == 1
-    assert max(cost.count for cost in f.profile.nodes.values()) == 3
+    assert f.profile.ops["scan"].count == 2
+    assert f.profile.ops["tanh"].count == 4
+    (scan,) = f.profile.steps
+    assert f.profile.steps == {scan: 4}
+    assert f"{scan.op}(int64[], " in str(f.profile)
+    assert ", 4 steps  --> " in str(f.profile)
 
 
 def test_summary_names_ops_lines_and_shares():

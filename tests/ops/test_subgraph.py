@@ -6,6 +6,7 @@ import pytest
 import refgraph as rg
 import refgraph.tensor as T
 from refgraph.core.errors import DisconnectedInputError, GraphTypeError, MissingInputError, NullTypeGradError
+from refgraph.core.graph import Graph
 from refgraph.core.types import DisconnectedType, NullType
 
 x, y, z = T.dmatrices("x", "y", "z")
@@ -219,3 +220,15 @@ def test_variants_for_other_types_stay_bounded():
     for n in range(3 * most):
         assert op(T.tensor(dtype="float64", shape=(n,))).type.shape == (n,)
     assert len(op._variants) <= most
+
+
+def test_its_graph_can_be_replaced():
+    op = rg.OpFromGraph([x, y], [x * y, x], name="pair")
+    a, b = T.dmatrices("a", "b")
+    other = op.with_graphs([Graph([a, b], [a - b, b.T])])
+
+    assert (other.name, other.views, op.views) == ("pair", (1,), (0,))
+    np.testing.assert_array_equal(value(other(x, y)[0]), A - B)
+    np.testing.assert_array_equal(value(op(x, y)[0]), A * B)
+    with pytest.raises(GraphTypeError, match="graphs of the same types"):
+        op.with_graphs([Graph([a, b], [a - b])])

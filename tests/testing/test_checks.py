@@ -82,6 +82,16 @@ class DoubleCotangent(Sine):
         return [(g * T.cos(node.inputs[0])).astype("float64") for g in cotangents]
 
 
+class WrongForMany(Sine):
+    def batched(self, node, batch):
+        return [T.sin(batch.inputs[0][::-1])]
+
+
+class ForgetsLengths(Sine):
+    def batched(self, node, batch):
+        return [T.sin(batch.inputs[0])[:, 0 * batch.count :]]
+
+
 def sample(op, x=X, expect=np.sin):
     return Sample("planted", op(), (np.array(x),), expect)
 
@@ -93,6 +103,8 @@ def every_check(planted):
     checks.check_transposes(planted)
     checks.check_differences(planted)
     checks.check_second_order(planted)
+    checks.check_batched(planted)
+    checks.check_batched_pullback(planted)
 
 
 def test_nothing_is_found_where_nothing_is_wrong():
@@ -110,6 +122,8 @@ def test_nothing_is_found_where_nothing_is_wrong():
         (WrongBackward, checks.check_transposes, "planted"),
         (WrongBoth, checks.check_differences, "planted"),
         (WrongSlopeOfSlope, checks.check_second_order, "second order"),
+        (WrongForMany, checks.check_batched, "planted, 3"),
+        (ForgetsLengths, lambda s: checks.check_batched(s, known=True), "does not know the lengths"),
     ],
 )
 def test_a_planted_fault_is_caught(op, check, says):
