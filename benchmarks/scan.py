@@ -4,8 +4,9 @@
     uv run --isolated --with pytensor --with jax benchmarks/scan.py
 
 Every time is the median of repetitions that take turns with what they are compared with; answers are compared before
-they are timed. All in float64; JAX with jit; PyTensor with its default mode, which compiles, and as "PyTensor py" with
-Python thunks only, an interpreter as ours is. What it takes to make a function and call it once is printed apart.
+they are timed. All in float64 and on one thread; JAX with jit; PyTensor with its default mode, which compiles, and as
+"PyTensor py" with Python thunks only, an interpreter as ours is. What it takes to make a function and to call it once
+is printed apart, where nothing is found compiled from an earlier run.
 Bytes are the most that NumPy holds during a call above what it was given, as tracemalloc sees it; a trace is the array
 of the states of all steps.
 """
@@ -16,13 +17,18 @@ import argparse
 import gc
 import importlib.util
 import json
+import os
 import sys
+import tempfile
 import time
 import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+os.environ.update(dict.fromkeys(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"], "1"))
+os.environ.update(NUMBA_NUM_THREADS="1", XLA_FLAGS="--xla_cpu_multi_thread_eigen=false")
 
 import numpy as np
 
@@ -32,8 +38,8 @@ import refgraph.tensor
 sys.path.insert(0, str(Path(__file__).parent))
 from interpreter import interleaved, versions  # type: ignore[import-not-found]
 
-ENOUGH = 1.0  # seconds for all repetitions of a row
-LARGEST = 200e6  # bytes of a trace
+ENOUGH = 0.5  # seconds for all repetitions of a row
+LARGEST = 50e6  # bytes of a trace
 STEPS = (10, 100, 1_000, 10_000, 100_000)
 SHAPES: dict[str, tuple[int, ...]] = {"recurrence": (), "rnn 1 x 32": (1, 32), "rnn 16 x 128": (16, 128)}
 ANSWERS = ("last", "sum", "grad of sum", "grad of last", "grad of last, checkpoints")
@@ -57,10 +63,13 @@ def answer(what: str, h: Any, grad: Callable[[Any], Any]) -> Any:
 
 
 def arguments(shape: tuple[int, ...], n: int) -> list[Any]:
-    """Items, the initial state and the weights, small enough that states stay so."""
+    """Items, the initial state, and weights with which a state forgets fast: what is left of it soon is 0 exactly.
+
+    Slower, it would be denormal for many steps, and these take much longer to compute with.
+    """
     rng = np.random.default_rng(n)
-    weights = (shape[-1], shape[-1]) if shape else ()
-    return [rng.normal(size=(n, *shape)), rng.normal(size=shape), 0.5 * rng.normal(size=weights) / (weights or (1,))[0]]
+    weights = rng.normal(size=(shape[-1], shape[-1])) / shape[-1] if shape else np.array(1.0)
+    return [rng.normal(size=(n, *shape)), rng.normal(size=shape), 0.5 * weights]
 
 
 # the libraries
@@ -166,7 +175,7 @@ def measured(functions: dict[str, Made], shape: tuple[int, ...], n: int, quick: 
         f(*arrays)
         seconds.append(time.perf_counter() - start)
     repeat = 3 if quick else int(np.clip(ENOUGH / sum(seconds), 3, 101))
-    works = [lambda f=f: f(*arrays) for f in functions.values()]  # type: ignore[misc]
+    works = [lambda f=f: f(*arrays) for f in functions.values()]
     times = {name: 1e6 * s / n for name, s in zip(functions, interleaved(repeat, *works), strict=True)}
     most = most_bytes(functions["refgraph"], arrays)
     return {
@@ -180,27 +189,34 @@ def measured(functions: dict[str, Made], shape: tuple[int, ...], n: int, quick: 
     }
 
 
-def rows(functions: dict[tuple[int, str], dict[str, Made]], quick: bool) -> Iterator[dict[str, Any]]:
+def loops(quick: bool) -> Iterator[tuple[str, tuple[int, ...], str, list[int]]]:
+    """Every program and what is asked of it, and for how many steps."""
     for program, shape in SHAPES.items():
         for what in ANSWERS:
-            for n in STEPS[: 3 if quick else None]:
-                if 8 * n * np.prod(shape, dtype=int) <= LARGEST:
-                    yield {"program": program, "answer": what} | measured(functions[len(shape), what], shape, n, quick)
+            yield program, shape, what, [n for n in STEPS[: 3 if quick else None] if 8 * n * np.prod(shape) <= LARGEST]
 
 
-def growth(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """What a step costs in the longest loop of each kind, as a multiple of what it costs in one of 100 steps."""
-    for program in SHAPES:
-        for what in ANSWERS:
-            same = {row["steps"]: row for row in found if (row["program"], row["answer"]) == (program, what)}
-            a, b = same[100], same[max(same)]
-            yield {
-                "program": program,
-                "answer": what,
-                "steps": b["steps"],
-                "time": b["us_a_step"]["refgraph"] / a["us_a_step"]["refgraph"],
-                "bytes": b["bytes_a_step"] / a["bytes_a_step"],
-            }
+def growth(f: Made, shape: tuple[int, ...], steps: list[int], repeat: int) -> dict[str, Any]:
+    """What a step of the longest loop costs, as a multiple of what it costs in shorter ones, which take turns."""
+    given = {n: arguments(shape, n) for n in steps}
+    often = {n: max(1, 10_000 // n) for n in steps}
+
+    def many(n: int) -> Callable[[], None]:
+        def run() -> None:
+            for _ in range(often[n]):
+                f(*given[n])
+
+        return run
+
+    seconds = interleaved(repeat, *[many(n) for n in steps])
+    us = {n: 1e6 * s / (n * often[n]) for n, s in zip(steps, seconds, strict=True)}
+    bytes_a_step = {n: most_bytes(f, given[n]) / n for n in steps}
+    last = steps[-1]
+    return {
+        "steps": last,
+        "time": {n: us[last] / us[n] for n in steps[:-1]},
+        "bytes": {n: bytes_a_step[last] / bytes_a_step[n] for n in steps[:-1]},
+    }
 
 
 # printing
@@ -212,7 +228,7 @@ def show(report: dict[str, Any]) -> None:
     print(f"{'':<11} {'':<26}" + "".join([f"{name:>13}" for name in names]))
     for row in report["making"]:
         cells = [f"{row[name]:>13.3f}" if name in row else " " * 13 for name in names]
-        print(f"{row['program']:<11} {row['answer']:<26}" + "".join(cells))
+        print(f"{row['program']:<11} {row['answer']:<26}{''.join(cells)}".rstrip())
     print("\nmicroseconds a step (and as a multiple of ours); bytes a step, and the most bytes in traces")
     heads = "".join([f"{name:>18}" for name in names])
     print(f"{'':<13} {'':<26} {'steps':>7}{heads} {'bytes':>9} {'traces':>8}")
@@ -225,11 +241,15 @@ def show(report: dict[str, Any]) -> None:
         ]
         kind = f"{row['program']:<13} {row['answer']:<26} {row['steps']:>7}"
         print(f"{kind}{''.join(cells)} {row['bytes_a_step']:>9.1f} {row['traces']:>8.2f}")
-    print("\na step of the longest loop as a multiple of one in a loop of 100 steps")
-    print(f"{'':<13} {'':<26} {'steps':>7} {'time':>8} {'bytes':>8}")
+    print("\na step of the longest loop as a multiple of one in a shorter loop: its time, and its bytes")
+    heads = "".join([f"{format(n, ',') + ' steps':>14}" for n in STEPS[1:4]])
+    print(f"{'':<13} {'':<26} {'steps':>7} {heads} {heads}")
     for row in report["growth"]:
-        kind = f"{row['program']:<13} {row['answer']:<26} {row['steps']:>7}"
-        print(f"{kind} {row['time']:>7.2f}x {row['bytes']:>7.2f}x")
+        cells = [
+            "".join([f"{row[cost][n]:>13.2f}x" if n in row[cost] else " " * 14 for n in STEPS[1:4]])
+            for cost in ("time", "bytes")
+        ]
+        print(f"{row['program']:<13} {row['answer']:<26} {row['steps']:>7} {cells[0]} {cells[1]}".rstrip())
 
 
 def main() -> None:
@@ -238,10 +258,18 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="short loops, few repetitions: to see that it runs")
     args = parser.parse_args()
     warnings.filterwarnings("ignore", module="pytensor")
-    report: dict[str, Any] = {"versions": versions(), "making": []}
-    functions = made(report["making"])
-    report["loops"] = list(rows(functions, args.quick))
-    report["growth"] = list(growth(report["loops"]))
+    report: dict[str, Any] = {"making": []}
+    with tempfile.TemporaryDirectory() as compiled:
+        os.environ.update(PYTENSOR_FLAGS=f"base_compiledir={compiled}", NUMBA_CACHE_DIR=compiled)
+        functions = made(report["making"])
+    report["versions"] = versions()
+    if "jax" in sys.modules:
+        report["versions"]["jax"] = sys.modules["jax"].__version__
+    report["loops"], report["growth"] = [], []
+    for program, shape, what, steps in loops(args.quick):
+        kind, those = {"program": program, "answer": what}, functions[len(shape), what]
+        report["loops"] += [kind | measured(those, shape, n, args.quick) for n in steps]
+        report["growth"].append(kind | growth(those["refgraph"], shape, steps[1:], 3 if args.quick else 5))
     show(report)
     if args.json:
         with open(args.json, "w") as file:

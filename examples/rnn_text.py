@@ -1,8 +1,8 @@
 """Teach a recurrent net to spell, and let it write: a character-level LSTM on the text that Python's help() reads.
 
-The text is pydoc_data.topics, which every CPython has, for help("if") needs it: half a megabyte of the language
-reference, as strings in a module, so that it is there in zipped and stripped installations too. A paragraph that
-several topics share is kept once, so that the last tenth, which is held out, is new to the net.
+The text is pydoc_data.topics, which comes with CPython, for help("if") needs it: half a megabyte of the language
+reference, as strings in a module, so that it can be imported wherever it lies, and python -OO does not strip it. A
+paragraph that several topics share is kept once, so that the last tenth, which is held out, is new to the net.
 
 The net is a long short-term memory (Hochreiter and Schmidhuber, 1997, with the forget gate of Gers, Schmidhuber and
 Cummins, 2000). `scan` loops over the characters. It learns by truncated backpropagation through time (Williams and
@@ -175,7 +175,7 @@ def main(epochs, hidden, seed, file):
     start = time.perf_counter()
     rng = np.random.default_rng(seed)
     train_text, test_text, alphabet = load()
-    text, held_out = streams(train_text, STREAMS), streams(test_text, 8 * STREAMS)
+    text, held_out = streams(train_text, STREAMS), streams(test_text, 128)  # 128 to be quick
     net = LSTM(len(alphabet), hidden, rng)
     train, forget, measure, write = compiled(net, Stream(seed))
     print(f"{len(train_text):,} characters to learn from, {len(test_text):,} held out, {len(alphabet)} different ones")

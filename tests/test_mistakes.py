@@ -636,6 +636,181 @@ def einsum_without_subscripts():
     return T.einsum(3, m)  # !
 
 
+@mistake(DTypeError, TypeError, "scan: state 0 starts as int64[], but the step makes it float64[]")
+def state_that_a_step_widens():
+    def step(item, total):
+        return total + item * 0.5  # !
+
+    return refgraph.scan(step, T.lvector("x"), np.int64(0))
+
+
+@mistake(ShapeError, ValueError, "scan: the state h starts as float64[], but the step makes it float64[?]")
+def state_that_gets_an_axis():
+    h, w = T.dscalar("h"), T.dvector("w")
+
+    def step(h):
+        return h * w  # !
+
+    return refgraph.scan(step, outputs_info=h, n_steps=3)
+
+
+@mistake(ShapeError, ValueError, "scan: state 0 starts as float64[1, 4], but the step makes it float64[3, 4]")
+def state_that_is_broadcast():
+    def step(h):
+        return h + np.ones((3, 4))  # !
+
+    return refgraph.scan(step, outputs_info=T.zeros((1, 4)), n_steps=3)
+
+
+@mistake(ShapeError, ValueError, "scan: the state h has shape (2,), but the step makes it (4,)")
+def state_that_grows_at_run_time():
+    h = T.dvector("h")
+
+    def step(h):
+        return T.concatenate([h, h])  # !
+
+    refgraph.function([h], refgraph.scan(step, outputs_info=h, n_steps=3)[0])([1.0, 2.0])
+
+
+@mistake(ShapeError, ValueError, "scan: an output has shape (1,), in the first step it had (0,)")
+def output_that_grows_at_run_time():
+    x = T.dvector("x")
+
+    def step(i):
+        return x[:i]  # !
+
+    refgraph.function([x], refgraph.scan(step, T.arange(3))[0])([1.0, 2.0])
+
+
+@mistake(ShapeError, ValueError, "dot does not accept shapes (3, 3) and (2,)")
+def shapes_in_a_step_at_run_time():
+    x, h = T.dtensor3("x"), T.dvector("h")
+
+    def step(w, h):
+        return T.dot(w, h)  # !
+
+    refgraph.function([x, h], refgraph.scan(step, x, h)[0])(np.ones((4, 3, 3)), np.ones(2))
+
+
+@mistake(BoundsError, IndexError, "index: index 7 is out of bounds for axis 0 with size 3")
+def index_in_a_loop_in_a_loop():
+    def step(row):
+        def at(i):
+            return row[i]  # !
+
+        return refgraph.scan(at, [[0, 1, 7]])[0]
+
+    m = T.dmatrix("m")
+    refgraph.function([m], refgraph.scan(step, m)[0])(np.ones((3, 3)))
+
+
+@mistake(GraphTypeError, TypeError, "scan: the step function does not take what it is given: x[t], h[t-1]")
+def step_without_its_state():
+    def step(item):  # !
+        return item
+
+    return refgraph.scan(step, T.dvector("x"), T.dscalar("h"))
+
+
+@mistake(GraphTypeError, TypeError, "scan: the step function answers 1 output, outputs_info has 2 entries")
+def step_without_one_output():
+    def step(item, h):  # !
+        return h + item
+
+    return refgraph.scan(step, T.dvector("x"), [T.dscalar("h"), None])
+
+
+@mistake(GraphTypeError, TypeError, "scan: the step function answers 'h' (str) as output 0")
+def step_that_answers_a_name():
+    def step(item):  # !
+        return "h"
+
+    return refgraph.scan(step, T.dvector("x"))
+
+
+@mistake(
+    GraphTypeError,
+    TypeError,
+    "scan: with strict=True the step function may not use w (float64[]), which it was not given",
+)
+def step_that_is_strict():
+    w = T.dscalar("w")
+
+    def step(item):
+        return item * w  # !
+
+    return refgraph.scan(step, T.dvector("x"), strict=True)
+
+
+@mistake(SymbolicValueError, TypeError, "bool(gt.0): the value is known only when a function runs")
+def branch_in_a_step():
+    def step(item):
+        return item if item > 0 else -item  # !
+
+    return refgraph.scan(step, T.dvector("x"))
+
+
+@mistake(UpdateError, TypeError, "the update of k is float64[], but k is int64[]")
+def update_in_a_step_of_another_dtype():
+    k = refgraph.shared(0, "k")
+
+    def step(item):
+        return {k: k + item}  # !
+
+    return refgraph.scan(step, T.dvector("x"))
+
+
+@mistake(GraphTypeError, TypeError, "scan: how many steps?")
+def loop_without_an_end():
+    return refgraph.scan(lambda h: h * 2, outputs_info=1.0)  # !
+
+
+@mistake(GraphTypeError, TypeError, "scan takes sequences with at least one axis, got x (float64[])")
+def loop_over_a_scalar():
+    x = T.dscalar("x")
+    return refgraph.scan(T.sqr, x)  # !
+
+
+@mistake(ShapeError, ValueError, "scan: the sequence of x[t] has 3 items, for 5 steps")
+def loop_beyond_its_sequence():
+    x = T.TensorType("float64", (3,))("x")
+    return refgraph.scan(T.sqr, x, n_steps=5)  # !
+
+
+@mistake(ShapeError, ValueError, "scan: the sequence of x[t] has 3 items, for 5 steps")
+def loop_beyond_its_sequence_at_run_time():
+    x, n = T.dvector("x"), T.lscalar("n")
+    y, _ = refgraph.scan(T.sqr, x, n_steps=n)  # !
+    refgraph.function([x, n], y)([1.0, 2.0, 3.0], 5)
+
+
+@mistake(DomainError, ValueError, "scan: n_steps is -1")
+def steps_below_zero():
+    return refgraph.scan(T.sqr, outputs_info=1.0, n_steps=-1)  # !
+
+
+@mistake(DTypeError, TypeError, "scan: n_steps must be a single integer, got TensorConstant{2.5} (float64[])")
+def steps_that_are_no_whole_number():
+    return refgraph.scan(T.sqr, outputs_info=1.0, n_steps=2.5)  # !
+
+
+@mistake(ShapeError, ValueError, "scan: the initial values of h are float64[2], its taps reach 3 steps back")
+def too_few_initial_values():
+    h = T.TensorType("float64", (2,))("h")
+    return refgraph.scan(T.sqr, outputs_info=dict(initial=h, taps=[-3]), n_steps=2)  # !
+
+
+@mistake(GraphTypeError, TypeError, "scan: a sequence has no entry 'tap'")
+def misspelt_taps():
+    return refgraph.scan(T.sqr, dict(input=T.dvector("x"), tap=[-1]))  # !
+
+
+@mistake(GraphTypeError, TypeError, "until takes a single condition, got gt.0 (bool[?])")
+def condition_of_many():
+    x = T.dvector("x")
+    return refgraph.scan_module.until(x > 0)  # !
+
+
 def test_there_are_many():
     assert len(MISTAKES) >= 80
 
@@ -651,8 +826,8 @@ def test_mistake(program, kind, builtin, message):
 
     assert type(error) is kind
     assert text[0] == f"[{kind.code}] {message}"
-    assert text[1].endswith(f"test_mistakes.py:{number}, in {program.__name__}")
+    assert f"test_mistakes.py:{number}, in {program.__name__}." in text[1] + "."  # or in a step function in it
     assert f"{number} | {line}" in text
-    assert "^" in text[text.index(f"{number} | {line}") + 1]
+    assert "^" in text[text.index(f"{number} | {line}") + 1] or line.lstrip().startswith("def ")
     assert len(text) <= 12
     assert "refgraph explain " + kind.code in text[-1]

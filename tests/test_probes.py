@@ -1,7 +1,7 @@
 """What Theano 1.0.5 answered to small questions, and what refgraph answers.
 
 One row a question. A row with a reason answers otherwise, as refgraph means it; the reason is a row or heading of
-docs/from-theano.md. (Loops, random numbers, convolution and the effects of rewriting are not asked here.)
+docs/from-theano.md. (Random numbers, convolution and the effects of rewriting are not asked here.)
 """
 
 from pathlib import Path
@@ -162,6 +162,7 @@ def counted():
 
 
 x, y, z = T.dvector("x"), T.dvector("y"), T.dvector("z")
+f32_array = np.arange(3, dtype="float32")
 two, three = [1.0, 2.0], [1.0, 2.0, 3.0]
 half = [0.5, 0.5]
 ln2 = np.log(2)
@@ -169,6 +170,15 @@ ln2 = np.log(2)
 
 def added(a, b):
     return theano.function([x, y], x + y)(a, b)
+
+
+def loop(*args, of=theano.scan, **options):
+    outputs, updates = of(*args, **options)
+    return theano.function([], outputs, updates=updates)()
+
+
+def less(a, b):
+    return b - a
 
 
 # Values and errors, likewise.
@@ -240,6 +250,37 @@ VALUES = [
     ("outputs before updates", counted, [0.0, 1.0]),
     ("updates see old values", lambda: wrote(lambda a, b: [(a, b), (b, a)]), [1.0, 2.0, 2.0, 1.0]),
     ("another dtype's update", lambda: wrote(lambda a, b: {a: T.constant([1j])}), TypeError),
+    # loops
+    ("scan cumsum", lambda: loop(lambda a, h: a + h, T.arange(4), T.constant(0, dtype="int64")), [0, 1, 3, 6]),
+    (
+        "scan fib",
+        lambda: loop(lambda a, b: a + b, outputs_info=dict(initial=np.array([0, 1]), taps=[-2, -1]), n_steps=6),
+        [1, 2, 3, 5, 8, 13],
+    ),
+    (
+        "scan until",
+        lambda: loop(
+            lambda p: (p * 2, theano.scan_module.until(p * 2 > 50)), outputs_info=T.constant(1.0), n_steps=1024
+        ),
+        [2, 4, 8, 16, 32, 64],
+    ),
+    ("go_backwards", lambda: loop(lambda a: a * 2, T.arange(3), go_backwards=True), [4, 2, 0]),
+    ("the shortest sequence", lambda: loop(lambda a, b: a + b, [T.arange(6), T.arange(4)]), [0, 2, 4, 6]),
+    ("sequence taps", lambda: loop(lambda a, b: a - b, dict(input=T.arange(6), taps=[-1, 1])), [-2, -2, -2, -2]),
+    ("n_steps > len", lambda: loop(lambda a: a * 2, T.arange(3), n_steps=5), ValueError),
+    ("n_steps 0", lambda: loop(T.sqr, T.arange(3), n_steps=0), NotImplementedError, [], "`scan(..., n_steps=0)`"),
+    ("n_steps < 0", lambda: loop(T.sqr, T.arange(3), n_steps=-1), ValueError),
+    ("foldl", lambda: loop(lambda a, h: a * h, T.arange(1, 5), np.int64(1), of=theano.foldl), 24),
+    ("foldr", lambda: loop(less, T.arange(5), np.int64(0), of=theano.foldr), -10),
+    ("reduce", lambda: loop(lambda a, h: a + h, T.arange(5), np.int64(0), of=theano.reduce), 10),
+    ("map", lambda: loop(T.sqr, T.arange(4), of=theano.map), [0, 1, 4, 9]),
+    (
+        "a state from 0. among float32",
+        lambda: loop(lambda a, h: a + h, f32_array, 0.0).dtype.name,
+        TypeError,
+        "float32",
+        "a state that starts as `0.0`",
+    ),
     # variables as Python objects
     ("bool(x)", lambda: bool(x), True, TypeError, "`bool(x)`"),
     ("bool(x > 0)", lambda: bool(x > 0), TypeError),

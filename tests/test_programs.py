@@ -10,6 +10,7 @@ import pytest
 import refgraph as theano
 import refgraph.tensor as T
 from refgraph import In, function, shared
+from refgraph.random import Stream
 
 
 @pytest.fixture(autouse=True, params=["float64", "float32"])
@@ -417,3 +418,442 @@ def test_expressions_pickle_with_the_lines_that_made_them():
     state.set_value([10, 20])
     assert f([1, 2]).tolist() == [12, 21]
     assert again.owner.origin[0].file == __file__
+
+
+# Loops: Theano's tutorial
+
+
+def ones(*shape):
+    return np.ones(shape, theano.config.floatX)
+
+
+def test_a_to_the_k(floatX):
+    k, A = T.iscalar("k"), T.vector("A")
+    result, updates = theano.scan(
+        fn=lambda prior_result, A: prior_result * A, outputs_info=T.ones_like(A), non_sequences=A, n_steps=k
+    )
+    power = theano.function(inputs=[A, k], outputs=result[-1], updates=updates)
+    assert power(range(10), 2).tolist() == [i**2 for i in range(10)]
+    assert power(range(10), 4).tolist() == [i**4 for i in range(10)]
+    assert power([1], 1).dtype == floatX
+
+
+def test_a_polynomial(floatX):
+    coefficients, x = T.vector("coefficients"), T.scalar("x")
+    components, updates = theano.scan(
+        fn=lambda coefficient, power, free_variable: coefficient * (free_variable**power),
+        outputs_info=None,
+        sequences=[coefficients, theano.tensor.arange(10000)],
+        non_sequences=x,
+    )
+    assert not updates
+    calculate = theano.function(inputs=[coefficients, x], outputs=components.sum())
+    assert calculate(np.asarray([1, 0, 2], dtype=np.float32), 3) == 19
+
+
+def test_a_lower_triangle_of_ones():
+    up_to = T.iscalar("up_to")
+
+    def accumulate_by_adding(arange_val, sum_to_date):
+        return sum_to_date + arange_val
+
+    seq = T.arange(up_to)
+    outputs_info = T.as_tensor_variable(np.asarray(0, seq.dtype))
+    result, _ = theano.scan(fn=accumulate_by_adding, outputs_info=outputs_info, sequences=seq)
+    assert theano.function([up_to], result)(15).tolist() == np.arange(15).cumsum().tolist()
+
+    location, values, output_model = T.imatrix("location"), T.vector("values"), T.matrix("output_model")
+
+    def set_value_at_position(a_location, a_value, output_model):
+        zeros = T.zeros_like(output_model)
+        zeros_subtensor = zeros[a_location[0], a_location[1]]
+        return T.set_subtensor(zeros_subtensor, a_value)
+
+    placed, _ = theano.scan(
+        fn=set_value_at_position, outputs_info=None, sequences=[location, values], non_sequences=output_model
+    )
+    assign = theano.function([location, values, output_model], placed)
+    found = assign(
+        np.asarray([[1, 1], [2, 3]], dtype=np.int32), np.asarray([42, 50], "float32"), np.zeros((5, 5), "float32")
+    )
+    assert found[0][1, 1] == 42
+    assert found[1][2, 3] == 50
+    assert found.sum() == 92
+
+
+def test_elementwise_by_scan(floatX):
+    X, W, b_sym = T.matrix("X"), T.matrix("W"), T.vector("b_sym")
+    results, _ = theano.scan(lambda v: T.tanh(T.dot(v, W) + b_sym), sequences=X)
+    compute_elementwise = theano.function(inputs=[X, W, b_sym], outputs=results)
+    x, w, b = np.eye(2, dtype=floatX), ones(2, 2), ones(2)
+    b[1] = 2
+    close(compute_elementwise(x, w, b), np.tanh(x.dot(w) + b))
+
+
+def test_a_sequence_with_two_ways_back(floatX):
+    """x(t) = tanh(x(t - 1).dot(W) + y(t).dot(U) + p(T - t).dot(V))."""
+    X, W, Y, U, P, V = T.vector("X"), T.matrix("W"), T.matrix("Y"), T.matrix("U"), T.matrix("P"), T.matrix("V")
+    results, _ = theano.scan(
+        lambda y, p, x_tm1: T.tanh(T.dot(x_tm1, W) + T.dot(y, U) + T.dot(p, V)),
+        sequences=[Y, P[::-1]],
+        outputs_info=[X],
+    )
+    compute_seq = theano.function(inputs=[X, W, Y, U, P, V], outputs=results)
+    rng = numpy.random.RandomState(7)
+    x, w, y, u, p, v = (rng.randn(*s).astype(floatX) for s in [(2,), (2, 2), (5, 2), (2, 2), (5, 2), (2, 2)])
+    h = x
+    want = [h := np.tanh(h.dot(w) + y[t].dot(u) + p[4 - t].dot(v)) for t in range(5)]
+    close(compute_seq(x, w, y, u, p, v), want, 4)
+
+
+def test_norms_trace_and_diagonals(floatX):
+    X = T.matrix("X")
+    rows, _ = theano.scan(lambda x_i: T.sqrt((x_i**2).sum()), sequences=[X])
+    columns, _ = theano.scan(lambda x_i: T.sqrt((x_i**2).sum()), sequences=[X.T])
+    trace, _ = theano.scan(
+        lambda i, j, t_f: T.cast(X[i, j] + t_f, theano.config.floatX),
+        sequences=[T.arange(X.shape[0]), T.arange(X.shape[1])],
+        outputs_info=np.asarray(0.0, dtype=theano.config.floatX),
+    )
+    inverted, _ = theano.scan(
+        lambda i, sum: T.switch(T.lt(i % 2, 1), sum + X[i, i], sum),
+        T.arange(X.shape[0]),
+        T.zeros((), theano.config.floatX),
+    )
+    f = theano.function([X], [rows, columns, trace[-1], inverted[-1]])
+    x = np.diag(np.arange(1, 6, dtype=floatX), 1)
+    x[0] = np.arange(6)
+    found = f(x)
+    close(found[0], np.sqrt((x**2).sum(1)))
+    close(found[1], np.sqrt((x**2).sum(0)))
+    close(found[2], np.trace(x))
+    close(found[3], np.diag(x)[::2].sum())
+
+
+def test_a_shared_counter():
+    k, n_sym = theano.shared(0), T.iscalar("n_sym")
+    _, updates = theano.scan(lambda: {k: (k + 1)}, n_steps=n_sym)
+    accumulator = theano.function([n_sym], [], updates=updates, allow_input_downcast=True)
+    accumulator(5)
+    accumulator(3)
+    assert k.get_value() == 8
+
+
+def test_binomial_draws_in_a_loop(floatX):
+    X, W, bvis, bhid = T.matrix("X"), T.matrix("W"), T.vector("bvis"), T.vector("bhid")
+    trng = Stream(1234)
+
+    def one_step(v_t, W):
+        h_t = T.nnet.sigmoid(T.dot(v_t, W) + bhid)
+        h_s = trng.binomial(1, h_t, dtype=theano.config.floatX)
+        v_n = T.nnet.sigmoid(T.dot(h_s, W.T) + bvis)
+        return trng.binomial(1, v_n, dtype=theano.config.floatX)
+
+    values, updates = theano.scan(one_step, outputs_info=X, non_sequences=[W], n_steps=10, strict=False)
+    gibbs10 = theano.function([X, W, bvis, bhid], values[-1], updates=updates)
+    first, second = [gibbs10(ones(20, 6), ones(6, 3) - 1, ones(6) - 1, ones(3) - 1) for _ in range(2)]
+    assert first.dtype == floatX
+    assert set(np.unique(first)) == {0, 1}
+    assert 30 < first.sum() < 90
+    assert (first != second).any()
+
+
+# Loops: the shapes of libraries
+
+
+class RBM:
+    """As in the Deep Learning Tutorials, with a chain that is kept from call to call."""
+
+    def __init__(self, input, n_visible, n_hidden):
+        rng = numpy.random.RandomState(1234)
+        floatX = theano.config.floatX
+        self.theano_rng = Stream(rng.randint(2**30))
+        self.W = shared(numpy.asarray(rng.uniform(-0.5, 0.5, (n_visible, n_hidden)), dtype=floatX), name="W")
+        self.hbias = shared(numpy.zeros(n_hidden, dtype=floatX), name="hbias")
+        self.vbias = shared(numpy.zeros(n_visible, dtype=floatX), name="vbias")
+        self.input = input
+        self.params = [self.W, self.hbias, self.vbias]
+
+    def free_energy(self, v_sample):
+        wx_b = T.dot(v_sample, self.W) + self.hbias
+        vbias_term = T.dot(v_sample, self.vbias)
+        hidden_term = T.sum(T.log(1 + T.exp(wx_b)), axis=1)
+        return -hidden_term - vbias_term
+
+    def propagate(self, sample, W, bias):
+        pre_sigmoid = T.dot(sample, W) + bias
+        mean = T.nnet.sigmoid(pre_sigmoid)
+        return [pre_sigmoid, mean, self.theano_rng.binomial(1, mean, dtype=theano.config.floatX)]
+
+    def gibbs_hvh(self, h0_sample):
+        v1 = self.propagate(h0_sample, self.W.T, self.vbias)
+        h1 = self.propagate(v1[-1], self.W, self.hbias)
+        return v1 + h1
+
+    def get_cost_updates(self, lr, persistent, k):
+        ph_sample = self.propagate(self.input, self.W, self.hbias)[-1]
+        chain_start = ph_sample if persistent is None else persistent
+        [_, nv_means, nv_samples, _, _, nh_samples], updates = theano.scan(
+            self.gibbs_hvh,
+            outputs_info=[None, None, None, None, None, chain_start],
+            n_steps=k,
+            name="gibbs_hvh",
+        )
+        chain_end = nv_samples[-1]
+        cost = T.mean(self.free_energy(self.input)) - T.mean(self.free_energy(chain_end))
+        gparams = T.grad(cost, self.params, consider_constant=[chain_end])
+        for gparam, param in zip(gparams, self.params, strict=True):
+            updates[param] = param - gparam * T.cast(lr, dtype=theano.config.floatX)
+        if persistent is not None:
+            updates[persistent] = nh_samples[-1]
+        return T.mean(T.sum(T.nnet.binary_crossentropy(nv_means[-1], self.input), axis=1)), updates
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_a_restricted_boltzmann_machine(persistent, floatX):
+    x, batch = T.matrix("x"), 20
+    rbm = RBM(x, 6, 4)
+    chain = theano.shared(numpy.zeros((batch, 4), dtype=floatX), borrow=True) if persistent else None
+    cost, updates = rbm.get_cost_updates(lr=0.2, persistent=chain, k=5)
+    train_rbm = theano.function([x], cost, updates=updates, name="train_rbm")
+    data = np.repeat([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]], batch // 2, axis=0).astype(floatX)
+    hidden = T.nnet.sigmoid(T.dot(x, rbm.W) + rbm.hbias)
+    energies = function([x], [rbm.free_energy(x), T.nnet.sigmoid(T.dot(hidden, rbm.W.T) + rbm.vbias)])
+    for _ in range(200):
+        assert np.isfinite(train_rbm(data))
+    (_, seen), (other, _) = energies(data), energies(np.tile([[1, 0, 1, 0, 1, 0]], (batch, 1)).astype(floatX))
+    assert abs(seen - data).max() < 0.3
+    assert (energies(data)[0] < other - 1).all()
+    assert rbm.W.get_value().dtype == floatX
+    if persistent:
+        assert set(np.unique(chain.get_value())) == {0, 1}
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def orthogonal(rng, *shape):
+    return (0.4 * rng.randn(*shape)).astype(theano.config.floatX)
+
+
+def lstm_layer(tparams, state_below, mask):
+    """That of the Deep Learning Tutorials: time first, a mask that carries the state over what is padding."""
+    nsteps, n_samples, dim = state_below.shape[0], state_below.shape[1], tparams["U"].shape[0]
+
+    def _slice(_x, n, dim):
+        return _x[:, n * dim : (n + 1) * dim]
+
+    def _step(m_, x_, h_, c_):
+        preact = T.dot(h_, tparams["U"])
+        preact += x_
+        i = T.nnet.sigmoid(_slice(preact, 0, dim))
+        f = T.nnet.sigmoid(_slice(preact, 1, dim))
+        o = T.nnet.sigmoid(_slice(preact, 2, dim))
+        c = T.tanh(_slice(preact, 3, dim))
+        c = f * c_ + i * c
+        c = m_[:, None] * c + (1.0 - m_)[:, None] * c_
+        h = o * T.tanh(c)
+        h = m_[:, None] * h + (1.0 - m_)[:, None] * h_
+        return h, c
+
+    state_below = T.dot(state_below, tparams["W"]) + tparams["b"]
+    zero = np.asarray(0.0, dtype=theano.config.floatX)
+    rval, _ = theano.scan(
+        _step,
+        sequences=[mask, state_below],
+        outputs_info=[T.alloc(zero, n_samples, dim), T.alloc(zero, n_samples, dim)],
+        name="lstm_layers",
+        n_steps=nsteps,
+    )
+    return rval[0]
+
+
+def test_an_lstm_with_masks_reads_sequences_of_several_lengths(floatX):
+    rng = numpy.random.RandomState(5)
+    dim, classes = 4, 2
+    tparams = OrderedDict((k, shared(v, name=k)) for k, v in [
+        ("Wemb", orthogonal(rng, 6, 3)), ("W", orthogonal(rng, 3, 4 * dim)), ("U", orthogonal(rng, dim, 4 * dim)),
+        ("b", orthogonal(rng, 4 * dim)), ("V", orthogonal(rng, dim, classes)), ("a", orthogonal(rng, classes)),
+    ])  # fmt: skip
+    x, mask, y = T.matrix("x", dtype="int64"), T.matrix("mask"), T.vector("y", dtype="int64")
+    emb = tparams["Wemb"][x.flatten()].reshape([x.shape[0], x.shape[1], 3])
+    proj = lstm_layer(tparams, emb, mask)
+    pooled = (proj * mask[:, :, None]).sum(axis=0) / mask.sum(axis=0)[:, None]
+    pred = T.nnet.softmax(T.dot(pooled, tparams["V"]) + tparams["a"])
+    cost = -T.log(pred[T.arange(x.shape[1]), y] + 1e-8).mean()
+    updates = adam(cost, list(tparams.values()), learning_rate=0.05)
+    f_hidden, f_train = function([x, mask], proj), function([x, mask, y], cost, updates=updates)
+
+    words = rng.randint(0, 6, (7, 12))
+    lengths = rng.randint(2, 8, 12)
+    seen = (np.arange(7)[:, None] < lengths).astype(floatX)
+    labels = (words[0] > 2).astype("int64")
+
+    W, U, b, E = (tparams[k].get_value() for k in ("W", "U", "b", "Wemb"))
+    hidden = f_hidden(words, seen)
+    for j in (0, 5):
+        h, c = np.zeros(dim), np.zeros(dim)
+        for t in range(lengths[j]):
+            i, f, o, g = np.split(E[words[t, j]] @ W + b + h @ U, 4)
+            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+            h = sigmoid(o) * np.tanh(c)
+        close(hidden[-1, j], h, 4)
+
+    costs = [f_train(words, seen, labels) for _ in range(60)]
+    assert costs[-1] < 0.1 * costs[0]
+    assert tparams["U"].get_value().dtype == floatX
+
+
+def test_a_bidirectional_gru(floatX):
+    """A net from each end, put side by side: by go_backwards and [::-1], as Lasagne and Blocks write it."""
+    rng = numpy.random.RandomState(6)
+    X = T.tensor3("X")
+    params = [[shared(orthogonal(rng, 3, 6)), shared(orthogonal(rng, 2, 6)), shared(ones(1, 2))] for _ in range(2)]
+
+    def gru(input, W_in, W_hid, hid_init, backwards):
+        num_batch = input.shape[1]
+        hid_init = T.dot(T.ones((num_batch, 1), theano.config.floatX), hid_init)
+
+        def step(input_n, hid_previous, *args):
+            hid_input = T.dot(hid_previous, W_hid)
+            resetgate = T.nnet.sigmoid(hid_input[:, :2] + input_n[:, :2])
+            updategate = T.nnet.sigmoid(hid_input[:, 2:4] + input_n[:, 2:4])
+            hidden_update = T.tanh(input_n[:, 4:] + resetgate * hid_input[:, 4:])
+            return (1 - updategate) * hid_previous + updategate * hidden_update
+
+        out, _ = theano.scan(
+            fn=step,
+            sequences=[T.dot(input, W_in)],
+            outputs_info=[hid_init],
+            go_backwards=backwards,
+            truncate_gradient=-1,
+            non_sequences=[W_in, W_hid],
+            strict=False,
+        )
+        return out[::-1] if backwards else out
+
+    both = T.concatenate([gru(X, *params[0], False), gru(X, *params[1], True)], axis=2)
+    x = rng.randn(5, 2, 3).astype(floatX)
+    found = function([X], both)(x)
+    assert found.dtype == floatX
+    for place, order in enumerate([range(5), reversed(range(5))]):
+        W, U, h = [p.get_value() for p in params[place]]
+        h = np.repeat(h, 2, axis=0)
+        for t in order:
+            a, u = x[t] @ W, h @ U
+            r, z = sigmoid(a[:, :2] + u[:, :2]), sigmoid(a[:, 2:4] + u[:, 2:4])
+            h = (1 - z) * h + z * np.tanh(a[:, 4:] + r * u[:, 4:])
+            close(found[t, :, 2 * place : 2 * place + 2], h, 4)
+    slopes = T.grad(both.sum(), [p for ps in params for p in ps])
+    assert all(np.isfinite(g).all() for g in function([X], slopes)(x))
+
+
+def test_attention_over_a_masked_sequence(floatX):
+    """A decoder that looks at annotations: context sequences go in as non_sequences, strict, with profile and name."""
+    rng = numpy.random.RandomState(7)
+    context, mask, y0 = T.tensor3("context"), T.matrix("mask"), T.matrix("y0")
+    W, U = shared(orthogonal(rng, 3, 4), "W"), shared(orthogonal(rng, 4), "U")
+    Wc, Wh = shared(orthogonal(rng, 3, 4), "Wc"), shared(orthogonal(rng, 4, 4), "Wh")
+
+    def _step_slice(h_, alpha_, cc_, pctx_, U, Wc, Wh):
+        pctx__ = T.tanh(pctx_ + T.dot(h_, Wh)[None, :, :])
+        alpha = T.dot(pctx__, U)
+        alpha = T.exp(alpha - alpha.max(0, keepdims=True)) * mask
+        alpha = alpha / alpha.sum(0, keepdims=True)
+        ctx_ = (cc_ * alpha[:, :, None]).sum(0)
+        return T.tanh(T.dot(ctx_, Wc) + h_), alpha.T
+
+    (h, alphas), updates = theano.scan(
+        _step_slice,
+        sequences=[],
+        outputs_info=[y0, T.alloc(0.0, y0.shape[0], context.shape[0]).astype(theano.config.floatX)],
+        non_sequences=[context, T.dot(context, W), U, Wc, Wh],
+        name="decoder",
+        n_steps=4,
+        profile=False,
+    )
+    assert not updates
+    seen = np.array([[1, 1], [1, 1], [1, 0], [0, 0]], floatX)
+    c, start = rng.randn(4, 2, 3).astype(floatX), rng.randn(2, 4).astype(floatX)
+    f = function([context, mask, y0], [h, alphas, *T.grad(h[-1].sum(), [W, U, context])])
+    found, weights, gW, _, gc = f(c, seen, start)
+    close(weights.sum(axis=2), np.ones((4, 2)))
+    assert (weights[:, seen.T == 0] == 0).all()
+    assert abs(gc[seen == 0]).max() < 1e-6 * abs(gc).max()
+    assert np.abs(gW).min() > 0
+    w, u, wc, wh = (p.get_value() for p in (W, U, Wc, Wh))
+    state = start
+    for t in range(4):
+        score = np.exp(np.tanh(c @ w + (state @ wh)[None]) @ u) * seen
+        score /= score.sum(0)
+        state = np.tanh((c * score[:, :, None]).sum(0) @ wc + state)
+        close(found[t], state, 4)
+
+
+def test_connectionist_temporal_classification(floatX):
+    """The forward recursion over a label with blanks, in the log domain, against a sum over all alignments."""
+    rng = numpy.random.RandomState(8)
+    label = [0, 1, 1]
+    blank, steps = 2, 5
+    extended = [blank]
+    for c in label:
+        extended += [c, blank]
+
+    y, p = T.ivector("y"), T.matrix("p")
+
+    def log_add(a, b):
+        maximum = T.maximum(a, b)
+        return T.switch(maximum < -1e20, maximum, maximum + T.log1p(T.exp(-abs(a - b))))
+
+    sec_diag = T.concatenate([T.zeros(2, "int8"), T.neq(y[2:], y[:-2]).astype("int8") * T.eq(y[1:-1] - blank, 0)])
+    low = np.asarray(-1e30, dtype=theano.config.floatX)
+    shift = lambda a, k: T.concatenate([T.alloc(low, k), a[:-k]])  # noqa: E731
+
+    def step(p_curr, p_prev):
+        stay_or_next = log_add(p_prev, shift(p_prev, 1))
+        skip = T.switch(sec_diag > 0, shift(p_prev, 2), low)
+        return T.cast(T.log(p_curr[y]) + log_add(stay_or_next, skip), theano.config.floatX)
+
+    start = T.set_subtensor(T.alloc(low, y.shape[0])[0], 0)
+    alphas, _ = theano.scan(step, sequences=[p], outputs_info=[start])
+    # before the first step the place is the first blank, from which the first label is reached in one
+    cost = -log_add(alphas[-1, -1], alphas[-1, -2])
+    f = function([y, p], [cost, T.grad(cost, p)])
+
+    odds = rng.dirichlet(np.ones(3), steps).astype(floatX)
+    total = 0.0
+    for path in np.ndindex(*(3,) * steps):
+        folded = [c for t, c in enumerate(path) if (t == 0 or c != path[t - 1]) and c != blank]
+        total += np.prod(odds[range(steps), path]) * (folded == label)
+    found, slope = f(extended, odds)
+    close(found, -np.log(total), 4)
+    assert slope.dtype == floatX
+    close((slope * odds).sum(), -steps, 3)
+
+
+def test_power_iteration_until_it_settles():
+    A, v0 = T.dmatrix("A"), T.dvector("v0")
+
+    def step(v, value):
+        w = T.dot(A, v)
+        norm = T.sqrt(T.sum(w**2))
+        return [w / norm, norm], theano.scan_module.until(abs(norm - value) < 1e-12)
+
+    (vectors, values), updates = theano.scan(step, outputs_info=[v0, np.float64(0)], n_steps=1000)
+    f = function([A, v0], [vectors[-1], values[-1], values.shape[0]], updates=updates)
+    a = np.diag([3.0, 1.0, 0.5]) + 0.1
+    vector, value, steps = f(a, np.ones(3))
+    close(value, np.linalg.eigvalsh(a)[-1], 9)
+    close(a @ vector, value * vector, 5)
+    assert 5 < steps < 100
+
+
+def test_a_jacobian_by_scan_and_a_sum_with_a_condition(floatX):
+    v, A = T.vector("v"), T.matrix("A")
+    y = T.tanh(T.dot(v, A))
+    results, _ = theano.scan(lambda i: T.grad(y[i], v), sequences=[T.arange(y.shape[0])])
+    compute_jac_t = theano.function([A, v], results, allow_input_downcast=True)
+    x, w = np.eye(5)[0], np.eye(5, 3)
+    w[2] = np.ones(3)
+    close(compute_jac_t(w, x), ((1 - np.tanh(x.dot(w)) ** 2) * w).T)

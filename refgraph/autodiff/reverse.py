@@ -66,7 +66,7 @@ def pullback(
         null = next((g for g in gs if g is not None and not is_zero(g) and isinstance(g.type, NullType)), None)
         with made_for(node.origin):
             for x, g in zip(
-                node.inputs, [null] * len(node.inputs) if null is not None else _vjp(node, gs), strict=True
+                node.inputs, [null] * len(node.inputs) if null is not None else _vjp(node, gs, active), strict=True
             ):
                 if x in active and g is not None:
                     g = g() if callable(g) else g
@@ -88,9 +88,9 @@ def in_branches(nodes: Sequence[Apply], outputs: Sequence[Variable], given: Coll
     return gather(nodes, outputs, given)
 
 
-def _vjp(node: Any, gs: Sequence[Any]) -> Sequence[Any]:
+def _vjp(node: Any, gs: Sequence[Any], active: Collection[Variable]) -> Sequence[Any]:
     if isinstance(node.op, GraphOp):
-        return node.op.vjp_through(node, gs, pullback)
+        return node.op.vjp_through(node, gs, pullback, [x in active for x in node.inputs])
     return node.op.vjp(node, gs)  # type: ignore[no-any-return]
 
 

@@ -78,6 +78,8 @@ class Op:
     name: str = ""
     views: tuple[int, ...] = ()
     """Numbers of the inputs whose memory an output may share. All others must be left alone and not aliased."""
+    measures: tuple[int, ...] = ()
+    """Numbers of the inputs of which only the shape is read."""
     lazy: bool = False
     """Whether it is a GraphOp that runs one of its graphs, as its first input says; each graph takes all of the other
     inputs. What only one of them needs is then moved into it, to run and to differentiate (`refgraph.core.lazy`)."""
@@ -214,8 +216,13 @@ class GraphOp(Op):
         """
         raise NotImplementedError(f"{type(self).__name__} says no `with_graphs`: its graphs cannot be rewritten")
 
-    def vjp_through(self, node: Apply, cotangents: Derivatives, pullback: Callable[..., list[Any]]) -> Derivatives:
-        """As `vjp`, with `pullback(outputs, cotangents, wrt)` to differentiate inner expressions in reverse mode."""
+    def vjp_through(
+        self, node: Apply, cotangents: Derivatives, pullback: Callable[..., list[Any]], wanted: Sequence[bool]
+    ) -> Derivatives:
+        """As `vjp`, with `pullback(outputs, cotangents, wrt)` to differentiate inner expressions in reverse mode.
+
+        Only for the inputs that are `wanted` is the answer read; so only for these need anything be computed.
+        """
         return (None,) * len(node.inputs)
 
     def jvp_through(self, node: Apply, tangents: Derivatives, pushforward: Callable[..., list[Any]]) -> Derivatives:

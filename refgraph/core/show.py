@@ -83,8 +83,19 @@ def _applied(x: Variable, inputs: list[str]) -> str:
     elif symbol is not None:
         text = f"({symbol}{inputs[0]})"
     else:
-        text = f"{op.name or type(op).__name__}({', '.join([*inputs, *op.parameters()])})"
+        inside = f"{{{_inner(x)}}}" if isinstance(op, GraphOp) and op.graphs else ""
+        text = f"{op.name or type(op).__name__}{inside}({', '.join([*inputs, *op.parameters()])})"
     return text if len(node.outputs) == 1 else f"{text}.{x.index}"
+
+
+def _inner(x: Variable, most: int = 30, width: int = 200) -> str:
+    """What an op that holds a graph makes x of, in terms of the graph's inputs; cut where it is long."""
+    node: Any = x.owner
+    graph, i = node.op.graphs[0], node.outputs.index(x)
+    if i >= len(graph.outputs):
+        return "..."
+    text = formula(graph.outputs[i], most, {given: str(given) for given in graph.inputs})
+    return text if len(text) <= width else text[: width - 3] + "..."
 
 
 # trees

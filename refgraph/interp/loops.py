@@ -12,13 +12,15 @@ from refgraph.core.graph import Constant, Graph, Variable, leaves, rebuild, topo
 from refgraph.core.origin import Origin, defined
 from refgraph.interp.function import as_update
 from refgraph.interp.modes import Mode, get_mode
-from refgraph.interp.number_states import dtypes_to_start, retyped
+from refgraph.interp.number_states import dtypes_to_start
 from refgraph.interp.shared import SharedVariable, next_serial
 from refgraph.interp.updates import OrderedUpdates
 from refgraph.ops.construct import arange, zeros
 from refgraph.ops.elementwise import ceil, maximum, minimum, sqrt
+from refgraph.ops.families import operands
 from refgraph.ops.joining import concatenate
 from refgraph.ops.lengths import scalar_value
+from refgraph.ops.retyping import retyped
 from refgraph.ops.scan import Loop, State, as_state, number_of_steps
 from refgraph.ops.tensor import NumberConstant, TensorType, TensorVariable, as_tensor
 
@@ -81,7 +83,7 @@ def scan(
     `default_update` that a step reads, as every draw of random numbers does, is updated in each step.
 
     A state keeps its dtype and its shape: a step's value that fits without loss is cast, any other raises DTypeError
-    or ShapeError. Raises GraphTypeError for what it cannot make a loop of.
+    or ShapeError. One that starts from a Python number takes the dtype that the step makes of the number. Raises GraphTypeError for what it cannot make a loop of.
     """
     made = _Scan(fn, sequences, outputs_info, non_sequences, n_steps, go_backwards, name, strict)
     made.build(truncate_gradient, _inner_mode(mode, profile, name))
@@ -539,11 +541,13 @@ class _Scan:
             self._weaken(weak, answer)
         for i, state in enumerate(self.states):
             if state is not None:
-                answer.outputs[i] = as_state(answer.outputs[i], state.reads[0])
+                _, new = operands("scan", (state.reads[0], answer.outputs[i]))
+                answer.outputs[i] = as_state(new, state.reads[0])
 
     def _weaken(self, weak: Mapping[State, Any], answer: _Answer) -> None:
         """Give states that start from a Python number the dtype that the step makes of it, as the number would take."""
-        news = {s: out for s, out in zip(self.states, answer.outputs, strict=True) if s in weak}
+        made = zip(self.states, answer.outputs, strict=True)
+        news = {s: out for s, out in made if s is not None and s in weak}
         given: dict[Variable, Variable] = {}
         for state, dtype in dtypes_to_start(weak, news).items():
             (read,) = state.reads

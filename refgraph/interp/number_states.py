@@ -2,44 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from refgraph.core.errors import RefgraphError
-from refgraph.core.graph import Apply, Constant, Variable, rebuild, toposort
-from refgraph.core.origin import made_for
-from refgraph.ops.families import Elemwise
+from refgraph.core.graph import Variable, toposort
+from refgraph.ops.retyping import number_of, retyped
 from refgraph.ops.scan import State
-from refgraph.ops.tensor import TensorType
+from refgraph.ops.tensor import TensorType, alone
 
-_WEAKEST = (
-    {"b": "bool", "i": "bool", "f": "float16", "c": "complex64"},
-    {"b": "bool", "i": "int8", "f": "float32", "c": "complex64"},
-)
-"""By kind of number, dtypes that change nothing beside others; the second where the first has no meaning for an op."""
+_KINDS: dict[str, type] = {"b": bool, "i": int, "f": float, "c": complex}  # weakest first
 
 
 def dtypes_to_start(weak: Mapping[State, Any], news: Mapping[State, Any]) -> dict[State, str]:
     """Dtypes for states, each with the number that it starts from and what a step makes of it: the least that last.
 
-    Where the steps make nothing else of the weakest dtype of the number's kind, nothing else has a say, and the
-    number's own dtype stays.
+    Where a step makes nothing else of the weakest dtype of the number's kind, nothing else has a say, and the number's
+    own dtype stays.
     """
-    own: dict[State, str] = {s: s.reads[0].type.dtype for s in weak}
-    reads = {s.reads[0] for s in weak}
-    for weakest in _WEAKEST:
-        start = {s: weakest[np.dtype(dtype).kind] for s, dtype in own.items()}
+    floats = _floating(weak, news)
+    for integer in ("bool", "int8"):  # all integers absorb bool, for which some ops have no meaning
         try:
-            with np.errstate(over="ignore"):  # numbers beyond float16
-                found = _stable(news, start)
-                silent = [s for s in weak if found[s] == start[s] and not _has_equal(news[s], reads, start[s])]
-                found = {s: own[s] if s in silent else _holding(number, found[s]) for s, number in weak.items()}
-                return _stable(news, found)
-        except RefgraphError:  # an op that has no meaning for so weak a dtype
+            return _least(weak, news, floats, integer)
+        except RefgraphError:
             continue
-    return own
+    return {s: s.reads[0].type.dtype for s in weak}
+
+
+def _least(
+    weak: Mapping[State, Any], news: Mapping[State, Any], floats: Mapping[State, set[str]], integer: str
+) -> dict[State, str]:
+    kinds = {s: _kind(alone(number)) for s, number in weak.items()}
+    while True:
+        start = {s: _weakest(kinds[s], floats[s], integer) for s in weak}
+        found = _stable(news, start)
+        rising = {s: _kind(found[s]) for s in weak if _kind(found[s]) > kinds[s]}
+        if not rising:
+            break
+        kinds.update(rising)
+    for s, number in weak.items():
+        if found[s] != start[s]:
+            found[s] = _holding(number, found[s])
+        elif not any(np.promote_types(other, start[s]) == start[s] for other in floats[s]):
+            found[s] = alone(list(_KINDS.values())[kinds[s]](number))
+    return _stable(news, found)
+
+
+def _kind(dtype: str) -> int:
+    """The number of a dtype's kind in _KINDS."""
+    kind = np.dtype(dtype).kind
+    return list(_KINDS).index("i" if kind == "u" else kind)
+
+
+def _weakest(kind: int, floats: set[str], integer: str) -> str:
+    """The dtype of a kind that changes the dtypes of others least."""
+    return ("bool", integer, "float16" if floats == {"float16"} else "float32", "complex64")[kind]
+
+
+def _floating(weak: Mapping[State, Any], news: Mapping[State, Any]) -> dict[State, set[str]]:
+    """For each state the dtypes of floating arrays, not numbers, that it meets, also by way of other states."""
+    reads: dict[Variable, State] = {s.reads[0]: s for s in weak}
+    dtypes: dict[State, set[str]] = {}
+    states: dict[State, set[State]] = {}
+    for s, new in news.items():
+        within: set[Variable] = set(reads)
+        met = [new]
+        for node in toposort([new], reads):
+            if not within.isdisjoint(node.inputs):
+                within.update(node.outputs)
+                met += node.inputs
+        others = [x.type for x in met if x not in within and number_of(x) is None]
+        dtypes[s] = {t.dtype for t in others if isinstance(t, TensorType) and t.numpy_dtype.kind in "fc"}
+        states[s] = {reads[x] for x in met if x in reads}
+    for _ in weak:
+        for s in weak:
+            dtypes[s].update(*[dtypes[other] for other in states[s]])
+    return dtypes
 
 
 def _holding(number: Any, dtype: str) -> str:
@@ -58,49 +98,3 @@ def _stable(news: Mapping[State, Any], dtypes: dict[State, str]) -> dict[State, 
         if more == dtypes:
             return dtypes
         dtypes = more
-
-
-def _has_equal(new: Any, reads: set[Variable], dtype: str) -> bool:
-    """Whether on the way from `reads` to `new` there are floating arrays, not constants, that this dtype holds."""
-    within = set(reads)
-    met = [new]
-    for node in toposort([new], reads):
-        if not within.isdisjoint(node.inputs):
-            within.update(node.outputs)
-            met += node.inputs
-    others = [x.type.dtype for x in met if x not in within and not isinstance(x, Constant)]
-    return any(np.dtype(other).kind in "fc" and np.promote_types(other, dtype) == dtype for other in others)
-
-
-def retyped(outputs: Sequence[Any], given: Mapping[Variable, Variable]) -> list[Any]:
-    """`outputs` computed from other things, maybe of other dtypes: Python numbers beside them take those, too."""
-    if not given:
-        return list(outputs)
-    moved = set(given.values())
-
-    def change(node: Apply) -> Sequence[Variable] | None:
-        if moved.isdisjoint(node.inputs):
-            return None
-        made = node.outputs
-        numbers = [_number(x) for x in node.inputs]
-        if isinstance(node.op, Elemwise) and any(n is not None for n in numbers):
-            with made_for(node.origin):
-                written = [x if n is None else n for x, n in zip(node.inputs, numbers, strict=True)]
-                made = (node.op(*written, name=node.outputs[0].name),)
-        moved.update(made)
-        return made
-
-    return rebuild(outputs, given, change)
-
-
-def _number(x: Variable) -> Any:
-    """The Python number that x was made of as an operand, which is its name then; None for anything else."""
-    if not isinstance(x, Constant) or x.name is None:
-        return None
-    for kind in (int, float, complex):
-        try:
-            number = kind(x.name)
-        except ValueError:
-            continue
-        return number if repr(number) == x.name else None
-    return None

@@ -17,7 +17,7 @@ from refgraph.ops.construct import zeros
 from refgraph.ops.families import operands
 from refgraph.ops.lengths import length
 from refgraph.ops.linear import no_tangent, zeros_for
-from refgraph.ops.subgraph import kernel
+from refgraph.ops.subgraph import kernel, pulled_back
 from refgraph.ops.tensor import Cache, TensorType, TensorVariable, as_tensor, constant
 
 
@@ -114,13 +114,15 @@ class IfElse(GraphOp):
 
     # derivatives: by the condition zero, as those of switch
 
-    def vjp_through(self, node: Apply, cotangents: Derivatives, pullback: Callable[..., list[Any]]) -> Derivatives:
+    def vjp_through(
+        self, node: Apply, cotangents: Derivatives, pullback: Callable[..., list[Any]], wanted: Sequence[bool]
+    ) -> Derivatives:
         if not any(isinstance(g, Variable) for g in cotangents):
             return [no_tangent(cotangents)] * len(node.inputs)
         found = self._derived(
             node,
             cotangents,
-            lambda graph, seeds: pullback(graph.outputs, seeds, graph.inputs, constant=graph.inputs),
+            lambda graph, seeds: pulled_back(graph, seeds, wanted[1:], pullback),
             [graph.inputs for graph in self._graphs],
         )
         return [0, *found]

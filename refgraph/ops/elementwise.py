@@ -380,7 +380,7 @@ spherical_jn: _Row = _op("spherical_jn", _spherical_jn, d=(None, lambda z, x, y:
 
 identity: _Row = _op("identity", _same, d=1, like=lambda x: [x], c="{x}", on=_ANY, views=(0,), doc="x itself.")
 fill: _Row = _op("fill", _broadcast_second, d=(0, 1), c="{y}", on=(_ANY, _ANY), like=lambda x, y: [y], views=(1,),
-           doc="y broadcast to the shape that x and y have together.")
+           measures=(0,), doc="y broadcast to the shape that x and y have together.")
 
 
 def _cast_row(dtype: str) -> _Row:

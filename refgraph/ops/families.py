@@ -64,6 +64,7 @@ class Elemwise(Op):
     giving the pair (dz/dx, dz/dconj(x)); where z is real, giving dz/d(re x) + i dz/d(im x) alone.
     `weak` are the inputs that take their dtype from one another, where not all do.
     `idle` tells for an input whether the op would change nothing, so that no node is made.
+    `measures` are the inputs of which only the shape is read.
     `c` is one C expression, `on` is where tests draw inputs, `stable_for` lists expressions this op should replace.
     """
 
@@ -87,6 +88,7 @@ class Elemwise(Op):
         views: tuple[int, ...] = (),
         weak: tuple[int, ...] | None = None,
         idle: Callable[[TensorVariable], bool] | None = None,
+        measures: tuple[int, ...] = (),
     ) -> None:
         self.name = name
         self.on: tuple[Reals, ...] = (on,) if isinstance(on, Reals) else tuple(on)
@@ -96,7 +98,7 @@ class Elemwise(Op):
         self.c, self.stable_for, self.out = c, tuple(stable_for), out
         self.nary, self.symbol, self.views = nary, symbol, views
         self.__doc__ = doc or f"`{_source(name, meaning)}`, elementwise."
-        self.weak, self.idle = weak, idle
+        self.weak, self.idle, self.measures = weak, idle, measures
         self.meaning, self._like = meaning, like
         self._types: Cache[tuple[TensorType, ...], tuple[TensorType]] = Cache()
 
@@ -436,6 +438,7 @@ class SumTo(Linear):
 
     name = "sum_to"
     views = (0,)
+    measures = (1,)
 
     def infer(self, x: TensorVariable, like: TensorVariable) -> tuple[TensorType]:
         return (TensorType(x.type.dtype, like.type.shape),)

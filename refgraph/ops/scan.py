@@ -16,8 +16,8 @@ import numpy as np
 from refgraph.core.errors import DomainError, DTypeError, GraphTypeError, RefgraphError, ShapeError
 from refgraph.core.graph import Apply, Constant, Graph, Variable, leaves, rebuild, toposort
 from refgraph.core.op import BadSample, Compile, Derivatives, GraphOp, Sample, declare, same_signature
-from refgraph.core.origin import Origin
 from refgraph.ops.lengths import scalar_value, show
+from refgraph.ops.retyping import retyped
 from refgraph.ops.tensor import INTEGERS, TensorType, TensorVariable, as_tensor
 
 Taps = tuple[int, ...]
@@ -123,7 +123,7 @@ class Scan(GraphOp):
         return tuple([max(taps) for taps in self.taps])
 
     def parts(self, inputs: Sequence[Any]) -> tuple[Sequence[Any], ...]:
-        """Sequences, initial values, carried and whole values among what the node is given after the number of steps."""
+        """Sequences, initial values, carried and whole values among what a node is given after the number of steps."""
         a = self.n_sequences
         b = a + len(self.taps)
         c = b + self.n_carried
@@ -157,7 +157,7 @@ class Scan(GraphOp):
             if not isinstance(t, TensorType) and t != x.type:
                 raise GraphTypeError(f"{self.name}: input {n} of a step must be {x.type}, got {t}")
         fresh = [t.variable(name=x.name) for x, t in zip(expected, types, strict=True)]
-        outputs = self.graph(*fresh)
+        outputs = retyped(self.graph.outputs, dict(zip(expected, fresh, strict=True)))
         for i, reads in enumerate(self._reads_among(fresh)):
             outputs[i] = as_state(outputs[i], reads[0])
         return self.changed(graph=Graph(fresh, outputs))
@@ -184,10 +184,12 @@ class Scan(GraphOp):
 
         return batched(self, node, batch)
 
-    def vjp_through(self, node: Apply, cotangents: Derivatives, pullback: Callable[..., list[Any]]) -> Derivatives:
+    def vjp_through(
+        self, node: Apply, cotangents: Derivatives, pullback: Callable[..., list[Any]], wanted: Sequence[bool]
+    ) -> Derivatives:
         from refgraph.ops.scan_gradient import reverse
 
-        return reverse(self, node, cotangents, pullback)
+        return reverse(self, node, cotangents, pullback, wanted)
 
     def jvp_through(self, node: Apply, tangents: Derivatives, pushforward: Callable[..., list[Any]]) -> Derivatives:
         from refgraph.ops.scan_gradient import forward
@@ -458,23 +460,19 @@ class _Runner:
         return [np.zeros(shape, t.dtype) for shape, t in zip(shapes, types, strict=True)]
 
     def _other_shape(self, output: int, shape: tuple[int, ...], value: Any) -> ShapeError:
-        op, origin = self.op, _line(self.op.graph.outputs[output])
+        op, node = self.op, self.op.graph.outputs[output].owner  # the node has the line of the step function
         if output >= len(op.taps):
             return ShapeError(
                 f"scan: an output has shape {value.shape}, in the first step it had {shape}",
                 why="what a loop puts out is stacked, so every step must make the same shape",
-                origin=origin,
+                node=node,
             )
         return ShapeError(
-            f"scan: the state {_state(op.reads[output][0])} has shape {shape}, but the step makes it {value.shape}",
+            f"scan: {_state(op.reads[output][0])} has shape {shape}, but the step makes it {value.shape}",
             why="a state keeps its shape from step to step: it is not broadcast",
             help="start from the whole shape, with T.broadcast_to or T.zeros",
-            origin=origin,
+            node=node,
         )
-
-
-def _line(x: Variable) -> Origin | None:
-    return x.owner.origin if x.owner is not None else None
 
 
 def _note_step(error: Exception, where: str) -> None:

@@ -7,26 +7,31 @@ from functools import reduce
 from typing import Any
 
 from refgraph.core.errors import GraphTypeError
-from refgraph.core.graph import Apply, Variable, leaves, rebuild
+from refgraph.core.graph import Apply, Variable, leaves, rebuild, toposort
 from refgraph.core.op import Derivatives, is_zero
 from refgraph.core.types import NullType
 from refgraph.ops.construct import zeros_like
-from refgraph.ops.elementwise import minimum
-from refgraph.ops.indexing import add_cotangents, set_subtensor
+from refgraph.ops.elementwise import fill, minimum
+from refgraph.ops.index_pattern import Slice
+from refgraph.ops.indexing import IndexUpdate, add_cotangents, set_subtensor
 from refgraph.ops.joining import concatenate
+from refgraph.ops.lengths import length
 from refgraph.ops.linear import zeros_for
 from refgraph.ops.scan import Loop, Scan, State
+from refgraph.ops.shape import broadcast_to
 
 
-def reverse(op: Scan, node: Apply, cotangents: Derivatives, pullback: Callable[..., list[Any]]) -> Derivatives:
-    """Cotangents of what a loop was given, by a loop that goes backwards; see `Op.vjp`.
+def reverse(
+    op: Scan, node: Apply, cotangents: Derivatives, pullback: Callable[..., list[Any]], wanted: Sequence[bool]
+) -> Derivatives:
+    """Cotangents of what a loop was given, as far as they are wanted, by a loop that goes backwards; see `Op.vjp`.
 
     What a state receives from the steps after it is, for each of its taps k, the cotangent that the step k later has
     for what it read there. So each tap becomes a state of the loop that goes backwards, which is read k steps back;
     what is left of it at the end belongs to the initial values. Cotangents of whole values are summed up in states.
     (P. J. Werbos, "Backpropagation through time", 1990.)
     """
-    return _Reverse(op, node, cotangents, pullback).answers()
+    return _Reverse(op, node, cotangents, pullback, wanted).answers()
 
 
 def forward(op: Scan, node: Apply, tangents: Derivatives, pushforward: Callable[..., list[Any]]) -> Derivatives:
@@ -65,6 +70,37 @@ def _continuous(entry: Any, x: Any) -> Any:
     return entry if not _is_live(entry) or getattr(x.type, "is_continuous", False) else 0
 
 
+def _read_for_values(expressions: Sequence[Variable], stop: Collection[Variable]) -> set[Variable]:
+    """What the expressions read as far as `stop`, but for that of which only the shape is read."""
+    read = set(expressions)
+    for node in toposort(expressions, stop):
+        read.update([x for i, x in enumerate(node.inputs) if i not in node.op.measures])
+    return read
+
+
+def _moving(op: Scan, wanted: Sequence[bool]) -> set[Variable]:
+    """The variables of the graph of a step that depend on what is wanted, among what the loop is given."""
+    items, initials, _, whole = op.parts(wanted[1:])
+    moving = {x for x, w in zip((*op.items, *op.whole), (*items, *whole), strict=True) if w}
+    moving.update([x for reads, w in zip(op.reads, initials, strict=True) if w for x in reads])
+    while True:
+        for node in op.graph.nodes:
+            if not moving.isdisjoint(node.inputs):
+                moving.update(node.outputs)
+        more = [x for reads, new in zip(op.reads, op.news, strict=True) if new in moving for x in reads]
+        if moving.issuperset(more):
+            return moving
+        moving.update(more)
+
+
+def _put(g: Any, place: Any) -> Any:
+    """What is put at a place along the first axis, where g is that among zeros, as the cotangent of one reading is."""
+    node = g.owner
+    if node is None or not isinstance(node.op, IndexUpdate) or node.op.template != (place,):
+        return None
+    return node.inputs[1] if node.op.adds_to_zeros(node) else None
+
+
 class _Reverse:
     """The loop that goes backwards while it is put together. Its step t is step n - 1 - t of the loop itself.
 
@@ -72,11 +108,21 @@ class _Reverse:
     what later steps have left for this one.
     """
 
-    def __init__(self, op: Scan, node: Apply, cotangents: Derivatives, pullback: Callable[..., list[Any]]) -> None:
+    def __init__(
+        self,
+        op: Scan,
+        node: Apply,
+        cotangents: Derivatives,
+        pullback: Callable[..., list[Any]],
+        wanted: Sequence[bool],
+    ) -> None:
         self.op, self.node, self.pullback = op, node, pullback
-        n_states = len(op.taps)
-        self.gs_states = list(cotangents[:n_states])
-        self.gs_records = list(cotangents[n_states + op.n_carried : len(cotangents) - op.until])
+        self.moving = _moving(op, wanted)
+        outputs = [g if x in self.moving else _dead(g) for g, x in zip(cotangents, op.graph.outputs, strict=False)]
+        self.gs_states = outputs[: len(op.taps)]
+        self.ends = list(op.keep[: len(op.taps)])
+        """For each state how many of its last entries its cotangent is for, None for all."""
+        self.gs_records = outputs[len(op.taps) + op.n_carried : len(outputs) - op.until]
         self.sequences, self.initials, self.carried, self.whole = op.parts(node.inputs[1:])
         self.steps: Any = node.outputs[-1] if op.until else node.inputs[0]
         self.back = self.steps if op.truncate < 0 else minimum(self.steps, op.truncate)
@@ -85,6 +131,10 @@ class _Reverse:
         self.keys = [(i, j) for i, taps in enumerate(op.taps) for j in range(len(taps))]
         self.pending: dict[tuple[int, int], Any] = dict.fromkeys(self.keys)
         self.states: dict[tuple[int, int], State] = {}
+        for i, g in enumerate(self.gs_states):
+            last = self._last_alone(i, g) if _is_live(g) and op.keep[i] is None else None
+            if last is not None:
+                self.gs_states[i], self.ends[i] = fill(self.initials[i][-1], last)[None], 1
 
     def answers(self) -> list[Any]:
         op = self.op
@@ -102,9 +152,10 @@ class _Reverse:
         recorded: Iterator[Any] = iter(())
         if self.loop.states or self.loop.records:
             recorded = iter(self.loop.recorded(self.loop.node()))
+        pairs = zip(items, self.sequences, strict=True)
         return [
             None,
-            *[self._placed(next(recorded), x) if _is_live(g) else g for g, x in zip(items, self.sequences, strict=True)],
+            *[self._placed(next(recorded), x) if _is_live(g) else g for g, x in pairs],
             *[self._initial(i) for i in range(len(op.taps))],
             *[None] * op.n_carried,
             *[g if total is None else total.buffer[-1] for g, total in zip(wholes, sums, strict=True)],
@@ -126,10 +177,11 @@ class _Reverse:
                 for i, g in enumerate(states)
             ]
             cotangents = [*seeds, *[None] * op.n_carried, *records, *[None] * op.until]
-            pulled = self.pullback(op.graph.outputs, cotangents, op.graph.inputs)
-            n_inner = len(pulled) - len(op.whole)  # a whole value that is discrete has what its readers say, as anywhere
-            found = [_continuous(e, x) for e, x in zip(pulled[:n_inner], op.graph.inputs, strict=False)]
-            found += pulled[n_inner:]
+            wrt = [x for x in op.graph.inputs if x in self.moving]
+            cotangent_of = dict(zip(wrt, self.pullback(op.graph.outputs, cotangents, wrt), strict=True))
+            pulled = [cotangent_of.get(x) for x in op.graph.inputs]
+            inner = len(pulled) - len(op.whole)  # discrete whole values have what their readers say, as outside
+            found = [_continuous(e, x) for e, x in zip(pulled[:inner], op.graph.inputs, strict=False)] + pulled[inner:]
             entries = dict(zip(self.keys, found[start:], strict=False))
             more = [key for key in self.keys if _kind(entries[key]) > _kind(self.pending[key])]
             if not more:
@@ -148,19 +200,30 @@ class _Reverse:
         return state.reads[0]
 
     def _dropped(self, key: tuple[int, int], entry: Any) -> Any:
-        """An entry that is no variable, for which there is no state, or none any more: what had a value has none now."""
+        """An entry that is no variable, and so needs no state: the one that it had, if any, goes."""
         if key in self.states:
             self.loop.states.remove(self.states.pop(key))
         return entry
+
+    def _last_alone(self, i: int, g: Any) -> Any:
+        """What arrives for the last value of a state, where nothing does for others."""
+        later = _put(g, Slice(self.op.depths[i]))
+        return _put(g if later is None else later, -1)
 
     def _arriving(self, i: int, g: Any) -> Any:
         """What arrives from outside, in each step, for the new value of a state."""
         if not _is_live(g) or self.op.keep[i] == 0:
             return _dead(g)
-        if self._comes_in_at(i) is not None:
-            self.pending[i, self._comes_in_at(i)] = self._left_for((i, self._comes_in_at(i)))
+        j = self._comes_in_at(i)
+        if j is not None:
+            self.pending[i, j] = self._left_for((i, j))
             return 0
-        return self._item(self._untrimmed(g, i, i)[self.op.depths[i] :])
+        depth = self.op.depths[i]
+        later = _put(g, Slice(depth))
+        if later is None:
+            return self._item(self._untrimmed(g, i, i)[depth:])
+        lengths = [length(self.initials[i], a) for a in range(1, g.type.ndim)]
+        return self._item(broadcast_to(later, [self.steps, *lengths]))
 
     def _recorded(self, i: int, g: Any) -> Any:
         """What arrives in each step for a record."""
@@ -171,8 +234,8 @@ class _Reverse:
 
     def _comes_in_at(self, i: int) -> int | None:
         """The tap at which what arrives for the last values of a state is pending from the beginning, if it reaches."""
-        keep, taps = self.op.keep[i], self.op.taps[i]
-        return taps.index(max(taps)) if keep is not None and 0 < keep <= max(taps) else None
+        ends, taps = self.ends[i], self.op.taps[i]
+        return taps.index(max(taps)) if ends is not None and 0 < ends <= max(taps) else None
 
     def _begin(self, i: int, j: int) -> Any:
         """What is pending when the loop begins: nothing, or what arrives for the last values, the last first."""
@@ -180,7 +243,7 @@ class _Reverse:
         if j != self._comes_in_at(i) or not _is_live(self.gs_states[i]):
             return zeros
         g = self.gs_states[i]
-        return g[::-1] if self.op.keep[i] == self.op.taps[i][j] else set_subtensor(zeros[: g.shape[0]], g[::-1])
+        return g[::-1] if self.ends[i] == self.op.taps[i][j] else set_subtensor(zeros[: g.shape[0]], g[::-1])
 
     def _untrimmed(self, g: Any, i: int, output: int) -> Any:
         """The cotangent of an output of which only the last entries were answered, for all its entries."""
@@ -204,13 +267,22 @@ class _Reverse:
         """The entries as expressions of what the loop was given, and of what it has computed already."""
         op, live = self.op, [e for e in found if _is_live(e)]
         made = {x: i for i, x in enumerate(op.graph.outputs) if x.owner is not None and self._has_trace(i)}
-        given: dict[Variable, Any] = {}
-        for x in leaves(live, {*op.graph.inputs, *made}):
-            if x in made:
+        stop = {*op.graph.inputs, *made}
+        given = dict(self._shapes(_read_for_values(live, stop)))
+        for x in leaves(live, stop):
+            if x in made and x not in given:
                 given[x] = self._item(self._trace(made[x]))
-        given.update(self._inputs(set(leaves(live, {*op.graph.inputs, *given}))))
+        given.update(self._inputs({x for x in leaves(live, stop) if x not in given}))
         expressions = iter(rebuild(live, given))
         return [next(expressions) if _is_live(e) else e for e in found]
+
+    def _shapes(self, valued: Collection[Variable]) -> Iterator[tuple[Variable, Any]]:
+        """What stands for values of states of which only the shape is read: it is that of the initial ones.
+
+        So nothing needs to keep the sums of the first derivatives for the second.
+        """
+        for initial, reads, new in zip(self.initials, self.op.reads, self.op.news, strict=True):
+            yield from [(x, initial[0]) for x in (*reads, new) if x not in valued]
 
     def _has_trace(self, output: int) -> bool:
         states, carried, outputs = len(self.op.taps), self.op.n_carried, len(self.op.graph.outputs)
@@ -236,7 +308,8 @@ class _Reverse:
         for x in op.carried:
             if x in read:
                 raise GraphTypeError(
-                    f"{op.name}: the gradient needs {x} ({x.type}) as it was in each step, and only its last value is kept",
+                    f"{op.name}: the gradient needs {x} ({x.type}) as it was in each step",
+                    why="only its last value is kept",
                     help="record what is computed from it, or use consider_constant",
                 )
         yield from zip(op.whole, self.whole, strict=True)
@@ -260,10 +333,10 @@ class _Reverse:
         """The cotangent of a state's initial values: what arrives for them, and what is left at the end."""
         g = direct = self.gs_states[i]
         if _is_live(g):
-            comes = self.op.keep[i] != 0 and self._comes_in_at(i) is None
+            comes = self.op.keep[i] != 0 and self._comes_in_at(i) is None and _put(g, Slice(self.op.depths[i])) is None
             direct = self._untrimmed(g, i, i)[: self.op.depths[i]] if comes else 0
-        left = [self._left((i, j)) if (i, j) in self.states else self.pending[i, j] for j in range(len(self.op.taps[i]))]
-        return _together([direct, *left])
+        keys = [key for key in self.keys if key[0] == i]
+        return _together([direct, *[self._left(key) if key in self.states else self.pending[key] for key in keys]])
 
     def _left(self, key: tuple[int, int]) -> Any:
         """What is left at the end at one tap, which belongs to the last of the initial values."""
@@ -332,7 +405,7 @@ class _Forward:
         ]
 
     def _in_terms_of_the_loop(self, expressions: Sequence[Any]) -> list[Any]:
-        """Expressions of the graph's inputs in the loop of tangents; there are the states themselves, where it reads them."""
+        """Expressions of the graph's inputs in the loop of tangents, which has the states too, if it reads them."""
         op, loop = self.op, self.loop
         given: dict[Variable, Any] = dict(zip(op.whole, self.whole, strict=True))
         given.update([(x, loop.item(s)) for x, s in zip(op.items, self.sequences, strict=True)])

@@ -102,6 +102,13 @@ def _recurrent() -> Iterator[Sample]:
             initials,
             lambda h, g, n=n: [*ran(far, n, [], [(h, (3, 1)), (g, (2,))]), np.zeros((0, 2))][:3],
         )
+    for n in (4, 0):
+        yield Sample(
+            f"state-alone-{n}",
+            lambda h, n=n: looped(lambda h1, h2: ([h1 * h2 + h2], []), n, [], [(h, (1, 2))]),
+            (np.array([0.5, 0.7]),),
+            lambda h, n=n: ran(lambda h1, h2: ([h1 * h2 + h2], []), n, [], [(h, (1, 2))]),
+        )
     yield Sample(
         "taps-trimmed",
         lambda h, g: looped(far, 5, [], [(h, (3, 1)), (g, (2,))], keep=[2, 2, 1]),

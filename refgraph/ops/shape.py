@@ -275,6 +275,7 @@ class Shape(TensorOp):
     """The lengths of all axes, as an int64 vector."""
 
     name = "shape"
+    measures = (0,)
     __props__ = ("name",)
 
     def infer(self, x: TensorVariable) -> tuple[TensorType]:
@@ -297,6 +298,7 @@ class ShapeI(TensorOp):
     """The length of axis `i`, as an int64 scalar."""
 
     __props__ = ("i",)
+    measures = (0,)
     name = "shape_i"
 
     def __init__(self, i: int) -> None:

@@ -134,10 +134,12 @@ class OpFromGraph(GraphOp):
         reached = [set(leaves([out], set(self.graph.inputs))) for out in self.graph.outputs]
         return [[x in r for r in reached] for x in self.graph.inputs]
 
-    def vjp_through(self, node: Apply, cotangents: Derivatives, pullback: Callable[..., list[Any]]) -> Derivatives:
+    def vjp_through(
+        self, node: Apply, cotangents: Derivatives, pullback: Callable[..., list[Any]], wanted: Sequence[bool]
+    ) -> Derivatives:
         if not any(isinstance(g, Variable) for g in cotangents):
             return [None if all(g is None for g in cotangents) else 0] * len(node.inputs)
-        default = _Default(lambda: self._own_vjp(node, cotangents, pullback))
+        default = _Default(lambda: self._own_vjp(node, cotangents, pullback, wanted))
         entries: list[Any] = [default.entry(i) for i in range(len(node.inputs))]
         count, grads = self.count, None
         for overrides, before in (
@@ -162,11 +164,13 @@ class OpFromGraph(GraphOp):
             ]
         return entries
 
-    def _own_vjp(self, node: Apply, cotangents: Derivatives, pullback: Callable[..., list[Any]]) -> list[Any]:
+    def _own_vjp(
+        self, node: Apply, cotangents: Derivatives, pullback: Callable[..., list[Any]], wanted: Sequence[bool]
+    ) -> list[Any]:
         """Cotangents from the graph inside, computed by another op of this kind."""
         seeds = [g.type.variable() if isinstance(g, Variable) else g for g in cotangents]
         inputs = self.graph.inputs
-        found = pullback(self.graph.outputs, seeds, inputs, constant=inputs)  # one may be computed from another
+        found = pulled_back(self.graph, seeds, wanted, pullback)
         fed = [s for s in seeds if isinstance(s, Variable)]
         return _applied(
             f"grad of {self.name}",
@@ -258,6 +262,15 @@ def kernel(graph: Graph, compile: Compile) -> Callable[..., Any]:
         return values[0] if len(values) == 1 else tuple(values)
 
     return run_and_copy
+
+
+def pulled_back(
+    graph: Graph, cotangents: Derivatives, wanted: Sequence[bool], pullback: Callable[..., list[Any]]
+) -> list[Any]:
+    """Cotangents of the inputs of a graph that are wanted, None for the others."""
+    wrt = [x for x, w in zip(graph.inputs, wanted, strict=True) if w]
+    found = iter(pullback(graph.outputs, cotangents, wrt, constant=graph.inputs))  # one may be computed from another
+    return [next(found) if w else None for w in wanted]
 
 
 def _kind(x: Any) -> Any:

@@ -60,13 +60,13 @@ def _read(x: Variable, clients: Clients, depth: int = 0) -> int | None:
     """How many of the last entries of x are read; None for all. Those after the first `depth` are counted apart."""
     most = 0
     for reader, place in clients[x]:
-        picked = place == 0 and isinstance(reader, Apply) and isinstance(reader.op, Index)  # it may be an index, too
-        template = reader.op.template if picked else (Part.INT,)
+        indexed = place == 0 and isinstance(reader, Apply) and isinstance(reader.op, Index)  # not: is itself an index
+        template = reader.op.template if indexed else (Part.INT,)  # type: ignore[union-attr]
         if depth and template == (Slice(depth),) and isinstance(reader, Apply):
             count = _read(reader.outputs[0], clients)
             count = count if count is None else count + depth
         else:
-            count = _from_end(template[0])
+            count = _from_end(template[0]) if template else None  # none: all of it
         if count is None:
             return None
         most = max(most, count)

@@ -773,5 +773,5 @@ def test_random_programs_mean_what_plain_python_says(steps, numbers, which):
 def test_a_zero_stays_a_zero():
     """No application is made of what is zero in both branches."""
     node = ifelse(c, x, y).owner
-    assert all(is_zero(g) for g in node.op.vjp_through(node, [0], None))
-    assert node.op.vjp_through(node, [None], None) == [None] * 3
+    assert all(is_zero(g) for g in node.op.vjp_through(node, [0], None, [True] * 3))
+    assert node.op.vjp_through(node, [None], None, [True] * 3) == [None] * 3
