@@ -3,7 +3,7 @@
 The words of `theano.*`: `import refgraph as theano` runs a Theano program. Names, no logic.
 """
 
-from typing import Any as _Any
+import typing as _typing
 
 from refgraph.core.config import change_flags as change_flags
 from refgraph.core.config import config as config
@@ -50,16 +50,27 @@ _asarray = _types.asarray
 as_tensor_variable = as_tensor
 
 
-def __getattr__(name: str) -> _Any:
-    doors = ("ifelse", "random", "scan_module")  # what loads when it is wanted
-    loops = ("scan", "map", "reduce", "foldl", "foldr", "scan_checkpoints")
-    if name in doors or name in loops:
+if _typing.TYPE_CHECKING:  # what loads when it is wanted, for tools that do not run
+    from refgraph import ifelse as ifelse
+    from refgraph import random as random
+    from refgraph import scan_module as scan_module
+    from refgraph.scan_module import foldl as foldl
+    from refgraph.scan_module import foldr as foldr
+    from refgraph.scan_module import map as map
+    from refgraph.scan_module import reduce as reduce
+    from refgraph.scan_module import scan as scan
+    from refgraph.scan_module import scan_checkpoints as scan_checkpoints
+
+    __version__: str
+else:
+
+    def __getattr__(name):
         from importlib import import_module
 
-        door = import_module(f"refgraph.{name if name in doors else 'scan_module'}")
-        return door if name in doors else getattr(door, name)
-    if name == "__version__":  # importlib.metadata takes longer to load than all of refgraph's names
-        from importlib.metadata import version
-
-        return version("refgraph")
-    raise AttributeError(f"module 'refgraph' has no attribute {name!r}")
+        if name in ("ifelse", "random", "scan_module"):
+            return import_module(f"refgraph.{name}")
+        if name in ("scan", "map", "reduce", "foldl", "foldr", "scan_checkpoints"):
+            return getattr(import_module("refgraph.scan_module"), name)
+        if name == "__version__":  # importlib.metadata takes longer to load than all of refgraph's names
+            return import_module("importlib.metadata").version("refgraph")
+        raise AttributeError(f"module 'refgraph' has no attribute {name!r}")
