@@ -83,7 +83,8 @@ def scan(
     `default_update` that a step reads, as every draw of random numbers does, is updated in each step.
 
     A state keeps its dtype and its shape: a step's value that fits without loss is cast, any other raises DTypeError
-    or ShapeError. One that starts from a Python number takes the dtype that the step makes of the number. Raises GraphTypeError for what it cannot make a loop of.
+    or ShapeError. One that starts from a Python number takes the dtype that the step makes of the number.
+    Raises GraphTypeError for what it cannot make a loop of.
     """
     made = _Scan(fn, sequences, outputs_info, non_sequences, n_steps, go_backwards, name, strict)
     made.build(truncate_gradient, _inner_mode(mode, profile, name))
