@@ -40,6 +40,7 @@ from interpreter import interleaved, versions  # type: ignore[import-not-found]
 
 ENOUGH = 0.5  # seconds for all repetitions of a row
 LARGEST = 50e6  # bytes of a trace
+PATIENCE = 10_000  # steps of Python thunks that are waited for
 STEPS = (10, 100, 1_000, 10_000, 100_000)
 SHAPES: dict[str, tuple[int, ...]] = {"recurrence": (), "rnn 1 x 32": (1, 32), "rnn 16 x 128": (16, 128)}
 ANSWERS = ("last", "sum", "grad of sum", "grad of last", "grad of last, checkpoints")
@@ -165,6 +166,7 @@ def most_bytes(f: Made, arrays: list[Any]) -> int:
 def measured(functions: dict[str, Made], shape: tuple[int, ...], n: int, quick: bool) -> dict[str, Any]:
     """Microseconds a step of each library, and our bytes."""
     arrays = arguments(shape, n)
+    functions = {name: f for name, f in functions.items() if n <= PATIENCE or not name.endswith(" py")}
     seconds, first = [], None
     for f in functions.values():
         found = f(*arrays)  # JAX compiles for every length

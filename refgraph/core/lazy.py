@@ -22,17 +22,25 @@ StandIn = tuple[Apply, Sequence[Variable]]
 
 def gathered(graph: Graph) -> Graph:
     """The same function, where what only one branch of a lazy op needs is computed inside that branch."""
-    stand_ins = gather(graph.nodes, graph.outputs, graph.inputs)
-    made: dict[Variable, Variable] = {x: x for x in graph.inputs}
-    for old in graph.nodes:
-        node, outs = stand_ins.get(old) or (old, old.outputs)
+    return Graph(graph.inputs, settled(graph.outputs, graph.nodes, graph.inputs, graph.nodes))
+
+
+def settled(
+    outputs: Sequence[Variable], nodes: Sequence[Apply], given: Iterable[Variable], chosen: Iterable[Apply]
+) -> list[Variable]:
+    """`outputs`, which `nodes` compute of `given`, with stand-ins for those of the nodes that are `chosen`."""
+    given, chosen = set(given), set(chosen)
+    stand_ins = gather(nodes, outputs, given)
+    made: dict[Variable, Variable] = {x: x for x in given}
+    for old in nodes:
+        node, outs = (old in chosen and stand_ins.get(old)) or (old, old.outputs)
         if outs:
             inputs = [made.get(x, x) for x in node.inputs]
             same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
             fresh = node if same else node.with_inputs(inputs)
             for out, new in zip(outs, fresh.outputs, strict=True):
                 made.setdefault(out, new)
-    return Graph(graph.inputs, [made[x] if x in made else x for x in graph.outputs])
+    return [made.get(x, x) for x in outputs]
 
 
 def gather(nodes: Sequence[Apply], outputs: Iterable[Variable], given: Iterable[Variable]) -> dict[Apply, StandIn]:

@@ -19,6 +19,7 @@ from refgraph.interp.shared import Container, SharedVariable, commit, copied
 from refgraph.ops.tensor import TensorType, TensorVariable, as_tensor, constant
 
 if TYPE_CHECKING:
+    from refgraph.core.types import Type
     from refgraph.interp.profile import Profile
 
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]] | None
@@ -542,7 +543,7 @@ class Function(ShownAsHtml):
         share_memory: accepted as Theano's; no memory is kept between calls.
         """
         watch = _profile(profile, name or self.name)
-        maker, change = self.maker, replacements(swap, what="swap")
+        maker, change = self.maker, replacements(swap, strict=False, what="swap")
         count = len(maker.inputs)
         for old, new in change.items():
             mine = isinstance(old, SharedVariable) and old in maker.fgraph.inputs[count:]
@@ -550,6 +551,13 @@ class Function(ShownAsHtml):
                 raise GraphTypeError(
                     f"{self._signature()}: cannot swap {old} for {new}",
                     help="swap shared variables of the function for others",
+                )
+            if new.type != old.type:
+                raise GraphTypeError(
+                    f"{self._signature()}: cannot swap {old} ({old.type}) for {new} ({new.type})",
+                    why="the function was made for values of exactly that type",
+                    help=_how_to_share(old.type),
+                    inputs=[old, new],
                 )
         containers = [
             c.copy() if c is not None and i.private else c for i, c in zip(maker.inputs, self._containers, strict=False)
@@ -586,6 +594,13 @@ class Function(ShownAsHtml):
 
     def __repr__(self) -> str:
         return f"<{self._signature()}: {self.maker.fgraph}>"
+
+
+def _how_to_share(type: Type) -> str:
+    """How to make a shared variable of this type, for errors."""
+    if not isinstance(type, TensorType):
+        return f"give a shared variable of type {type}"
+    return f"make the other one so: shared(np.asarray(value, '{type.dtype}'), shape={type.shape})"
 
 
 def _unpickled(

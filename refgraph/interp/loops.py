@@ -18,10 +18,11 @@ from refgraph.interp.updates import OrderedUpdates
 from refgraph.ops.construct import arange, zeros
 from refgraph.ops.elementwise import ceil, maximum, minimum, sqrt
 from refgraph.ops.families import operands
+from refgraph.ops.indexing import Index
 from refgraph.ops.joining import concatenate
 from refgraph.ops.lengths import scalar_value
 from refgraph.ops.retyping import retyped
-from refgraph.ops.scan import Loop, State, as_state, number_of_steps
+from refgraph.ops.scan import Loop, Scan, State, as_state, number_of_steps
 from refgraph.ops.tensor import NumberConstant, TensorType, TensorVariable, as_tensor
 
 Step = Callable[..., Any]
@@ -80,10 +81,11 @@ def scan(
 
     Answers (outputs, updates): outputs, stacked along a new first axis, as one variable, as a list, or None where there
     are none; updates, for `function`, of the shared variables that the steps update. A shared variable with a
-    `default_update` that a step reads, as every draw of random numbers does, is updated in each step.
+    `default_update` that a step reads is updated in each step. Draws of random numbers are fresh in each step and call.
 
     A state keeps its dtype and its shape: a step's value that fits without loss is cast, any other raises DTypeError
-    or ShapeError. One that starts from a Python number takes the dtype that the step makes of the number.
+    or ShapeError. One that starts from a Python number takes the dtype that the step's arithmetic makes of the number;
+    for another, or where a step does more with it than arithmetic, start from an array, np.float32(0) say.
     Raises GraphTypeError for what it cannot make a loop of.
     """
     made = _Scan(fn, sequences, outputs_info, non_sequences, n_steps, go_backwards, name, strict)
@@ -357,6 +359,8 @@ class _Answer:
         self.fn = fn
         self.outputs: list[Any] = []
         self.updates = OrderedUpdates()
+        self.forked: list[Any] = []
+        """Shared variables that the loop updates for itself."""
         self.until: Any = None
         parts = [answer]
         if isinstance(answer, (tuple, list)) and not _is_updates(answer):
@@ -506,9 +510,8 @@ class _Scan:
         self._places = [(s, None if s is not None else next(recorded)) for s in self.states]
         carried = iter(node.outputs[len(self.loop.states) :])
         for x, state in finals.items():
-            self.updates[x] = final = state.buffer[-1] if state is not None else next(carried)
-            if x.container.serial > mark:  # nobody but this loop knows of it: its update need not be passed on
-                x.default_update = final
+            self.updates[x] = state.buffer[-1] if state is not None else next(carried)
+        self.updates.update([(x, x.default_update) for x in answer.forked])
 
     def outputs(self) -> list[Any]:
         """What the loop puts out, stacked."""
@@ -564,21 +567,29 @@ class _Scan:
         A step reads what something that depends on the loop reads, what is put out as it is, and what `fn` has made:
         containers after `mark`.
         """
-        answer.updates = OrderedUpdates([(x, as_update(x, new)) for x, new in answer.updates.items()])
+        given = answer.updates
+        answer.updates = OrderedUpdates([(x, as_update(x, n)) for x, n in given.items() if not _is_forked(x, n)])
+        answer.forked = [x for x, new in given.items() if _is_forked(x, new)]
         inner = {*self.items, *self._reads()}
         more: list[Any] = [None]
         while more:
             found = [x for x in leaves(answer.variables, inner) if isinstance(x, SharedVariable)]
-            seen = [x for x in found if x.default_update is not None and x not in answer.updates]
-            read = _read_inside(answer.variables, {*inner, *answer.updates}) if seen else set()
+            updated = {*answer.updates, *answer.forked}
+            seen = [x for x in found if x.default_update is not None and x not in updated]
+            read = _read_inside(answer.variables, inner | updated) if seen else set()
             more = [x for x in seen if x.container.serial > mark or x in read]
-            answer.updates.update([(x, as_update(x, x.default_update)) for x in more])
+            answer.forked += [x for x in more if x.fork is not None]
+            answer.updates.update([(x, as_update(x, x.default_update)) for x in more if x.fork is None])
 
     def _assemble(self, answer: _Answer) -> dict[Any, State | None]:
         """Give the loop what a step makes; for each shared variable its state, None for one that is carried."""
         loop = self.loop
         finals: dict[Any, State | None] = {}
         given: dict[Variable, Variable] = {}
+        for x in answer.forked:
+            state = loop.state(x.fork(x)[None], names=[x.name])
+            given[x] = state.reads[0]
+            (state.new,) = rebuild([x.default_update], {x: state.reads[0]})
         for x in answer.updates:
             if isinstance(x.type, TensorType):
                 finals[x] = state = loop.state(x[None], names=[x.name])  # type: ignore[index]  # a tensor
@@ -601,7 +612,7 @@ class _Scan:
         return finals
 
     def _refuse_closed_over(self, answer: _Answer) -> None:
-        given = {*self.items, *self._reads(), *self.others, *answer.updates}
+        given = {*self.items, *self._reads(), *self.others, *answer.updates, *answer.forked}
         for x in leaves(answer.variables, given):
             if x not in given and not isinstance(x, Constant):
                 node = next((n for n in toposort(answer.variables, given) if x in n.inputs), None)
@@ -613,11 +624,30 @@ class _Scan:
                 )
 
 
+def _is_forked(x: SharedVariable, new: Any) -> bool:
+    """Whether an update of x is what a loop makes of a value of its own."""
+    return x.fork is not None and new is x.default_update
+
+
 def _read_inside(roots: Sequence[Variable], inner: set[Variable]) -> set[Variable]:
-    """The variables that are read by what depends on the loop, or put out themselves."""
+    """The variables that are read by what depends on the loop, or put out themselves.
+
+    Also those that a loop within begins with, when that depends on this one.
+    """
     within, read = set(inner), set(roots)
     for node in toposort(roots, inner):
         if any(x in within for x in node.inputs):
             within.update(node.outputs)
             read.update(node.inputs)
+            read.update([_source(x) for x in node.op.parts(node.inputs[1:])[1]] if isinstance(node.op, Scan) else ())
     return read
+
+
+def _source(initial: Variable) -> Variable:
+    """The shared variable that a state of a loop begins with, by itself or forked; or what it begins with."""
+    x = initial
+    if x.owner is not None and isinstance(x.owner.op, Index) and x.owner.op.template == (None,):
+        x = x.owner.inputs[0]
+    if x.owner is not None and getattr(x.owner.inputs[0], "fork", None) is x.owner.op:
+        x = x.owner.inputs[0]
+    return x

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from _thread import RLock, allocate_lock  # what threading.RLock and Lock are, without loading all of threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -82,10 +82,13 @@ class Container:
 class SharedVariable(Variable):
     """A variable with a value. Functions read it without being given it; an update replaces it.
 
-    `default_update`, when set, is the update in every function that reads the variable and says none.
+    `default_update`, when set, is the update in every function that reads the variable and says none. In a loop it is
+    made in each step; with `fork` the loop has a value of its own for that, which starts from what `fork` makes of the
+    variable, so that the variable itself is updated once, however many steps there are.
     """
 
-    __slots__ = ("_default_update", "container")
+    __slots__ = ("_default_update", "container", "fork")
+    fork: Callable[[Any], Any] | None
 
     def __init__(
         self,
@@ -102,6 +105,7 @@ class SharedVariable(Variable):
             container = Container(type, value, name, strict=strict, allow_downcast=allow_downcast)
         self.container = container
         self._default_update: Any = None
+        self.fork = None
 
     @property
     def default_update(self) -> Any:

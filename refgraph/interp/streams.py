@@ -33,7 +33,8 @@ def _site(draw: Callable[Concatenate[Any, P], TensorVariable]) -> Callable[Conca
 class Stream:
     """A source of random numbers for graphs: each method adds a draw, whose numbers every call of a function renews.
 
-    seed: an int >= 0, or a sequence of such; None takes 128 bits from the operating system, which `entropy` tells.
+    seed: an int >= 0, or a sequence of such; None takes 128 bits from the operating system, which `entropy` tells. A
+        sequence of one int is the same seed as this int; all others differ.
     name: goes before the names of the states.
 
     Each draw that is written has a state of its own, a shared variable that holds its key and the number of the next
@@ -111,7 +112,7 @@ class Stream:
         prefix = f"{self.name}." if self.name else ""
         state: SharedVariable = shared(self._value(serial), f"{prefix}{what}_{serial}", borrow=True, shape=(2,))
         new = random.next_call(state)
-        state.default_update = new
+        state.default_update, state.fork = new, random.fork
         sample = draw(state)  # may raise: then nothing is counted
         self._states.append(state)
         sample.update = (state, new)  # type: ignore[attr-defined]  # Theano's place for it
@@ -119,8 +120,8 @@ class Stream:
 
     def _value(self, serial: int) -> np.ndarray[Any, Any]:
         """The first state of draw number `serial`."""
-        words = [word for n in self.entropy for word in _words(n)]
-        key = mixed_key([len(words), *words, len(self._path), *self._path, serial])
+        seed = [word for n in self.entropy for word in _words(n)]
+        key = mixed_key([len(self.entropy), *seed, len(self._path), *self._path, serial])
         return np.array([key, 0], np.uint64)
 
     def __repr__(self) -> str:
@@ -146,5 +147,6 @@ def _entropy(seed: Any) -> tuple[int, ...]:
 
 
 def _words(n: int) -> list[int]:
-    """The 64-bit words of an int, low ones first."""
-    return [n >> shift & 0xFFFFFFFFFFFFFFFF for shift in range(0, max(n.bit_length(), 1), 64)]
+    """The 64-bit words of an int, low ones first, after how many they are: so no ints have the words of others."""
+    words = [n >> shift & 0xFFFFFFFFFFFFFFFF for shift in range(0, max(n.bit_length(), 1), 64)]
+    return [len(words), *words]

@@ -25,6 +25,7 @@ from refgraph.ops.tensor import (
     TensorConstant,
     TensorType,
     TensorVariable,
+    TypedNumber,
     alone,
     as_tensor,
 )
@@ -381,7 +382,7 @@ def _operand(op: str, given: Any) -> TensorVariable:
 
 def _weak(
     op: str, number: Any, dtypes: Sequence[np.dtype[Any]], compares: bool, i: int, computed_in: OperandDType | None
-) -> TensorVariable:
+) -> TypedNumber:
     """A Python number beside arrays of `dtypes`, as a constant that keeps its spelling as its name."""
     dtype = dtypes[0] if len(dtypes) == 1 else np.result_type(*dtypes)
     try:
@@ -401,7 +402,9 @@ def _weak(
                 help=f"widen the array with .astype(...), or write np.{np.min_scalar_type(number)}({number})",
             ) from None
     array.setflags(write=False)
-    return TensorConstant(_SCALARS[array.dtype], array, repr(number))
+    made = TypedNumber(_SCALARS[array.dtype], array, repr(number))
+    made.number = number
+    return made
 
 
 def broadcast_shapes(op: str, inputs: Sequence[TensorVariable]) -> Shape:

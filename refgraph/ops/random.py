@@ -28,7 +28,7 @@ from refgraph.ops.elementwise import betaincinv, cast, clip, exp, gammaincinv, l
 from refgraph.ops.indexing import take
 from refgraph.ops.lengths import Length, filled, length, lengths, one_axis, one_length, product, split_lengths, static
 from refgraph.ops.linear import TensorOp
-from refgraph.ops.philox import fill32, fill64, high_product, inside, narrow_product, pairs, scaled, unit
+from refgraph.ops.philox import fill32, fill64, high_product, inside, mixed_key, narrow_product, pairs, scaled, unit
 from refgraph.ops.rejection import binomial_counts, poisson_counts
 from refgraph.ops.shape import Shape as ShapeOf
 from refgraph.ops.shape import broadcast_shape, broadcast_shapes, broadcast_to, reshape, specify_shape
@@ -53,6 +53,37 @@ Array = np.ndarray[Any, Any]
 def next_call(state: Any) -> TensorVariable:
     """The state of the next call: the same key, and the call number plus 1."""
     return _state("next_call", state) + constant(np.array([0, 1], np.uint64), name="one call")
+
+
+@declare
+class RandomFork(TensorOp):
+    """The state that a loop draws from, made of one outside: its calls are the loop's steps, counted from 0.
+
+    Its key is mixed of the key and the call number outside, and of the number that spells "loop" in ASCII. So loops in
+    different calls, and loops within different steps, have independent numbers.
+    """
+
+    name = "random_fork"
+
+    def infer(self, state: TensorVariable) -> tuple[TensorType]:
+        _state(self.name, state)
+        return (TensorType("uint64", (2,)),)
+
+    def impl(self, state: Any) -> Any:
+        return np.array([mixed_key([int(state[0]), int(state[1]), 0x6C6F6F70]), 0], np.uint64)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        key = mixed_key([*map(int, _STATE), 0x6C6F6F70])
+        yield Sample("state", fork, (_STATE,), lambda s: np.array([key, 0], np.uint64))
+        yield Sample("next", lambda s: uniform(fork(next_call(s)), size=3), (_STATE,))
+
+    @classmethod
+    def bad_samples(cls) -> Iterator[BadSample]:
+        yield BadSample("state", fork, (np.array([1, 2]),), DTypeError, "uint64")
+
+
+fork = RandomFork()
 
 
 # What all draws share

@@ -58,17 +58,18 @@ def _few_successes(n: Array, p: Array, u: Array) -> Array:
 
 def _summed(u: Array, first: Array, ratio: Callable[[int, Any], Array]) -> Array:
     """The least count whose distribution function exceeds u; `first` is the probability of 0, and `ratio(x, at)` that
-    of x + 1 over that of x for the elements `at`. It ends where probabilities fall below 2**-64.
+    of x + 1 over that of x for the elements `at`. The last is the one before probabilities fall to 2**-64 or below, or
+    to 0, as beyond n: rounded, the function may stay below the greatest u there.
     """
     out = np.zeros(len(u))
     at = np.arange(len(u))
     chance, total = first.copy(), first.copy()
     x = 0
     while len(at):
-        going = (u[at] >= total) & (chance > 2.0**-64)
-        at, chance, total = at[going], chance[going], total[going]
-        chance = chance * ratio(x, at)
-        total = total + chance
+        following = chance * ratio(x, at)
+        going = (u[at] >= total) & (following > 2.0**-64)
+        at, chance = at[going], following[going]
+        total = total[going] + chance
         x += 1
         out[at] = x
     return out

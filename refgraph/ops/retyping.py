@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from refgraph.core.graph import Apply, Constant, Variable, rebuild
+from refgraph.core.graph import Apply, Variable, rebuild
 from refgraph.core.origin import made_for
 from refgraph.ops.families import Elemwise
-from refgraph.ops.tensor import NumberConstant
+from refgraph.ops.tensor import ConstantOfNumber
 
 
 def retyped(outputs: Sequence[Any], given: Mapping[Variable, Variable]) -> list[Any]:
@@ -33,15 +33,5 @@ def retyped(outputs: Sequence[Any], given: Mapping[Variable, Variable]) -> list[
 
 
 def number_of(x: Variable) -> Any:
-    """The Python number that x was made of; of an operand it is the name then. None for anything else."""
-    if isinstance(x, NumberConstant):
-        return x.number
-    if not isinstance(x, Constant) or x.name is None:
-        return None
-    for kind in (int, float, complex):
-        try:
-            number = kind(x.name)
-        except ValueError:
-            continue
-        return number if repr(number) == x.name else None
-    return None
+    """The Python number that x was made of, with or without the dtype of neighbours. None for anything else."""
+    return x.number if isinstance(x, ConstantOfNumber) else None

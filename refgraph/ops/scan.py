@@ -41,7 +41,8 @@ class Scan(GraphOp):
 
     taps: for each state how many steps back it is read. keep: for each state and record how many of its last entries
     to answer, None for all. truncate: how many steps a gradient goes back, -1 for all.
-    mode: what compiles the steps, whatever compiles the rest.
+    mode: what compiles the steps, whatever compiles the rest. turns: the name of the loop whose steps this one goes
+    through from the last to the first, for errors.
     """
 
     def __init__(
@@ -55,9 +56,10 @@ class Scan(GraphOp):
         truncate: int = -1,
         name: str = "scan",
         mode: Any = None,
+        turns: str = "",
     ) -> None:
         self.graph, self.n_sequences, self.taps, self.n_carried = graph, n_sequences, tuple(taps), n_carried
-        self.until, self.truncate, self.name, self.mode = until, truncate, name, mode
+        self.until, self.truncate, self.name, self.mode, self.turns = until, truncate, name, mode, turns
         n_kept = len(graph.outputs) - n_carried - until
         self.keep = (None,) * n_kept if keep is None else tuple(keep)
         for reads, new in zip(self.reads, self.news, strict=True):
@@ -75,7 +77,7 @@ class Scan(GraphOp):
 
     def changed(self, **changes: Any) -> Scan:
         """This loop with other attributes, by the names that the constructor has for them."""
-        names = ("graph", "n_sequences", "taps", "n_carried", "until", "keep", "truncate", "name", "mode")
+        names = ("graph", "n_sequences", "taps", "n_carried", "until", "keep", "truncate", "name", "mode", "turns")
         return Scan(**{**{name: getattr(self, name) for name in names}, **changes})
 
     @property
@@ -215,7 +217,7 @@ class Scan(GraphOp):
 
 
 def number_of_steps(n: Any) -> TensorVariable:
-    """A number of steps as a 0-d integer variable. Raises DTypeError or DomainError for what counts no steps."""
+    """A number of steps as a 0-d int64 variable. Raises DTypeError or DomainError for what counts no steps."""
     n = as_tensor(n)
     if n.type.ndim != 0 or n.type.dtype not in INTEGERS:
         raise DTypeError(
@@ -230,7 +232,7 @@ def number_of_steps(n: Any) -> TensorVariable:
             why="a loop takes 0 steps or more",
             help="to go backwards use go_backwards=True",
         )
-    return n  # type: ignore[no-any-return]  # a tensor
+    return n if n.type.dtype == "int64" else n.astype("int64")  # type: ignore[no-any-return]  # a tensor
 
 
 def _item_type(x: Any) -> Any:
@@ -415,7 +417,8 @@ class _Runner:
                 if until and results[-1]:
                     break
         except Exception as error:
-            _note_step(error, f"step {t} of {op}, which takes {'at most ' * until}{n} (the first is step 0)")
+            turned = f", which goes back through step {n - 1 - t} of {op.turns}" if op.turns else ""
+            _note_step(error, f"step {t} of {'at most ' * until}{n} (the first is step 0) of {op}{turned}")
             raise
         if not n:
             kept = self._kept(initials, self._blank(sequences, flow[:given], whole), n)
@@ -504,8 +507,15 @@ class Loop:
     not depend on the loop is computed once, before it.
     """
 
-    def __init__(self, n_steps: Any, name: str = "scan", outside: Iterable[Variable] = (), mode: Any = None) -> None:
-        self.n_steps, self.name, self.mode, self.outside = n_steps, name, mode, set(outside)
+    def __init__(
+        self,
+        n_steps: Any,
+        name: str = "scan",
+        outside: Iterable[Variable] = (),
+        mode: Any = None,
+        turns: str = "",
+    ) -> None:
+        self.n_steps, self.name, self.mode, self.turns, self.outside = n_steps, name, mode, turns, set(outside)
         self.sequences: list[tuple[Variable, Any]] = []
         self.states: list[State] = []
         self.carries: list[tuple[Variable, Variable]] = []
@@ -557,7 +567,8 @@ class Loop:
         keep = [*[s.keep for s in states], *[k for _, k in self.records]]
         taps = [s.taps for s in states]
         until = self.until is not None
-        op = Scan(graph, len(sequences), taps, len(self.carries), until, keep, truncate, self.name, self.mode)
+        count = len(self.carries)
+        op = Scan(graph, len(sequences), taps, count, until, keep, truncate, self.name, self.mode, self.turns)
         node = op.make_node(
             self.n_steps,
             *[outer for outer, _ in sequences],
@@ -595,14 +606,19 @@ def closed_over(
 ) -> tuple[list[Variable], dict[Variable, Variable]]:
     """`outputs` as expressions of `inside` and of fresh variables; and those, by what they stand for outside.
 
-    What does not depend on `inside` stays outside. Nothing is looked for behind the variables in `stop`.
+    What does not depend on `inside` stays outside, unless only a branch within needs it, that may not be taken. Nothing
+    is looked for behind the variables in `stop`.
     """
     inner = set(inside)
-    nodes = toposort(outputs, inner | set(stop))
-    within = {x for x in inner}
-    for node in nodes:
-        if any(x in within for x in node.inputs):
-            within.update([out for out in node.outputs if out not in inner])
+    stop = inner | set(stop)
+    nodes = toposort(outputs, stop)
+    within = _depending(nodes, inner)
+    if any(node.op.lazy for node in nodes if node.outputs[0] in within):
+        from refgraph.core.lazy import settled
+
+        outputs = settled(outputs, nodes, stop, [node for node in nodes if node.outputs[0] in within])
+        nodes = toposort(outputs, stop)
+        within = _depending(nodes, inner)
     read = [x for node in nodes if node.outputs[0] in within for x in node.inputs]
     outside = {
         x: x.type.variable(name=x.name)
@@ -610,6 +626,15 @@ def closed_over(
         if x not in within and not isinstance(x, Constant)
     }
     return rebuild(outputs, outside), outside
+
+
+def _depending(nodes: Iterable[Apply], inside: set[Variable]) -> set[Variable]:
+    """`inside`, and what `nodes` compute that depends on it."""
+    within = set(inside)
+    for node in nodes:
+        if not within.isdisjoint(node.inputs):
+            within.update(node.outputs)
+    return within
 
 
 def map_graph(fn: Callable[..., Sequence[Any]], sequences: Sequence[Any], name: str = "map") -> list[Any]:

@@ -126,7 +126,8 @@ class _Reverse:
         self.sequences, self.initials, self.carried, self.whole = op.parts(node.inputs[1:])
         self.steps: Any = node.outputs[-1] if op.until else node.inputs[0]
         self.back = self.steps if op.truncate < 0 else minimum(self.steps, op.truncate)
-        self.loop = Loop(self.back, f"grad of {op.name}", node.inputs, op.mode)
+        turns = op.name if op.truncate < 0 else ""
+        self.loop = Loop(self.back, f"grad of {op.name}", node.inputs, op.mode, turns)
         self.full: Apply | None = None
         self.keys = [(i, j) for i, taps in enumerate(op.taps) for j in range(len(taps))]
         self.pending: dict[tuple[int, int], Any] = dict.fromkeys(self.keys)

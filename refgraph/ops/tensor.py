@@ -305,14 +305,26 @@ class TensorConstant(TensorVariable, Constant):
         self.value.setflags(write=False)  # pickle does not keep it
 
 
-class NumberConstant(TensorConstant):
-    """A Python number made a constant: beside arrays it takes their dtype, as the number itself would."""
+class ConstantOfNumber(TensorConstant):
+    """A 0-d array made of a Python number, which it keeps."""
 
     __slots__ = ("number",)
     number: Number
 
     def __str__(self) -> str:
         return str(TensorConstant(self.type, self.value, self.name))
+
+
+class NumberConstant(ConstantOfNumber):
+    """A Python number made a constant: beside arrays it takes their dtype, as the number itself would."""
+
+    __slots__ = ()
+
+
+class TypedNumber(ConstantOfNumber):
+    """A Python number that has taken its neighbours' dtype: an array like any other, for whom does not ask."""
+
+    __slots__ = ()
 
 
 Number = builtins.bool | int | float | complex
@@ -395,8 +407,10 @@ def _with_rank(x: TensorVariable, ndim: int) -> TensorVariable:
     return x.dimshuffle(*range(extra, x.ndim))
 
 
-def weak_constant(value: Number, dtype: str, name: str | None = None) -> TensorConstant:
+def weak_constant(value: Number, dtype: str, name: str | None = None) -> TypedNumber:
     """A Python number as a 0-d constant of its neighbours' dtype; it keeps its spelling as its name."""
     array = np.array(value, dtype)
     array.setflags(write=False)
-    return TensorConstant(TensorType(dtype, ()), array, repr(value) if name is None else name)
+    made = TypedNumber(TensorType(dtype, ()), array, repr(value) if name is None else name)
+    made.number = value
+    return made

@@ -461,10 +461,24 @@ def test_copy_with_swapped_shared_variables():
     assert (f(), g(), g.name) == (1, 100, "g")
     assert (a.get_value(), b.get_value()) == (2, 101)
     assert g.get_shared() == [b]
-    with pytest.raises(GraphTypeError, match="cannot stand for a"):
+    with pytest.raises(GraphTypeError, match=r"cannot swap a \(float64\[\]\) for v \(float64\[\?\]\)"):
         f.copy(swap={a: rg.shared(V, "v")})
     with pytest.raises(GraphTypeError, match="cannot swap b for a"):
         f.copy(swap={b: a})
+
+
+def test_a_swap_of_another_type_says_what_to_make():
+    state = rg.shared(np.zeros(2, np.uint64), "state", shape=(2,))
+    f = rg.function([], state + np.uint64(1), name="f")
+    other = rg.shared(np.array([5, 0], np.uint64), "other")
+    said = r"f\(\): cannot swap state \(uint64\[2\]\) for other \(uint64\[\?\]\)"
+    with pytest.raises(GraphTypeError, match=said) as caught:
+        f.copy(swap={state: other})
+    assert "shared(np.asarray(value, 'uint64'), shape=(2,))" in str(caught.value)
+    fitting = rg.shared(np.asarray(other.get_value(), "uint64"), shape=(2,))
+    assert f.copy(swap={state: fitting})().tolist() == [6, 1]
+    with pytest.raises(GraphTypeError, match=r"cannot swap what \(Generic\) for state"):
+        rg.function([], [what := rg.shared({}, "what")]).copy(swap={what: state})
 
 
 def test_copy_without_updates(x):

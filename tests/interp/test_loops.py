@@ -2,9 +2,11 @@
 
 import copy
 import functools
+import gc
 import pickle
 import threading
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
@@ -336,6 +338,16 @@ def test_a_float32_loop_stays_float32(step, start):
     np.testing.assert_allclose(found, want, rtol=1e-5)
 
 
+def test_constants_that_are_named_as_numbers_keep_their_values_and_dtypes():
+    s = T.fvector("s")
+    five = T.constant(np.float32(5), name="1")
+    found = scan(lambda s, h: h * five + s * 0, s, 1.0)[0].eval({s: np.ones(3, "float32")})
+    assert (found.tolist(), found.dtype) == ([5, 25, 125], "float32")
+    five = T.constant(np.float64(5.0), name="2")
+    found = scan(lambda h: h * five, outputs_info=1, n_steps=2)[0].eval()
+    assert (found.tolist(), found.dtype) == ([5, 25], "float64")
+
+
 def test_a_number_takes_the_dtype_that_an_inner_loop_makes_of_it():
     s = np.ones(3, "float32")
     found = run(lambda s, h: scan(lambda g: g * 0.5 + s, outputs_info=h, n_steps=2)[0][-1], s, 0.0)
@@ -482,9 +494,10 @@ def test_draws_are_fresh_in_each_step_and_call():
     first, second = f(), f()
     steps = np.diff(np.concatenate([np.zeros((1, 2)), first, second - second[0] + first[-1]]), axis=0)
     assert len(np.unique(steps.round(12))) >= 26
-    same(g(), first)  # without updates: the states of draws made in a loop update by themselves
+    same(g(), first)  # without updates: what a loop draws from is its own, so a state counts calls, not steps
     same(g(), second)
-    same(function([], draws(scan_checkpoints)[0][-1])(), first[-1])
+    h = function([], draws(scan_checkpoints)[0][-1])
+    assert len(np.unique([h(), h(), first[-1], second[-1]])) == 8
 
 
 def test_draws_of_inner_loops_are_fresh():
@@ -492,6 +505,66 @@ def test_draws_of_inner_loops_are_fresh():
     found, updates = scan(lambda i: scan(lambda j: j + rng.uniform(), np.zeros(3))[0], np.arange(2))
     f = function([], found, updates=updates)
     assert len(np.unique([f(), f()])) == 12
+
+
+def opened(loop):
+    """All numbers that two calls of a function of this loop give, its updates left out."""
+    f = function([], loop[0])
+    return np.concatenate([f().ravel(), f().ravel()])
+
+
+def test_draws_whose_state_was_made_before_the_loop_are_fresh():
+    rng, a = Stream(3), T.dscalar("a")
+    noisy = refgraph.OpFromGraph([a], [a + rng.normal()])
+    thrown = refgraph.clone(rng.poisson(a), {a: T.constant(1e15)})
+    zeros = np.zeros(4)
+
+    def inner(t):
+        return scan(noisy, outputs_info=t, n_steps=2)[0][-1] - t
+
+    for step in (lambda t: noisy(t) - t, inner, lambda t: t + thrown + noisy(t), lambda t: noisy(noisy(t))):
+        assert len(np.unique(opened(scan(step, zeros)))) == 8
+    f, n = function([], scan(lambda t: noisy(t) - t, zeros)[0]), T.lscalar("n")
+    assert np.intersect1d(f(), f()).size == 0
+    longer = function([n], scan(lambda t: noisy(t) - t, T.zeros(n))[0])
+    assert np.intersect1d(longer(3), longer(9)).size == 0
+
+
+def test_a_value_drawn_before_the_loop_is_one_value():
+    before = Stream(3).normal()
+
+    def inner(t):
+        return scan(lambda h: h + before, outputs_info=t * 0 + before, n_steps=1)[0][0]
+
+    assert len(np.unique(opened(scan(inner, np.zeros(4))))) == 2
+
+
+def test_a_loop_with_draws_is_an_expression_like_others():
+    rng, a, b = Stream(3), T.dvector("a"), T.dvector("b")
+    found, _ = scan(lambda v: v + rng.normal(), a)
+    wanted = function([a], found)(v)
+    rng.seed()
+    same(function([b], refgraph.clone(found, {a: b}))(v), wanted)
+    rng.seed()
+    same(function([b], refgraph.OpFromGraph([a], [found])(b))(v), wanted)
+    rng.seed()
+    function([], T.constant(1), updates=rng.updates())()  # that needs nothing of the loop
+    assert np.intersect1d(function([a], found)(v) - v, wanted - v).size == 0
+
+
+def test_a_stream_keeps_no_loop_alive():
+    rng, weights = Stream(3), shared(np.zeros(3))
+    watch = weakref.ref(weights)
+    scan(lambda v, w: v * rng.normal() + w, np.zeros(3), non_sequences=weights)
+    weights = None
+    gc.collect()
+    assert watch() is None
+    assert len(rng.updates()) == 1
+
+
+def test_strict_allows_draws():
+    rng = Stream(3)
+    assert len(np.unique(opened(scan(lambda v: v + rng.normal(), np.zeros(4), strict=True)))) == 8
 
 
 def test_strict_allows_what_was_given():
@@ -620,7 +693,7 @@ def test_a_shape_that_changes_names_the_line_in_the_step_function():
     with pytest.raises(ShapeError, match=r"has shape \(5,\), but the step makes it \(10,\)") as caught:
         f(v)
     assert line_of(caught.value) == "grown = T.concatenate([h, h])"
-    assert "step 0 of scan, which takes 3" in str(caught.value)
+    assert "step 0 of 3 (the first is step 0) of scan" in str(caught.value)
     g = function([x], scan(shortened, T.arange(3))[0])
     with pytest.raises(ShapeError, match=r"has shape \(1,\), in the first step it had \(0,\)") as caught:
         g(v)
@@ -639,8 +712,8 @@ def test_an_error_in_a_nested_loop_names_both_steps(mode):
     with pytest.raises(BoundsError) as caught:
         f(np.ones((3, 3)))
     assert caught.value.loops == (
-        "step 2 of inner, which takes 3 (the first is step 0)",
-        "step 0 of outer, which takes 3 (the first is step 0)",
+        "step 2 of 3 (the first is step 0) of inner",
+        "step 0 of 3 (the first is step 0) of outer",
     )
     assert "scan(lambda i, r: r + row[i], places" in line_of(caught.value)
     assert str(caught.value).index("of inner") < str(caught.value).index("of outer")
@@ -657,9 +730,38 @@ def test_an_error_of_others_has_the_steps_in_its_notes():
     with pytest.raises(KeyError, match="no more") as caught:
         f(v)
     assert caught.value.__notes__[1:] == [
-        "in step 3 of in, which takes 5 (the first is step 0)",
-        "in step 0 of out, which takes 5 (the first is step 0)",
+        "in step 3 of 5 (the first is step 0) of in",
+        "in step 0 of 5 (the first is step 0) of out",
     ]
+
+
+def test_an_error_on_the_way_back_names_both_steps():
+    @refgraph.as_op(itypes=[T.dscalar], otypes=[T.dscalar])
+    def wrong(a):
+        if a == 1:
+            raise KeyError("one")
+        return a
+
+    @refgraph.as_op(itypes=[T.dscalar], otypes=[T.dscalar], grad=lambda inputs, gradients: [wrong(inputs[0])])
+    def fine(a):
+        return a + 0
+
+    f = function([x], refgraph.grad(scan(fine, x, name="rnn")[0].sum(), x))
+    with pytest.raises(KeyError, match="one") as caught:
+        f(v)
+    step = "in step 3 of 5 (the first is step 0) of grad of rnn, which goes back through step 1 of rnn"
+    assert caught.value.__notes__[1:] == [step]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint64"])
+def test_numbers_of_steps_of_any_integer_dtype(dtype):
+    k = T.scalar("k", dtype=dtype)
+    h, _ = scan(lambda h: h * 0.5, outputs_info=1.0, n_steps=k, truncate_gradient=200)
+    most = min(np.iinfo(dtype).max, 300)
+    assert len(function([k], h)(most)) == most
+    w = T.dscalar("w")
+    last = scan_checkpoints(lambda h: h * w, outputs_info=w, n_steps=k)[0][-1]
+    assert function([w, k], refgraph.grad(last, w))(1.0, 7) == 8
 
 
 def test_too_many_steps_are_refused_when_it_runs():
@@ -684,7 +786,7 @@ def test_steps_run_in_a_mode_of_their_own():
     f = function([x], scan(lambda a: T.log(a - 2), x, name="logs", mode="NanGuardMode")[0].sum())
     with pytest.raises(NanGuardError, match="log has NaN") as caught:
         f(v)
-    assert caught.value.loops == ("step 0 of logs, which takes 5 (the first is step 0)",)
+    assert caught.value.loops == ("step 0 of 5 (the first is step 0) of logs",)
     seen = []
     watch = refgraph.MonitorMode(post_func=lambda i, node, thunk: seen.append(str(node.op)))
     same(function([x], scan(lambda a: T.log(a + 2), x, mode=watch)[0])(v), np.log(v + 2))
@@ -766,7 +868,7 @@ def test_inputs_of_a_loop_are_replaced():
 
 
 def test_formulas_and_trees_show_a_step():
-    start = T.dscalar("h0")
+    start, n = T.dscalar("h0"), T.lscalar("n")
     h, _ = scan(lambda h: T.tanh(h * 1.1), outputs_info=start, n_steps=n, name="rnn")
     assert refgraph.pp(h) == "rnn{tanh((h0[t-1] * 1.1))}(n, h0[None])[1:]"
     tree = refgraph.debugprint(function([start, n], h), file="str")

@@ -16,9 +16,9 @@ from refgraph import function, grad, shared
 from refgraph.core.errors import GraphTypeError
 from refgraph.random import Stream, next_call
 
-FIRST = [315, 569, 152, 694]
-SECOND = [127, 711, 65, 977]
-CHILD = [795, 65, 839, 765]
+FIRST = [919, 433, 413, 4]
+SECOND = [946, 612, 45, 301]
+CHILD = [170, 506, 43, 109]
 
 DRAWS = {
     "uniform": (),
@@ -99,6 +99,25 @@ def test_without_a_seed_the_entropy_tells_it():
 
     assert stream.entropy != other.entropy
     np.testing.assert_array_equal(stream.normal(size=3).eval(), again.normal(size=3).eval())
+
+
+SEEDS = [0, 1, 2**64, 2**64 + 1, 2**128, [0, 0], [0, 1], [1, 0], [1, 1], [0, 2**64], [2**64, 0], [0, 0, 1], [0, 1, 0]]
+
+
+def test_different_seeds_never_mix_the_same_words(monkeypatch):
+    mixed = []
+    monkeypatch.setattr("refgraph.interp.streams.mixed_key", lambda words: mixed.append(tuple(words)) or 0)
+    for seed in SEEDS:
+        stream = Stream(seed)
+        for source in (stream, *stream.spawn(2), *stream.spawn(1)[0].spawn(1)):
+            source.uniform(), source.uniform()
+
+    assert len(mixed) == len(set(mixed)) == 8 * len(SEEDS)
+    assert all(0 <= word < 2**64 for words in mixed for word in words)
+
+
+def test_an_int_is_the_seed_of_that_one_int():
+    np.testing.assert_array_equal(Stream(5).uniform(size=3).eval(), Stream([5]).uniform(size=3).eval())
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "abc", [], [1, -2], [0.5]])

@@ -13,7 +13,7 @@ import refgraph
 import refgraph.tensor as T
 from refgraph.core.errors import DomainError, DTypeError, GraphTypeError, ShapeError
 from refgraph.ops import philox, random
-from refgraph.ops.rejection import _log_binomial_ratio, _log_poisson
+from refgraph.ops.rejection import _log_binomial_ratio, _log_poisson, _summed, binomial_counts, poisson_counts
 from refgraph.ops.tensor import FLOATS, INTEGERS
 from refgraph.testing.checks import op_names, value_at, variable
 
@@ -272,6 +272,38 @@ def test_heights_of_the_rejection_are_the_probabilities():
     )
     k = np.arange(300.0)
     np.testing.assert_allclose(_log_poisson(k, 80.5), scipy.stats.poisson(80.5).logpmf(k), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("p", [0.0, 1e-25, 1e-10, 1e-3, 0.1, 0.3, 0.5, 0.7, 0.999, 1 - 2**-53, 1.0])
+@pytest.mark.parametrize("word", [0, 2**64 - 1])
+def test_binomial_counts_are_of_its_trials_for_the_greatest_and_the_least_numbers(p, word):
+    n = np.arange(20)
+    n = n[n * min(p, 1 - p) < 10]
+    found = binomial_counts(
+        n, np.full(len(n), p), np.zeros(len(n)), lambda at, _: (np.full(len(at), word, np.uint64),) * 2
+    )
+
+    assert ((found >= 0) & (found <= n)).all()
+    possible = scipy.stats.binom(n, p).pmf(found)
+    assert (possible > 0).all()
+
+
+def test_summing_up_ends_at_the_last_count_that_is_possible():
+    """Also where rounding leaves the distribution function below u there, and where the next probability is tiny."""
+    u, ended = 1 - 2.0**-53, {0: 0.5, 1: 0.25, 2: 0.0}
+
+    def last(ratios):
+        return _summed(np.array([u]), np.array([0.5]), lambda x, at: np.full(len(at), ratios[x])).tolist()
+
+    assert last(ended) == [2]
+    assert last({0: 0.5, 1: 2.0**-62, 2: 1.0}) == [1]
+    assert last({0: 0.5, 1: 2.0**-61, 2: 0.5}) == [2]
+    assert last({0: 2.0**-63}) == [0]
+    odds = 0.001 / 0.999
+    for n in (0, 1, 3):
+        first = np.array([0.999**n])
+        assert _summed(np.array([u]), first, lambda x, at, n=n: np.full(len(at), (n - x) / (x + 1) * odds))[0] == n
+    assert poisson_counts(np.zeros(1), np.arange(1), lambda *_: (np.full(1, 2**64 - 1, np.uint64),) * 2) == [0]
 
 
 def test_multinomial_counts_each_category():

@@ -1,5 +1,8 @@
 """Numbers in an expression stay weak when it gets other dtypes."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -51,4 +54,36 @@ def test_the_number_of_a_constant(number):
     assert number_of(T.constant(number)) == number
     assert number_of(T.constant(np.array(number))) is None
     assert number_of(T.constant(np.array(number), name="rate")) is None
+    assert number_of(T.constant(np.array(5), name=repr(number))) is None
     assert number_of(x) is None
+
+
+@pytest.mark.parametrize(
+    "through", [lambda y: pickle.loads(pickle.dumps(y)), copy.deepcopy], ids=["pickle", "deepcopy"]
+)
+@pytest.mark.parametrize("number", [3, 0.1, True, 1 + 2j])
+def test_copies_keep_the_number(number, through):
+    y = through(T.zvector("z") * number)
+    operand = y.owner.inputs[1]
+    assert (number_of(operand), type(number_of(operand)), str(operand)) == (number, type(number), repr(number))
+    assert number_of(copy.copy(operand)) == number_of(operand.clone()) == number
+    assert not operand.value.flags.writeable
+    alone = through(T.constant(number))
+    assert (number_of(alone), str(alone)) == (number, str(T.constant(number)))
+
+
+def test_a_number_whose_name_is_changed_is_weak_and_prints_as_any_constant():
+    y = x * 2.5
+    operand = y.owner.inputs[1]
+    operand.name = "rate"
+    assert str(operand) == "rate"
+    operand.name = None
+    assert str(operand) == "TensorConstant{2.5}"
+    assert retyped([y], {x: half})[0].dtype == "float32"
+
+
+def test_the_name_of_an_array_says_nothing_of_its_value():
+    five = T.constant(np.float32(5), name="1")
+    (y,) = retyped([x * five], {x: half})
+    assert y.owner.inputs[1] is five
+    assert y.eval({half: np.ones(2, "float32")}).tolist() == [5, 5]

@@ -94,7 +94,7 @@ def test_bad_use_is_refused(bad):
 WITHOUT_FORM = {
     *("ARange", "BinCount", "Eye", "Nonzero", "Tri", "Unique"),  # as long as their inputs' values say
     *("RandomBernoulli", "RandomBinomial", "RandomCategorical", "RandomDistinct", "RandomIntegers"),  # each item draws
-    *("RandomMultinomial", "RandomNormal", "RandomPoisson", "RandomUniform"),  # what it would draw alone
+    *("RandomFork", "RandomMultinomial", "RandomNormal", "RandomPoisson", "RandomUniform"),  # what it would draw alone
 }
 
 

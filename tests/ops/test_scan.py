@@ -180,6 +180,26 @@ def test_a_branch_that_is_not_taken_makes_no_nan():
     assert value(Rop(out, b, T.constant(1.0)), given).tolist() == [2.0, 0.0, 0.0]
 
 
+def test_what_only_a_branch_of_a_step_needs_is_not_computed_before_the_loop():
+    """Though it does not depend on the loop: it may have no value, no derivative, or take long."""
+    xs = T.arange(3.0)
+    root, _ = scan(lambda t: ifelse(b > 0, T.sqrt(b) * t, t), xs)
+    assert value(grad(root.sum(), b), {b: -1.0}) == 0
+    assert value(grad(root.sum(), b), {b: 4.0}) == 0.75
+
+    roots, _ = scan(lambda s: scan(lambda t: ifelse(s > 0, T.sqrt(s) * t, t), xs)[0].sum(), v)
+    assert value(grad(roots.sum(), v), {v: [-1.0, 4.0]}).tolist() == [0, 0.75]
+
+    picked, _ = scan(lambda t: ifelse(k < 3, v[k] * t, t), xs)
+    assert value(picked, {v: [1.0, 2, 3], k: 7}).tolist() == [0, 1, 2]
+    assert value(picked, {v: [1.0, 2, 3], k: 2}).tolist() == [0, 3, 6]
+
+    long, _ = scan(lambda h: h * 1.01, None, [b], n_steps=100)
+    f = rg.function([b], scan(lambda t: ifelse(t > 5, long[-1], t), xs)[0], profile=True)
+    f(1.0)
+    assert {node.op.name: n for node, n in f.profile.steps.items()} == {"scan": 3, "ifelse": 3}
+
+
 def test_a_loop_over_what_another_puts_out():
     first, _ = scan(lambda x, h: T.tanh(h * x + b), [v], [a])
     second, _ = scan(lambda y, x, h: h * y + x, [first, v], [b])
