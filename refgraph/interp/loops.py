@@ -15,8 +15,9 @@ from refgraph.interp.modes import Mode, get_mode
 from refgraph.interp.number_states import dtypes_to_start
 from refgraph.interp.shared import SharedVariable, next_serial
 from refgraph.interp.updates import OrderedUpdates
+from refgraph.ops.branch import ifelse
 from refgraph.ops.construct import arange, zeros
-from refgraph.ops.elementwise import ceil, maximum, minimum, sqrt
+from refgraph.ops.elementwise import ceil, eq, maximum, minimum, sqrt
 from refgraph.ops.families import operands
 from refgraph.ops.indexing import Index
 from refgraph.ops.joining import concatenate
@@ -162,7 +163,7 @@ def scan_checkpoints(
 
     sequences: without taps. outputs_info: None or an initial value for each output, no other taps.
     save_every_N: how many steps lie between two states that are kept; None: sqrt(n), rounded up.
-    padding: False says that save_every_N divides the number of steps, so that the sequences need not be copied.
+    padding: False says that save_every_N divides the number of steps. Where it does not, sequences are copied.
 
     Answers (outputs, updates) as `scan` does, but the outputs hold only the steps that end such a stretch; the last
     step is the last of them.
@@ -215,10 +216,11 @@ def _range(n: Any) -> Any:
 
 
 def _blocks(x: Any, n: Any, count: Any, every: Any, padding: bool) -> Any:
-    """A sequence of n items as a sequence of stretches, the last filled up with zeros."""
+    """A sequence of n items as a sequence of stretches, the last filled up with zeros where that takes any."""
     shape = [x.shape[i] for i in range(1, x.ndim)]
     if padding:
-        x = concatenate([x, zeros([count * every - n, *shape], x.dtype)])
+        missing = count * every - n
+        x = ifelse(eq(missing, 0), x, concatenate([x, zeros([missing, *shape], x.dtype)]))
     return x.reshape([count, every, *shape], ndim=x.ndim + 1)
 
 

@@ -1041,3 +1041,12 @@ def test_the_gradient_with_checkpoints_needs_memory_like_the_root():
     few, many = memory(scan_checkpoints)
     assert many < 5 * few
     assert many < 4 * (2 * 24) * 8 * SIZE
+
+
+def test_checkpoints_copy_no_sequence_that_stretches_divide():
+    w, rows = shared(0.5), T.dmatrix("rows")
+    h, _ = scan_checkpoints(lambda q, h: T.tanh(h * w + q), rows, np.zeros(50))
+    f = function([rows], T.grad(h[-1].sum(), w))
+    some = np.ones((576, 50))
+    assert peak(f, some) < 0.3 * some.nbytes
+    assert peak(f, np.ones((577, 50))) < 1.5 * some.nbytes
