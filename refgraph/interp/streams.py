@@ -13,8 +13,9 @@ import numpy as np
 from refgraph.core.errors import GraphTypeError
 from refgraph.core.types import label
 from refgraph.interp.shared import SharedVariable, shared
-from refgraph.ops import random
+from refgraph.ops import distributions
 from refgraph.ops.philox import mixed_key
+from refgraph.ops.random import fork, next_call
 from refgraph.ops.tensor import TensorVariable
 
 P = ParamSpec("P")
@@ -53,27 +54,27 @@ class Stream:
         self._states: list[SharedVariable] = []
         self._children: list[Stream] = []
 
-    uniform = _site(random.uniform)
-    normal = _site(random.normal)
-    lognormal = _site(random.lognormal)
-    truncated_normal = _site(random.truncated_normal)
-    exponential = _site(random.exponential)
-    laplace = _site(random.laplace)
-    gumbel = _site(random.gumbel)
-    logistic = _site(random.logistic)
-    cauchy = _site(random.cauchy)
-    weibull = _site(random.weibull)
-    gamma = _site(random.gamma)
-    beta = _site(random.beta)
+    uniform = _site(distributions.uniform)
+    normal = _site(distributions.normal)
+    lognormal = _site(distributions.lognormal)
+    truncated_normal = _site(distributions.truncated_normal)
+    exponential = _site(distributions.exponential)
+    laplace = _site(distributions.laplace)
+    gumbel = _site(distributions.gumbel)
+    logistic = _site(distributions.logistic)
+    cauchy = _site(distributions.cauchy)
+    weibull = _site(distributions.weibull)
+    gamma = _site(distributions.gamma)
+    beta = _site(distributions.beta)
 
-    integers = _site(random.integers)
-    bernoulli = _site(random.bernoulli)
-    binomial = _site(random.binomial)
-    poisson = _site(random.poisson)
-    multinomial = _site(random.multinomial)
-    categorical = _site(random.categorical)
-    choice = _site(random.choice)
-    permutation = _site(random.permutation)
+    integers = _site(distributions.integers)
+    bernoulli = _site(distributions.bernoulli)
+    binomial = _site(distributions.binomial)
+    poisson = _site(distributions.poisson)
+    multinomial = _site(distributions.multinomial)
+    categorical = _site(distributions.categorical)
+    choice = _site(distributions.choice)
+    permutation = _site(distributions.permutation)
 
     def seed(self, seed: Any = None) -> None:
         """Begin anew from a seed, or from the one that the stream has: every draw, and every stream spawned from here.
@@ -111,8 +112,8 @@ class Stream:
         serial = len(self._states)
         prefix = f"{self.name}." if self.name else ""
         state: SharedVariable = shared(self._value(serial), f"{prefix}{what}_{serial}", borrow=True, shape=(2,))
-        new = random.next_call(state)
-        state.default_update, state.fork = new, random.fork
+        new = next_call(state)
+        state.default_update, state.fork = new, fork
         sample = draw(state)  # may raise: then nothing is counted
         self._states.append(state)
         sample.update = (state, new)  # type: ignore[attr-defined]  # Theano's place for it

@@ -4,47 +4,34 @@ A state is a uint64 vector (key, call number). Element i of a draw, counted in C
 Philox4x32-10 that key, call and i alone determine; `philox.py` says which words there are, and each op here which of
 them it reads, and how. Other calls of the same key, and other keys, give independent numbers.
 
-Ops draw what has no parameters, or discrete parameters; location, scale and the rest are expressions of these draws,
-through which gradients flow (reparametrization). The state, the size, and whatever a draw of whole numbers depends on,
-are not connected.
-
-In each function `size` is a length, a list of lengths, or an integer vector (with `ndim` where its length is unknown);
-None is the shape of the parameters, broadcast together. Parameters broadcast to the size.
+Ops draw what has no parameters, or discrete parameters; `distributions.py` has the functions that are written with
+them. The state, the size, and whatever a draw of whole numbers depends on, are not connected.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
-from refgraph.core.config import config
 from refgraph.core.errors import DomainError, DTypeError, GraphTypeError, ShapeError
 from refgraph.core.op import BadSample, Sample, declare
-from refgraph.ops.elementwise import betaincinv, cast, clip, exp, gammaincinv, log, logit, ndtr, ndtri, switch, tan
-from refgraph.ops.indexing import take
-from refgraph.ops.lengths import Length, filled, length, lengths, one_axis, one_length, product, split_lengths, static
+from refgraph.ops.lengths import filled, static
 from refgraph.ops.linear import TensorOp
 from refgraph.ops.philox import fill32, fill64, high_product, inside, mixed_key, narrow_product, pairs, scaled, unit
 from refgraph.ops.rejection import binomial_counts, poisson_counts
-from refgraph.ops.shape import Shape as ShapeOf
-from refgraph.ops.shape import broadcast_shape, broadcast_shapes, broadcast_to, reshape, specify_shape
 from refgraph.ops.tensor import (
     DISCRETE,
-    FLOATS,
     INTEGERS,
-    NumberConstant,
     Shape,
     TensorConstant,
     TensorType,
     TensorVariable,
     as_tensor,
     constant,
-    dtype_name,
-    weak_constant,
 )
 
 Array = np.ndarray[Any, Any]
@@ -74,13 +61,15 @@ class RandomFork(TensorOp):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        key = mixed_key([*map(int, _STATE), 0x6C6F6F70])
-        yield Sample("state", fork, (_STATE,), lambda s: np.array([key, 0], np.uint64))
-        yield Sample("next", lambda s: uniform(fork(next_call(s)), size=3), (_STATE,))
+        from refgraph.ops.random_samples import fork_samples
+
+        return fork_samples()
 
     @classmethod
     def bad_samples(cls) -> Iterator[BadSample]:
-        yield BadSample("state", fork, (np.array([1, 2]),), DTypeError, "uint64")
+        from refgraph.ops.random_samples import bad_fork_samples
+
+        return bad_fork_samples()
 
 
 fork = RandomFork()
@@ -102,7 +91,7 @@ class Draw(TensorOp):
         _state(self.name, state)
         given, symbolic = rest[: self.arity], rest[self.arity :]
         shape = tuple(static(self.name, self.shape, symbolic))
-        _refuse_negative(self.name, shape, [state, *rest])
+        refuse_negative(self.name, shape, [state, *rest])
         self.accept(shape, *given)
         return (TensorType(self.dtype, shape),)
 
@@ -111,7 +100,7 @@ class Draw(TensorOp):
 
     def impl(self, state: Any, *rest: Any) -> Any:
         given, shape = rest[: self.arity], filled(self.shape, rest[self.arity :])
-        _refuse_negative(self.name, shape, [])
+        refuse_negative(self.name, shape, [])
         if state.shape != (2,):
             raise ShapeError(f"{self.name}: a random state has 2 elements, key and call number, got {state.shape[0]}")
         return self.draw(int(state[0]), int(state[1]), shape, *given)
@@ -163,42 +152,15 @@ class RandomUniform(Draw):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        for dtype in FLOATS:
-            for shape in ((3, 5), (), (0, 2), (1,)):
-                text = "x".join(map(str, shape))
-                yield Sample(f"{dtype}-{text}", partial(_sampled, uniform, size=shape, dtype=dtype), (_STATE,))
-        yield Sample("open", lambda s: RandomUniform((5,), "float64", True)(s), (_STATE,))
-        yield Sample("length", lambda s, n: uniform(s, size=(n, 2)), (_STATE, np.array(3)))
-        yield Sample("vector", lambda s, n: uniform(s, size=n, ndim=2), (_STATE, np.array([3, 2])))
-        between = _STATE, np.array([0.5, -1]), np.array([[1.0], [2.5], [7]])
-        yield Sample("between", lambda s, a, b: uniform(s, a, b), between)
-        yield Sample("between-sized", lambda s, a, b: uniform(s, a, b, size=(2, 3, 2)), between)
-        yield Sample("float32-between", uniform, (_STATE, *[np.float32(a) for a in between[1:]]))
-        scaled = _STATE, np.array([0.5, 2.0])
-        for draws in (exponential, laplace, gumbel, logistic):
-            yield Sample(draws.__name__, partial(_scaled, draws), scaled)
-        yield Sample("cauchy", lambda s, a, b: cauchy(s, a, b), (_STATE, np.array(1.0), np.array([0.5, 2.0])))
-        yield Sample("truncated", lambda s, a, b: truncated_normal(s, a, b), between)
-        yield Sample("weibull", lambda s, k, b: weibull(s, k, b), (_STATE, np.array([0.7, 2]), np.array(1.5)))
-        yield Sample("gamma", lambda s, k, b: gamma(s, k, b), (_STATE, np.array([0.7, 2]), np.array(1.5)), None, (2,))
-        yield Sample("beta", lambda s, a, b: beta(s, a, b), (_STATE, np.array([0.7, 2]), np.array(1.5)), None, ())
+        from refgraph.ops.random_samples import uniform_samples
+
+        return uniform_samples()
 
     @classmethod
     def bad_samples(cls) -> Iterator[BadSample]:
-        yield BadSample("size", lambda s: uniform(s, size=-1), (_STATE,), ShapeError, "negative")
-        yield BadSample("length", lambda s, n: uniform(s, size=n), (_STATE, np.array(-1)), ShapeError, "negative")
-        yield BadSample("float-size", lambda s: uniform(s, size=2.5), (_STATE,), DTypeError, "integer")
-        yield BadSample("tuple", lambda s: uniform(s, (2, 3)), (_STATE,), GraphTypeError, "size=")
-        yield BadSample("int", lambda s: uniform(s, size=2, dtype="int8"), (_STATE,), DTypeError, "float")
-        yield BadSample("order", lambda s: uniform(s, 2, 1), (_STATE,), DomainError, "low")
-        yield BadSample("complex", lambda s: uniform(s, 1j), (_STATE,), DTypeError, "complex")
-        yield BadSample("state", uniform, (np.array([1, 2]),), DTypeError, "uint64")
-        yield BadSample("long-state", uniform, (np.zeros(3, np.uint64),), ShapeError, "2 elements")
-        yield BadSample("rank", lambda s, a: uniform(s, a, size=3), (_STATE, np.ones((2, 3))), ShapeError, "size")
-        wide = _STATE, np.ones(3), np.array(1)
-        yield BadSample("wide", lambda s, a, n: uniform(s, a, 2, size=n), wide, ShapeError)
-        yield BadSample("scale", lambda s: exponential(s, -1.0), (_STATE,), DomainError, "scale")
-        yield BadSample("bounds", lambda s: truncated_normal(s, low=2, high=1), (_STATE,), DomainError, "low")
+        from refgraph.ops.random_samples import bad_uniform_samples
+
+        return bad_uniform_samples()
 
 
 @declare
@@ -230,22 +192,15 @@ class RandomNormal(Draw):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        for dtype in FLOATS:
-            for shape in ((3, 5), (), (0, 2), (1,)):
-                text = "x".join(map(str, shape))
-                yield Sample(f"{dtype}-{text}", partial(_sampled, normal, size=shape, dtype=dtype), (_STATE,))
-        yield Sample("length", lambda s, n: normal(s, size=(n, 2)), (_STATE, np.array(3)))
-        moved = _STATE, np.array([0.5, -1]), np.array([[1.0], [2.5], [7]])
-        yield Sample("moved", lambda s, a, b: normal(s, a, b), moved)
-        yield Sample("moved-sized", lambda s, a, b: normal(s, a, b, size=(2, 3, 2)), moved)
-        yield Sample("float32-moved", normal, (_STATE, *[np.float32(a) for a in moved[1:]]))
-        yield Sample("lognormal", lambda s, a, b: lognormal(s, a / 4, b / 4), moved)
+        from refgraph.ops.random_samples import normal_samples
+
+        return normal_samples()
 
     @classmethod
     def bad_samples(cls) -> Iterator[BadSample]:
-        yield BadSample("std", lambda s: normal(s, std=-1.0), (_STATE,), DomainError, "std")
-        yield BadSample("dtype", lambda s: normal(s, dtype="int32"), (_STATE,), DTypeError, "float")
-        yield BadSample("op-dtype", lambda s: RandomNormal((2,), "float32")(s, s), (_STATE,), GraphTypeError, "lengths")
+        from refgraph.ops.random_samples import bad_normal_samples
+
+        return bad_normal_samples()
 
 
 def _normals64(words: Any) -> Array:
@@ -332,27 +287,15 @@ class RandomIntegers(Draw):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        for dtype in INTEGERS:
-            yield Sample(dtype, partial(_sampled, integers, 2, 9, size=(2, 3), dtype=dtype), (_STATE,))
-        for shape in ((), (0,), (1,)):
-            yield Sample("x".join(map(str, shape)) or "0-d", partial(_sampled, integers, 6, size=shape), (_STATE,))
-        bounds = _STATE, np.array([0, -5]), np.array([[1], [2], [2**62]])
-        yield Sample("bounds", lambda s, a, b: integers(s, a, b), bounds)
-        yield Sample("sized", lambda s, a, b: integers(s, a, b, size=(2, 3, 2)), bounds)
-        yield Sample("small-bounds", integers, (_STATE, np.array(3, "int8"), np.array([7, 9], "uint8")))
-        yield Sample("all", lambda s: integers(s, 0, 2**64, size=3, dtype="uint64"), (_STATE,))
-        yield Sample("endpoint", lambda s, n: integers(s, 0, n, endpoint=True), (_STATE, np.array([0, 1])))
+        from refgraph.ops.random_samples import integers_samples
+
+        return integers_samples()
 
     @classmethod
     def bad_samples(cls) -> Iterator[BadSample]:
-        yield BadSample("empty", lambda s: integers(s, 3, 3), (_STATE,), DomainError, "no integer from 3")
-        yield BadSample("empty-at-run", integers, (_STATE, np.array([1, 5]), np.array([4, 4])), DomainError, "from 5")
-        yield BadSample("float", integers, (_STATE, np.array(0.5), np.array(4)), DTypeError, "integers")
-        yield BadSample("fit", lambda s: integers(s, 0, 300, dtype="uint8"), (_STATE,), DomainError, "uint8")
-        yield BadSample("sign", lambda s, n: integers(s, n, 3, dtype="uint8"), (_STATE, np.array(-1)), DomainError)
-        yield BadSample("huge", lambda s: integers(s, 0, 2**64 + 1, dtype="uint64"), (_STATE,), DomainError, "64")
-        yield BadSample("dtype", lambda s: integers(s, 3, dtype="float32"), (_STATE,), DTypeError, "float32")
-        yield BadSample("number", lambda s: integers(s, 0.5), (_STATE,), DTypeError, "0.5")
+        from refgraph.ops.random_samples import bad_integers_samples
+
+        return bad_integers_samples()
 
 
 @declare
@@ -375,21 +318,15 @@ class RandomBernoulli(Draw):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        p = np.array([0.0, 0.3, 0.85])
-        yield Sample("default", bernoulli, (_STATE,))
-        yield Sample("broadcast", bernoulli, (_STATE, p))
-        yield Sample("sized", lambda s, p: bernoulli(s, p, size=(2, 3), dtype="bool"), (_STATE, p))
-        yield Sample("float32", lambda s, p: bernoulli(s, p, dtype="float32"), (_STATE, p.astype("float32")))
-        yield Sample("edges", lambda s: bernoulli(s, [0, 1], size=(9, 2)), (_STATE,), lambda s: np.tile([0, 1], (9, 1)))
-        yield Sample("empty", lambda s, n: bernoulli(s, 0.5, size=n), (_STATE, np.array(0)))
+        from refgraph.ops.random_samples import bernoulli_samples
+
+        return bernoulli_samples()
 
     @classmethod
     def bad_samples(cls) -> Iterator[BadSample]:
-        yield BadSample("constant", lambda s: bernoulli(s, 1.5), (_STATE,), DomainError, "1.5")
-        yield BadSample("at-run", bernoulli, (_STATE, np.array([0.5, -0.1])), DomainError, "-0.1")
-        yield BadSample("nan", bernoulli, (_STATE, np.array(np.nan)), DomainError, "nan")
-        yield BadSample("complex", bernoulli, (_STATE, np.array(1j)), DTypeError, "complex")
-        yield BadSample("size", lambda s, p: bernoulli(s, p, size=2), (_STATE, np.ones(3)), ShapeError)
+        from refgraph.ops.random_samples import bad_bernoulli_samples
+
+        return bad_bernoulli_samples()
 
 
 @declare
@@ -420,21 +357,15 @@ class RandomBinomial(Draw):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        n, p = np.array([[0], [7], [400], [10**6]]), np.array([0.0, 0.2, 0.4, 0.85])
-        yield Sample("default", binomial, (_STATE,))
-        yield Sample("broadcast", binomial, (_STATE, n, p))
-        yield Sample("sized", lambda s, n: binomial(s, n, 0.5, size=(2, 4, 1), dtype="float32"), (_STATE, n))
-        yield Sample("small-int", binomial, (_STATE, n[:2].astype("uint8"), p.astype("float32")))
-        yield Sample("certain", lambda s, n: binomial(s, n, 1), (_STATE, n), lambda s, n: n)
-        yield Sample("empty", lambda s, n: binomial(s, 3, 0.5, size=(n, 2)), (_STATE, np.array(0)))
+        from refgraph.ops.random_samples import binomial_samples
+
+        return binomial_samples()
 
     @classmethod
     def bad_samples(cls) -> Iterator[BadSample]:
-        yield BadSample("p", lambda s: binomial(s, 3, -0.5), (_STATE,), DomainError, "-0.5")
-        yield BadSample("n", lambda s: binomial(s, -3, 0.5), (_STATE,), DomainError, "-3")
-        yield BadSample("n-at-run", binomial, (_STATE, np.array([1, -2])), DomainError, "-2")
-        yield BadSample("p-at-run", binomial, (_STATE, np.array(1), np.array([2.0])), DomainError, "2.0")
-        yield BadSample("float-n", binomial, (_STATE, np.array(1.5)), DTypeError, "integer")
+        from refgraph.ops.random_samples import bad_binomial_samples
+
+        return bad_binomial_samples()
 
 
 @declare
@@ -450,12 +381,12 @@ class RandomPoisson(Draw):
 
     def accept(self, shape: Shape, *parameters: TensorVariable) -> None:
         (rate,) = parameters
-        _real(self.name, rate)
+        accept_real(self.name, rate)
         if isinstance(rate, TensorConstant):
             self._check(rate.value)
 
     def _check(self, rate: Any) -> None:
-        _refuse(self.name, "the rate", rate, (rate >= 0) & (rate <= 2.0**53), "it is at least 0, and at most 2**53")
+        refuse(self.name, "the rate", rate, (rate >= 0) & (rate <= 2.0**53), "it is at least 0, and at most 2**53")
 
     def draw(self, key: int, call: int, shape: tuple[int, ...], *parameters: Any) -> Array:
         (rate,) = parameters
@@ -466,17 +397,15 @@ class RandomPoisson(Draw):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        rate = np.array([0.0, 0.5, 9.9, 10.0, 1e6])
-        yield Sample("default", poisson, (_STATE,))
-        yield Sample("broadcast", poisson, (_STATE, rate))
-        yield Sample("sized", lambda s, r: poisson(s, r, size=(2, 5), dtype="int32"), (_STATE, rate))
-        yield Sample("int", poisson, (_STATE, np.array([3, 40])))
-        yield Sample("nothing", lambda s: poisson(s, 0, size=3), (_STATE,), lambda s: np.zeros(3, "int64"))
+        from refgraph.ops.random_samples import poisson_samples
+
+        return poisson_samples()
 
     @classmethod
     def bad_samples(cls) -> Iterator[BadSample]:
-        yield BadSample("rate", lambda s: poisson(s, -0.5), (_STATE,), DomainError, "-0.5")
-        yield BadSample("at-run", poisson, (_STATE, np.array([np.nan])), DomainError, "nan")
+        from refgraph.ops.random_samples import bad_poisson_samples
+
+        return bad_poisson_samples()
 
 
 @declare
@@ -494,7 +423,7 @@ class RandomMultinomial(Draw):
     def accept(self, shape: Shape, *parameters: TensorVariable) -> None:
         n, p = parameters
         _accept_trials(self.name, n)
-        _accept_distribution(self.name, p)
+        accept_distribution(self.name, p)
 
     def draw(self, key: int, call: int, shape: tuple[int, ...], *parameters: Any) -> Array:
         n, p = parameters
@@ -515,25 +444,15 @@ class RandomMultinomial(Draw):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        n, x = np.array([0, 5, 10**6]), np.array([1, 0.0, 6, 3])
-        yield Sample("one", lambda s, x: multinomial(s, 1, _shares(x)), (_STATE, x))
-        yield Sample("rows", lambda s, n, x: multinomial(s, n, _shares(x)), (_STATE, n, np.array([x, x[::-1], x])))
-        yield Sample("sized", lambda s, n, x: multinomial(s, n, _shares(x), size=(2, 3)), (_STATE, n, x))
-        single = _STATE, n, x.astype("float32")
-        yield Sample("float32", lambda s, n, x: multinomial(s, n, _shares(x), dtype="float32"), single)
-        yield Sample(
-            "certain", lambda s, n: multinomial(s, n, [0.0, 1.0]), (_STATE, n), lambda s, n: np.outer(n, [0, 1])
-        )
-        yield Sample("single", lambda s, n: multinomial(s, n, [1.0]), (_STATE, n), lambda s, n: n[:, None])
+        from refgraph.ops.random_samples import multinomial_samples
+
+        return multinomial_samples()
 
     @classmethod
     def bad_samples(cls) -> Iterator[BadSample]:
-        yield BadSample("sum", lambda s: multinomial(s, 1, [0.5, 0.6]), (_STATE,), DomainError, "1.1")
-        yield BadSample("sum-at-run", multinomial, (_STATE, np.array(1), np.array([0.5, 0.25])), DomainError, "0.75")
-        yield BadSample("negative", multinomial, (_STATE, np.array(1), np.array([1.5, -0.5])), DomainError, "-0.5")
-        yield BadSample("scalar", multinomial, (_STATE, np.array(1), np.array(1.0)), GraphTypeError, "axis")
-        yield BadSample("n", multinomial, (_STATE, np.array(-1), np.array([1.0])), DomainError, "-1")
-        yield BadSample("none", multinomial, (_STATE, np.array(1), np.zeros((2, 0))), DomainError, "no categories")
+        from refgraph.ops.random_samples import bad_multinomial_samples
+
+        return bad_multinomial_samples()
 
 
 @declare
@@ -548,7 +467,7 @@ class RandomCategorical(Draw):
     arity = 1
 
     def accept(self, shape: Shape, *parameters: TensorVariable) -> None:
-        _accept_distribution(self.name, parameters[0])
+        accept_distribution(self.name, parameters[0])
 
     def draw(self, key: int, call: int, shape: tuple[int, ...], *parameters: Any) -> Array:
         (p,) = parameters
@@ -563,30 +482,15 @@ class RandomCategorical(Draw):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        x = np.array([1, 0.0, 6, 3])
-        yield Sample("one", lambda s, x: categorical(s, _shares(x)), (_STATE, x))
-        yield Sample("sized", lambda s, x: categorical(s, _shares(x), size=(2, 3)), (_STATE, x))
-        rows = _STATE, np.array([x, x[::-1]])
-        yield Sample("rows", lambda s, x: categorical(s, _shares(x)), rows)
-        yield Sample("rows-sized", lambda s, x: categorical(s, _shares(x), size=(3, 2)), rows)
-        single = _STATE, x.astype("float32")
-        yield Sample("float32", lambda s, x: categorical(s, _shares(x), size=4, dtype="int8"), single)
-        yield Sample("last", lambda s: categorical(s, [0, 0, 1.0], size=3), (_STATE,), lambda s: np.full(3, 2))
-        a = np.array([[1.5, 2], [3, 4], [5, 6], [7, 8]])
-        yield Sample("choice", lambda s, a: choice(s, a, size=3), (_STATE, a))
-        weighed = _STATE, a, x
-        yield Sample("choice-weighed", lambda s, a, x: choice(s, a, size=(2, 3), p=_shares(x)), weighed, None, (1,))
-        yield Sample("choice-of-number", lambda s, n: choice(s, n, size=5), (_STATE, np.array(3)))
+        from refgraph.ops.random_samples import categorical_samples
+
+        return categorical_samples()
 
     @classmethod
     def bad_samples(cls) -> Iterator[BadSample]:
-        yield BadSample("sum", categorical, (_STATE, np.array([0.5, 0.6])), DomainError, "1.1")
-        yield BadSample("none", categorical, (_STATE, np.zeros(0)), DomainError, "no categories")
-        yield BadSample("rows", lambda s, p: categorical(s, p, size=3), (_STATE, np.full((2, 2), 0.5)), ShapeError)
-        yield BadSample("choice-p", lambda s: choice(s, 3, p=[0.5, 0.5]), (_STATE,), ShapeError, "3")
-        yield BadSample("choice-float", lambda s: choice(s, 2.5), (_STATE,), DTypeError, "integer")
-        unequal = _STATE, np.arange(3), np.array([0.5, 0.5])
-        yield BadSample("choice-p-at-run", lambda s, a, p: choice(s, a, p=p), unequal, ShapeError)
+        from refgraph.ops.random_samples import bad_categorical_samples
+
+        return bad_categorical_samples()
 
 
 @declare
@@ -605,7 +509,7 @@ class RandomDistinct(Draw):
     def accept(self, shape: Shape, *parameters: TensorVariable) -> None:
         (population,) = parameters
         if population.type.ndim == 1:
-            _accept_distribution(self.name, population)
+            accept_distribution(self.name, population)
             n = population.type.shape[0]
         elif population.type.dtype in INTEGERS and population.type.ndim == 0:
             n = int(population.value) if isinstance(population, TensorConstant) else None
@@ -652,299 +556,22 @@ class RandomDistinct(Draw):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        yield Sample("number", permutation, (_STATE, np.array(5)))
-        yield Sample("none", permutation, (_STATE, np.array(0)))
-        yield Sample("batch", lambda s, n: permutation(s, n, size=(2, 3)), (_STATE, np.array(4)))
-        x = np.array([[1.5, 2], [3, 4], [5, 6]])
-        yield Sample("rows", permutation, (_STATE, x))
-        yield Sample("columns", lambda s, x: permutation(s, x, axis=1), (_STATE, x))
-        yield Sample("some", lambda s, x: choice(s, x, size=2, replace=False), (_STATE, x))
-        yield Sample("some-of-number", lambda s, n: choice(s, n, size=(2, 2), replace=False), (_STATE, np.array(9)))
-        weights = np.array([1, 0.0, 6, 3])
-        yield Sample("weighed", lambda s, x: choice(s, 4, 3, replace=False, p=_shares(x)), (_STATE, weights))
-        yield Sample("one", lambda s, x: choice(s, x, replace=False), (_STATE, x))
+        from refgraph.ops.random_samples import distinct_samples
+
+        return distinct_samples()
 
     @classmethod
     def bad_samples(cls) -> Iterator[BadSample]:
-        def take_some(s: Any, k: Any, p: Any = None) -> Any:
-            return choice(s, 3, size=k, replace=False, p=p)
+        from refgraph.ops.random_samples import bad_distinct_samples
 
-        yield BadSample("too-many", lambda s: take_some(s, 4), (_STATE,), DomainError, "4 different ones of 3")
-        yield BadSample("too-many-at-run", take_some, (_STATE, np.array(4)), DomainError, "4 different ones of 3")
-        few = _STATE, np.array(3), np.array([0.5, 0.5, 0])
-        yield BadSample("zeros", take_some, few, DomainError, "2 have")
-        yield BadSample("axis", lambda s, x: permutation(s, x, axis=1), (_STATE, np.ones(3)), ValueError, "axis 1")
-        yield BadSample("float", permutation, (_STATE, np.array(2.5)), DTypeError, "integer")
-        yield BadSample("negative", permutation, (_STATE, np.array(-2)), ShapeError, "-2")
+        return bad_distinct_samples()
 
 
-# Real numbers
+def _same(words: Any) -> Any:
+    return words
 
 
-def uniform(
-    state: Any, low: Any = 0.0, high: Any = 1.0, size: Any = None, dtype: Any = None, ndim: int | None = None
-) -> TensorVariable:
-    """Numbers spread evenly over [low, high): low + (high - low) * u. (Where that rounds, it may give high itself.)
-
-    dtype: of the result; None is floatX, or wider where a parameter is. Differentiable by low and high.
-    Raises DomainError for constants with low > high.
-    """
-    dtype, (low, high) = _floats("uniform", dtype, low, high)
-    if isinstance(low, TensorConstant) and isinstance(high, TensorConstant):
-        _refuse("uniform", "low", low.value, low.value <= high.value, f"it is not above high, {high}")
-    shape, (low, high) = _sized("uniform", size, ndim, low, high)
-    u = _draw(RandomUniform, state, shape, dtype)
-    return _moved(u, low, _difference(high, low))
-
-
-def normal(
-    state: Any, avg: Any = 0.0, std: Any = 1.0, size: Any = None, dtype: Any = None, ndim: int | None = None
-) -> TensorVariable:
-    """Normal numbers of this mean and standard deviation: avg + std * z. Differentiable by both.
-
-    dtype: of the result; None is floatX, or wider where a parameter is. Raises DomainError for a constant std < 0.
-    """
-    dtype, (avg, std) = _floats("normal", dtype, avg, std)
-    _refuse_negative_constant("normal", "std", std)
-    shape, (avg, std) = _sized("normal", size, ndim, avg, std)
-    return _moved(_draw(RandomNormal, state, shape, dtype), avg, std)
-
-
-def lognormal(
-    state: Any, avg: Any = 0.0, std: Any = 1.0, size: Any = None, dtype: Any = None, ndim: int | None = None
-) -> TensorVariable:
-    """Numbers whose logarithm is normal, of this mean and standard deviation. Differentiable by both."""
-    return exp(normal(state, avg, std, size, dtype, ndim))
-
-
-def truncated_normal(
-    state: Any,
-    avg: Any = 0.0,
-    std: Any = 1.0,
-    low: Any = -2.0,
-    high: Any = 2.0,
-    size: Any = None,
-    dtype: Any = None,
-    ndim: int | None = None,
-) -> TensorVariable:
-    """Normal numbers that lie from avg + low * std to avg + high * std: the distribution function inverted.
-
-    Differentiable by avg and std, and by low and high. Where both bounds are on one side, it is computed on the left,
-    where the distribution function is precise.
-    """
-    dtype, (avg, std, low, high) = _floats("truncated_normal", dtype, avg, std, low, high)
-    _refuse_negative_constant("truncated_normal", "std", std)
-    if isinstance(low, TensorConstant) and isinstance(high, TensorConstant):
-        _refuse("truncated_normal", "low", low.value, low.value < high.value, f"it is below high, {high}")
-    shape, (avg, std, low, high) = _sized("truncated_normal", size, ndim, avg, std, low, high)
-    fixed = (
-        isinstance(low, TensorConstant) and isinstance(high, TensorConstant) and low.type.ndim == high.type.ndim == 0
-    )
-    right: Any = bool(low.value + high.value > 0) if fixed else low + high > 0
-    start = ndtr(_either(right, -high, low))
-    u = _draw(RandomUniform, state, shape, dtype, open=True)
-    z = ndtri(start + u * (ndtr(_either(right, -low, high)) - start))
-    z = _either(right, -z, z)
-    return _moved(clip(z, low, high), avg, std)
-
-
-def exponential(
-    state: Any, scale: Any = 1.0, size: Any = None, dtype: Any = None, ndim: int | None = None
-) -> TensorVariable:
-    """Waiting times of mean `scale`: -log(u) * scale. Differentiable by it."""
-    dtype, (scale,) = _floats("exponential", dtype, scale)
-    u, (scale,) = _open("exponential", state, size, dtype, ndim, scale)
-    return _moved(-log(u), None, scale)
-
-
-def laplace(
-    state: Any, loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None, ndim: int | None = None
-) -> TensorVariable:
-    """Numbers of density exp(-|x - loc| / scale) / (2 scale). Differentiable by both."""
-    dtype, (loc, scale) = _floats("laplace", dtype, loc, scale)
-    u, (loc, scale) = _open("laplace", state, size, dtype, ndim, loc, scale)
-    return _moved(switch(u < 0.5, log(2 * u), -log(2 - 2 * u)), loc, scale)
-
-
-def gumbel(
-    state: Any, loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None, ndim: int | None = None
-) -> TensorVariable:
-    """Numbers of distribution function exp(-exp(-(x - loc) / scale)). Differentiable by both."""
-    dtype, (loc, scale) = _floats("gumbel", dtype, loc, scale)
-    u, (loc, scale) = _open("gumbel", state, size, dtype, ndim, loc, scale)
-    return _moved(-log(-log(u)), loc, scale)
-
-
-def logistic(
-    state: Any, loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None, ndim: int | None = None
-) -> TensorVariable:
-    """Numbers of distribution function sigmoid((x - loc) / scale). Differentiable by both."""
-    dtype, (loc, scale) = _floats("logistic", dtype, loc, scale)
-    u, (loc, scale) = _open("logistic", state, size, dtype, ndim, loc, scale)
-    return _moved(logit(u), loc, scale)
-
-
-def cauchy(
-    state: Any, loc: Any = 0.0, scale: Any = 1.0, size: Any = None, dtype: Any = None, ndim: int | None = None
-) -> TensorVariable:
-    """Numbers of density 1 / (pi scale (1 + ((x - loc) / scale)^2)). Differentiable by both."""
-    dtype, (loc, scale) = _floats("cauchy", dtype, loc, scale)
-    u, (loc, scale) = _open("cauchy", state, size, dtype, ndim, loc, scale)
-    return _moved(tan(math.pi * (u - 0.5)), loc, scale)
-
-
-def weibull(
-    state: Any, shape: Any, scale: Any = 1.0, size: Any = None, dtype: Any = None, ndim: int | None = None
-) -> TensorVariable:
-    """Numbers of distribution function 1 - exp(-(x / scale)**shape). Differentiable by both."""
-    dtype, (shape, scale) = _floats("weibull", dtype, shape, scale)
-    _refuse_negative_constant("weibull", "shape", shape, zero=True)
-    u, (shape, scale) = _open("weibull", state, size, dtype, ndim, shape, scale)
-    return _moved((-log(u)) ** (1 / shape), None, scale)
-
-
-def gamma(
-    state: Any, shape: Any, scale: Any = 1.0, size: Any = None, dtype: Any = None, ndim: int | None = None
-) -> TensorVariable:
-    """Numbers of density proportional to x**(shape - 1) exp(-x / scale): the distribution function inverted.
-
-    Differentiable by the scale.
-    """
-    dtype, (shape, scale) = _floats("gamma", dtype, shape, scale)
-    _refuse_negative_constant("gamma", "shape", shape, zero=True)
-    u, (shape, scale) = _open("gamma", state, size, dtype, ndim, shape, scale)
-    return _moved(cast(gammaincinv(shape, u), dtype), None, scale)
-
-
-def beta(state: Any, a: Any, b: Any, size: Any = None, dtype: Any = None, ndim: int | None = None) -> TensorVariable:
-    """Numbers of density proportional to x**(a - 1) (1 - x)**(b - 1): the distribution function inverted."""
-    dtype, (a, b) = _floats("beta", dtype, a, b)
-    _refuse_negative_constant("beta", "a", a, zero=True)
-    _refuse_negative_constant("beta", "b", b, zero=True)
-    u, (a, b) = _open("beta", state, size, dtype, ndim, a, b)
-    return cast(betaincinv(a, b, u), dtype)
-
-
-# Whole numbers
-
-
-def integers(
-    state: Any,
-    low: Any,
-    high: Any = None,
-    size: Any = None,
-    dtype: Any = "int64",
-    endpoint: bool = False,
-    ndim: int | None = None,
-) -> TensorVariable:
-    """Integers from low up to but without high, all equally likely; with `endpoint`, up to high itself.
-
-    With low alone, from 0 up to but without it. dtype: any integer dtype, which must hold all of them.
-    Raises DomainError where there is none, or one that does not fit: at once for constants, else in a call.
-    """
-    dtype = dtype_name(dtype)
-    if dtype not in INTEGERS:
-        raise DTypeError(f"integers: dtype is an integer dtype, got {dtype}", help="for real numbers use uniform")
-    if high is None:
-        low, high = 0, low
-    if isinstance(high, int) and not endpoint and high == 2**64:
-        high, endpoint = 2**64 - 1, True
-    low, high = [_bound(x) for x in (low, high)]
-    shape, (low, high) = _sized("integers", size, ndim, low, high)
-    return _draw(RandomIntegers, state, shape, dtype, low, high, endpoint=endpoint)
-
-
-def bernoulli(
-    state: Any, p: Any = 0.5, size: Any = None, dtype: Any = "int64", ndim: int | None = None
-) -> TensorVariable:
-    """1 with probability p, else 0; dtype may be "bool". Raises DomainError for a p outside [0, 1]."""
-    shape, (p,) = _sized("bernoulli", size, ndim, _number("bernoulli", p))
-    return cast(_draw(RandomBernoulli, state, shape, "bool", p), dtype_name(dtype))
-
-
-def binomial(
-    state: Any, n: Any = 1, p: Any = 0.5, size: Any = None, dtype: Any = "int64", ndim: int | None = None
-) -> TensorVariable:
-    """How many of n trials succeed, each with probability p. Raises DomainError for p outside [0, 1], or n < 0."""
-    n, p = _number("binomial", n), _number("binomial", p)
-    shape, (n, p) = _sized("binomial", size, ndim, n, p)
-    return cast(_draw(RandomBinomial, state, shape, "int64", n, p), dtype_name(dtype))
-
-
-def poisson(
-    state: Any, lam: Any = 1.0, size: Any = None, dtype: Any = "int64", ndim: int | None = None
-) -> TensorVariable:
-    """How many events there are where `lam` are expected. Raises DomainError for lam < 0."""
-    shape, (lam,) = _sized("poisson", size, ndim, _number("poisson", lam))
-    return cast(_draw(RandomPoisson, state, shape, "int64", lam), dtype_name(dtype))
-
-
-def multinomial(
-    state: Any, n: Any = 1, pvals: Any = None, size: Any = None, dtype: Any = "int64", ndim: int | None = None
-) -> TensorVariable:
-    """How n trials spread over the categories whose probabilities are the last axis of `pvals`; None: two equal ones.
-
-    `size` is without the axis of categories, which comes last; None is the shape of n and of the other axes of pvals.
-    Raises DomainError where probabilities are negative, or do not sum to 1.
-    """
-    n, p = _number("multinomial", n), _distribution("multinomial", [0.5, 0.5] if pvals is None else pvals)
-    batch = _batch("multinomial", size, ndim, p, n)
-    return cast(_draw(RandomMultinomial, state, [*batch, length(p, -1)], "int64", n, p), dtype_name(dtype))
-
-
-def categorical(state: Any, p: Any, size: Any = None, dtype: Any = "int64", ndim: int | None = None) -> TensorVariable:
-    """Numbers of categories, whose probabilities are the last axis of p; size None is the shape of its other axes.
-
-    Raises DomainError where probabilities are negative, or do not sum to 1.
-    """
-    p = _distribution("categorical", p)
-    return cast(_draw(RandomCategorical, state, _batch("categorical", size, ndim, p), "int64", p), dtype_name(dtype))
-
-
-def choice(
-    state: Any, a: Any, size: Any = None, replace: bool = True, p: Any = None, ndim: int | None = None
-) -> TensorVariable:
-    """Items of a along its first axis, or for an integer a, of arange(a); size None is one item.
-
-    replace: whether an item may come again. p: a probability for each item, instead of equal ones.
-    Raises DomainError where p is no distribution, or where there are fewer items than asked for without replacement.
-    """
-    a, n = _items("choice", a)
-    shape = [] if size is None else lengths("choice", size, ndim)
-    if n == 0 and 0 not in shape:
-        raise DomainError("choice: there is nothing to choose from", help="give at least one item")
-    population: Any = n
-    if p is not None:
-        population = _distribution("choice", p)
-        if population.type.ndim != 1:
-            raise GraphTypeError(f"choice: p is a vector, got {population.type}", inputs=[population])
-        population = specify_shape(population, (n,))
-    if not replace:
-        found = _draw(RandomDistinct, state, [product(shape)], "int64", _population(population))
-        found = found if len(shape) == 1 else reshape(found, shape)
-    elif p is not None:
-        found = _draw(RandomCategorical, state, shape, "int64", population)
-    else:
-        found = _draw(RandomIntegers, state, shape, "int64", constant(0, dtype="int64"), _population(n))
-    return found if a is None else take(a, found, axis=0)
-
-
-def permutation(state: Any, x: Any, axis: int = 0, size: Any = None, ndim: int | None = None) -> TensorVariable:
-    """The items of x along an axis in random order, or for an integer x, those of arange(x).
-
-    size: for an integer x, the shape of a batch of permutations; they lie along the last axis.
-    """
-    a, n = _items("permutation", x, axis)
-    if a is not None and size is not None:
-        raise GraphTypeError(
-            "permutation: a batch is of permutations of an integer", help="use them as indices: x[permutations]"
-        )
-    batch = [] if size is None else lengths("permutation", size, ndim)
-    order = _draw(RandomDistinct, state, [*batch, n], "int64", _population(n))
-    return order if a is None else take(a, order, axis=one_axis("permutation", axis, a.type.ndim, a))
-
-
-# Arguments
+# Inputs
 
 
 def _state(op: str, state: Any) -> TensorVariable:
@@ -961,157 +588,14 @@ def _state(op: str, state: Any) -> TensorVariable:
     return found
 
 
-def _draw(
-    op: type[Any], state: Any, shape: Sequence[Any], dtype: str, *parameters: Any, **props: Any
-) -> TensorVariable:
-    """An application of a draw, where lengths are ints or integer scalars."""
-    known, symbolic = split_lengths(shape)
-    made: TensorVariable = op(known, dtype, **props)(as_tensor(state), *parameters, *symbolic)
-    return made
-
-
-def _open(
-    op: str, state: Any, size: Any, dtype: str, ndim: int | None, *parameters: Any
-) -> tuple[TensorVariable, list[TensorVariable]]:
-    """Uniform numbers of (0, 1), and the parameters fitted to them; the last is a scale where it is named so."""
-    shape, fitted = _sized(op, size, ndim, *parameters)
-    if op != "beta":
-        _refuse_negative_constant(op, "scale", parameters[-1])
-    return _draw(RandomUniform, state, shape, dtype, open=True), fitted
-
-
-def _floats(op: str, dtype: Any, *parameters: Any) -> tuple[str, list[TensorVariable]]:
-    """The dtype of a draw of real numbers, and its parameters in it.
-
-    Where no dtype is asked for it is floatX, or what that and the floating point parameters promote to.
-    """
-    plain = [a.number if a.__class__ is NumberConstant else a for a in parameters]
-    given = [a if type(a) in (bool, int, float) else _number(op, a) for a in plain]
-    if dtype is None:
-        known = [a.type.numpy_dtype for a in given if isinstance(a, TensorVariable) and a.type.is_continuous]
-        dtype = np.result_type(np.dtype(config.floatX), *known)
-    dtype = dtype_name(dtype)
-    if dtype not in FLOATS:
-        raise DTypeError(f"{op}: dtype is a float dtype, got {dtype}", help="for whole numbers use integers")
-    return dtype, [cast(a, dtype) if isinstance(a, TensorVariable) else weak_constant(a, dtype) for a in given]
-
-
-def _number(op: str, given: Any) -> TensorVariable:
-    """A parameter as a real tensor. Raises DTypeError, and GraphTypeError for a size, which Theano has first."""
-    maker = given.owner if isinstance(given, TensorVariable) else None
-    if isinstance(given, tuple) or (maker is not None and isinstance(maker.op, ShapeOf)):
-        what = "a shape" if maker is not None else f"the tuple {given!r:.60}"
-        raise GraphTypeError(
-            f"{op}: a parameter is a number or an array, got {what}",
-            help="write size=x.shape" if maker is not None else f"write size={given!r:.40}, or np.array for an array",
-        )
-    return _real(op, constant(given, dtype="float64") if type(given) is float else as_tensor(given))
-
-
-def _real(op: str, x: TensorVariable) -> TensorVariable:
+def accept_real(op: str, x: TensorVariable) -> TensorVariable:
+    """The parameter itself. Raises DTypeError for a complex one."""
     if x.type.is_complex:
         raise DTypeError(f"{op}: a parameter is real, got {x} ({x.type}), which is complex", inputs=[x])
     return x
 
 
-def _bound(given: Any) -> TensorVariable:
-    """A bound of `integers` as an integer tensor. Raises DTypeError, and DomainError for one beyond 64 bits."""
-    if isinstance(given, int) and not -(2**63) <= given < 2**64:
-        raise DomainError(f"integers: the bound {given} has more than 64 bits")
-    found = _number("integers", np.uint64(given) if isinstance(given, int) and given >= 2**63 else given)
-    if found.type.dtype not in INTEGERS:
-        raise DTypeError(
-            f"integers: bounds are integers, got {found} ({found.type})",
-            help="for real numbers use uniform; to convert, .astype('int64')",
-            inputs=[found],
-        )
-    return found
-
-
-def _distribution(op: str, given: Any) -> TensorVariable:
-    """Probabilities as a tensor with an axis of categories. Raises GraphTypeError."""
-    p = _real(op, as_tensor(np.asarray(given, np.float64) if isinstance(given, (list, tuple)) else given))
-    _accept_distribution(op, p)
-    return p
-
-
-def _items(op: str, given: Any, axis: int = 0) -> tuple[TensorVariable | None, Length]:
-    """What to choose from, as an array or None for the numbers from 0, and how many there are along the axis."""
-    a = as_tensor(given)
-    if a.type.ndim:
-        return a, length(a, one_axis(op, axis, a.type.ndim, a))
-    if a.type.dtype not in INTEGERS:
-        raise DTypeError(f"{op}: takes an array or an integer, got {a} ({a.type})", inputs=[a])
-    n = one_length(op, a)
-    if isinstance(n, int) and n < 0:
-        raise ShapeError(f"{op}: {n} items", help="give at least 0")
-    return None, n
-
-
-def _population(n: Any) -> TensorVariable:
-    return constant(n, dtype="int64") if isinstance(n, int) else as_tensor(n)
-
-
-def _sized(op: str, size: Any, ndim: int | None, *parameters: TensorVariable) -> tuple[list[Any], list[TensorVariable]]:
-    """The lengths of a draw, and its parameters, which are made to broadcast to just these lengths."""
-    if size is None:
-        return list(broadcast_shape(*parameters)), list(parameters)
-    shape = lengths(op, size, ndim)
-    _refuse_negative(op, shape, parameters)
-    return shape, [_fitted(op, x, shape) for x in parameters]
-
-
-def _fitted(op: str, x: TensorVariable, shape: Sequence[Any]) -> TensorVariable:
-    """A parameter that broadcasts to the shape and not beyond it: at run time where the graph does not tell."""
-    known = [d if isinstance(d, int) else None for d in shape]
-    extra = len(known) - x.type.ndim
-    pairs = list(zip(x.type.shape, known[max(extra, 0) :], strict=False))
-    if extra < 0 or any(n not in (1, d, None) and d is not None for n, d in pairs):
-        raise ShapeError(
-            f"{op}: a parameter of type {x.type} does not broadcast to size {tuple(shape)}",
-            help="give the size that you want in full, or leave it out",
-            inputs=[x],
-        )
-    sure = all(n == 1 or (n is not None and n == d) for n, d in pairs)
-    return x if sure else broadcast_to(x, shape)
-
-
-def _batch(op: str, size: Any, ndim: int | None, p: TensorVariable, *others: TensorVariable) -> list[Any]:
-    """The lengths of a draw without the axis of categories, which p has last."""
-    if size is None:
-        rows = [length(p, a) for a in range(p.type.ndim - 1)]
-        return list(broadcast_shapes(rows, *[[length(x, a) for a in range(x.type.ndim)] for x in others]))
-    shape = lengths(op, size, ndim)
-    _refuse_negative(op, shape, [p, *others])
-    return shape
-
-
-def _moved(z: TensorVariable, loc: TensorVariable | None, scale: TensorVariable) -> TensorVariable:
-    """loc + scale * z, without what changes nothing."""
-    if not _is(scale, 1):
-        z = scale * z
-    return z if loc is None or _is(loc, 0) else loc + z
-
-
-def _either(condition: Any, x: Any, y: Any) -> TensorVariable:
-    """x where the condition holds, else y; chosen now where it is known."""
-    return (x if condition else y) if isinstance(condition, bool) else switch(condition, x, y)
-
-
-def _difference(high: TensorVariable, low: TensorVariable) -> TensorVariable:
-    if isinstance(high, TensorConstant) and isinstance(low, TensorConstant):
-        return constant(high.value - low.value)
-    return high if _is(low, 0) else high - low
-
-
-def _is(x: TensorVariable, number: int) -> bool:
-    return isinstance(x, TensorConstant) and x.type.ndim == 0 and bool(x.value == number)
-
-
-# Refusals
-
-
-def _refuse(op: str, what: str, value: Any, good: Any, rule: str) -> None:
+def refuse(op: str, what: str, value: Any, good: Any, rule: str) -> None:
     """Raise DomainError with the first value that is not good."""
     if np.all(good):
         return
@@ -1120,25 +604,19 @@ def _refuse(op: str, what: str, value: Any, good: Any, rule: str) -> None:
     raise DomainError(f"{op}: {what} is {bad}", why=rule)
 
 
-def _refuse_negative(op: str, shape: Sequence[Any], inputs: Sequence[Any]) -> None:
+def refuse_negative(op: str, shape: Sequence[Any], inputs: Sequence[Any]) -> None:
+    """Raise ShapeError for a length that is known to be negative."""
     if any(isinstance(d, int) and d < 0 for d in shape):
         raise ShapeError(f"{op}: a length of size {tuple(shape)} is negative", inputs=inputs)
 
 
-def _refuse_negative_constant(op: str, what: str, x: Any, zero: bool = False) -> None:
-    """Raise DomainError for a constant that is negative, or with `zero`, is not positive."""
-    if isinstance(x, TensorConstant):
-        good = x.value > 0 if zero else x.value >= 0
-        _refuse(op, what, x.value, good, "it is above 0" if zero else "it is at least 0")
-
-
 def _accept_probabilities(op: str, p: TensorVariable) -> None:
-    if isinstance(_real(op, p), TensorConstant):
+    if isinstance(accept_real(op, p), TensorConstant):
         _refuse_probabilities(op, p.value)  # type: ignore[attr-defined]  # a constant
 
 
 def _refuse_probabilities(op: str, p: Any) -> None:
-    _refuse(op, "a probability", p, (p >= 0) & (p <= 1), "it is from 0 to 1")
+    refuse(op, "a probability", p, (p >= 0) & (p <= 1), "it is from 0 to 1")
 
 
 def _accept_trials(op: str, n: TensorVariable) -> None:
@@ -1149,7 +627,7 @@ def _accept_trials(op: str, n: TensorVariable) -> None:
 
 
 def _refuse_trials(op: str, n: Any) -> None:
-    _refuse(
+    refuse(
         op,
         "the number of trials",
         n,
@@ -1158,8 +636,9 @@ def _refuse_trials(op: str, n: Any) -> None:
     )
 
 
-def _accept_distribution(op: str, p: TensorVariable) -> None:
-    if _real(op, p).type.ndim == 0:
+def accept_distribution(op: str, p: TensorVariable) -> None:
+    """Raise DTypeError, GraphTypeError or DomainError where the last axis of p has no probabilities, if it is known."""
+    if accept_real(op, p).type.ndim == 0:
         raise GraphTypeError(f"{op}: probabilities need an axis of categories, got {p.type}", inputs=[p])
     if isinstance(p, TensorConstant):
         _refuse_distribution(op, p.value)
@@ -1172,31 +651,7 @@ def _refuse_distribution(op: str, p: Any) -> None:
     """
     if p.shape[-1] == 0:
         raise DomainError(f"{op}: there are no categories to choose from")
-    _refuse(op, "a probability", p, p >= 0, "it is at least 0")
+    refuse(op, "a probability", p, p >= 0, "it is at least 0")
     total = p.sum(axis=-1, dtype=np.float64)
     slack = math.sqrt(np.finfo(p.dtype if p.dtype.kind == "f" else np.float64).eps)
-    _refuse(op, "the sum of the probabilities", total, np.abs(total - 1) <= slack, "it must be 1: divide them by it")
-
-
-def _same(words: Any) -> Any:
-    return words
-
-
-# For samples
-
-_STATE = np.array([0x0123456789ABCDEF, 7], np.uint64)
-
-
-def _sampled(draw: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """`draw` with the state, which comes last, moved to the front."""
-    *rest, state = args
-    return draw(state, *rest, **kwargs)
-
-
-def _scaled(draw: Callable[..., Any], state: Any, scale: Any) -> Any:
-    return draw(state, scale=scale)
-
-
-def _shares(x: Any) -> Any:
-    """Rows of numbers, divided by their sums."""
-    return x / x.sum(axis=-1, keepdims=True)
+    refuse(op, "the sum of the probabilities", total, np.abs(total - 1) <= slack, "it must be 1: divide them by it")
