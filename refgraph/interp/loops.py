@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from refgraph.core.errors import DomainError, GraphTypeError, RefgraphError, ShapeError, nearest
-from refgraph.core.graph import Constant, Graph, Variable, leaves, rebuild, toposort
+from refgraph.core.graph import Apply, Constant, Graph, Variable, leaves, rebuild, toposort
 from refgraph.core.origin import Origin, defined
 from refgraph.interp.function import as_update
 from refgraph.interp.modes import Mode, get_mode
@@ -16,8 +16,7 @@ from refgraph.interp.number_states import dtypes_to_start
 from refgraph.interp.shared import SharedVariable, next_serial
 from refgraph.interp.updates import OrderedUpdates
 from refgraph.ops.branch import ifelse
-from refgraph.ops.construct import arange, zeros
-from refgraph.ops.elementwise import ceil, eq, maximum, minimum, sqrt
+from refgraph.ops.elementwise import ceil, maximum, minimum, sqrt
 from refgraph.ops.families import operands
 from refgraph.ops.indexing import Index
 from refgraph.ops.joining import concatenate
@@ -163,7 +162,7 @@ def scan_checkpoints(
 
     sequences: without taps. outputs_info: None or an initial value for each output, no other taps.
     save_every_N: how many steps lie between two states that are kept; None: sqrt(n), rounded up.
-    padding: False says that save_every_N divides the number of steps. Where it does not, sequences are copied.
+    padding: False says that save_every_N divides the number of steps, so that no stretch is shorter than the others.
 
     Answers (outputs, updates) as `scan` does, but the outputs hold only the steps that end such a stretch; the last
     step is the last of them.
@@ -181,21 +180,47 @@ def scan_checkpoints(
     root = maximum(1, ceil(sqrt(n.astype("float64"))).astype("int64"))
     every = root if save_every_N is None else as_tensor(save_every_N)
     _refuse_stretches(given, n, scalar_value(every))
-    stretches = (n + every - 1) // every
-    counts = minimum(every, n - every * _range(stretches)) if padding else _range(stretches) * 0 + every
-    blocks = [_blocks(x.input[:n], n, stretches, every, padding) for x in given]
+    full, rest, n_blocks = n // every, n % every, len(given)
+    length = maximum(every, 1)
 
-    def stretch(count: Any, *rest: Any) -> Any:
-        states = iter(rest[len(blocks) :])
+    def stretch(*given: Any) -> Any:
+        blocks, states = given[:n_blocks], iter(given[n_blocks:])
         inner = [next(states) if x.taps else None for x in infos]
-        made = _Scan(fn, [b[:count] for b in rest[: len(blocks)]], inner, list(states), count, False, name, False)
+        made = _Scan(fn, blocks, inner, list(states), length, False, name, False)
         made.build(-1, None)
         if made.loop.until is not None:
             raise GraphTypeError("scan_checkpoints knows no until: it must know which steps to keep", help="use scan")
         return made.last_outputs(), made.updates
 
-    others = _listed(non_sequences)
-    return scan(stretch, [counts, *blocks], [x.given for x in infos], others, name=name and f"{name} by stretches")
+    blocks = [_blocks(x.input[: full * every if padding else n], full, length) for x in given]
+    label = name and f"{name} by stretches"
+    made = _Scan(stretch, blocks, [x.given for x in infos], non_sequences, full, False, label, False)
+    node = made.build(-1, None)
+    if not padding:
+        return _formed(made.outputs(), False), made.updates
+    shorter, last = maximum(rest, 1), minimum(rest, 1)
+    tails = [_blocks(x.input[full * every : n], last, shorter) for x in given]
+    return _continued(made, node, last, tails, {length: shorter})
+
+
+def _continued(
+    made: _Scan, node: Apply, n: Any, sequences: Sequence[Any], whole: Mapping[Variable, Variable]
+) -> Result:
+    """What a loop puts out when it goes on for n more steps, of other sequences and whole values.
+
+    Its states are read one step back.
+    """
+    op: Any = node.op
+    before, initials, carried, wholes = op.parts(node.inputs[1:])
+    given = dict(zip([x for x, _ in made.loop.sequences], sequences, strict=True))
+    outputs: Sequence[Any] = node.outputs
+    states = [out[-1:] for out in outputs[: len(initials)]]
+    carried = outputs[len(initials) : len(initials) + len(carried)]
+    after = op.make_node(n, *[given[x] for x in before], *states, *carried, *[whole.get(x, x) for x in wholes])
+    ends = made.outputs()
+    found = rebuild([*ends, *made.updates.values()], dict(zip(outputs, after.outputs, strict=True)))
+    joined = [ifelse(n, concatenate([a, b]), a) for a, b in zip(ends, found, strict=False)]
+    return _formed(joined, False), OrderedUpdates(zip(made.updates, found[len(ends) :], strict=True))
 
 
 def _refuse_stretches(given: Sequence[_Sequence], n: Any, every: Any) -> None:
@@ -211,17 +236,9 @@ def _refuse_stretches(given: Sequence[_Sequence], n: Any, every: Any) -> None:
             )
 
 
-def _range(n: Any) -> Any:
-    return arange(n, dtype="int64")
-
-
-def _blocks(x: Any, n: Any, count: Any, every: Any, padding: bool) -> Any:
-    """A sequence of n items as a sequence of stretches, the last filled up with zeros where that takes any."""
-    shape = [x.shape[i] for i in range(1, x.ndim)]
-    if padding:
-        missing = count * every - n
-        x = ifelse(eq(missing, 0), x, concatenate([x, zeros([missing, *shape], x.dtype)]))
-    return x.reshape([count, every, *shape], ndim=x.ndim + 1)
+def _blocks(x: Any, count: Any, every: Any) -> Any:
+    """A sequence as a sequence of stretches."""
+    return x.reshape([count, every, *[x.shape[i] for i in range(1, x.ndim)]], ndim=x.ndim + 1)
 
 
 # What the user gave
@@ -494,7 +511,7 @@ class _Scan:
         self.updates = OrderedUpdates()
         self._places: list[tuple[State | None, Any]] = []
 
-    def build(self, truncate: int, mode: _Inner | None) -> None:
+    def build(self, truncate: int, mode: _Inner | None) -> Apply:
         """Call the step function and make the loop of what it answers."""
         if not isinstance(truncate, (int, np.integer)) or truncate == 0 or truncate < -1:
             raise GraphTypeError(f"scan: truncate_gradient is a number of steps, or -1 for all, got {truncate!r}")
@@ -514,6 +531,7 @@ class _Scan:
         for x, state in finals.items():
             self.updates[x] = state.buffer[-1] if state is not None else next(carried)
         self.updates.update([(x, x.default_update) for x in answer.forked])
+        return node
 
     def outputs(self) -> list[Any]:
         """What the loop puts out, stacked."""
