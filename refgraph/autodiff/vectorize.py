@@ -7,7 +7,7 @@ from typing import Any
 
 from refgraph.core.graph import Apply, Variable, toposort
 from refgraph.core.origin import made_for
-from refgraph.ops.batching import Batch
+from refgraph.ops.batching import Batch, has_items
 from refgraph.ops.lengths import Length, length
 from refgraph.ops.shape import specify_shape
 
@@ -34,7 +34,7 @@ def vectorize(outputs: Sequence[Variable], given: Mapping[Variable, Any], count:
         for old, out in zip(node.outputs, found, strict=True):
             if old not in given:  # one of several outputs may be
                 new[old] = out
-                if _rank(out) != _rank(old):
+                if has_items(out, old):
                     marked.add(old)
     return [new.get(out, out) for out in outputs]
 
@@ -64,7 +64,3 @@ def _known_as(old: Any, x: Any) -> Any:
     shape = x.type.shape
     known = (*shape[: len(shape) - old.type.ndim], *old.type.shape)
     return specify_shape(x, [n if n is not None else m for m, n in zip(known, shape, strict=True)])
-
-
-def _rank(x: Any) -> int | None:
-    return getattr(x.type, "ndim", None)

@@ -486,7 +486,7 @@ class NotScalarConstantError(SymbolicValueError):
 
 
 class DomainError(RefgraphError, ValueError):
-    """A value that an op has no meaning for, met when a function runs.
+    """A value that an op has no meaning for, met when a function runs, or known already when the graph is built.
 
     An integer to the power of a negative integer, for one, is not an integer.
 

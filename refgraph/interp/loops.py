@@ -668,6 +668,5 @@ def _source(initial: Variable) -> Variable:
     x = initial
     if x.owner is not None and isinstance(x.owner.op, Index) and x.owner.op.template == (None,):
         x = x.owner.inputs[0]
-    if x.owner is not None and getattr(x.owner.inputs[0], "fork", None) is x.owner.op:
-        x = x.owner.inputs[0]
-    return x
+    forked = [] if x.owner is None else [y for y in x.owner.inputs if getattr(y, "fork", None) is x.owner.op]
+    return forked[0] if forked else x

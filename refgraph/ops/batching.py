@@ -95,3 +95,13 @@ class Batch:
     def without(x: TensorVariable, axes: Collection[int]) -> TensorVariable:
         """x without these axes, which have length 1."""
         return dimshuffle(x, [a for a in range(x.type.ndim) if a not in axes]) if axes else x
+
+
+def many_of(x: Any) -> TensorVariable:
+    """A variable for many of x, however many: along a new first axis."""
+    return x.type.clone(shape=(None, *x.type.shape))(x.name)  # type: ignore[no-any-return]  # a tensor, as x is
+
+
+def has_items(x: Any, item: Any) -> bool:
+    """Whether x, made of `item`, holds many of it."""
+    return getattr(x.type, "ndim", 0) != getattr(item.type, "ndim", 0)

@@ -12,7 +12,7 @@ from refgraph.core.errors import GraphTypeError
 from refgraph.core.graph import Apply, Graph, Variable
 from refgraph.core.op import BadSample, Compile, Derivatives, GraphOp, Sample, declare, is_zero
 from refgraph.core.types import NullType, Type, label
-from refgraph.ops.batching import Batch
+from refgraph.ops.batching import Batch, has_items, many_of
 from refgraph.ops.construct import zeros
 from refgraph.ops.families import operands
 from refgraph.ops.lengths import length
@@ -100,16 +100,18 @@ class IfElse(GraphOp):
             return None
         marks, bodies = batch.marked[1:], []
         for graph in self._graphs:
-            inputs: list[Any] = [_many(x) if m else x for x, m in zip(graph.inputs, marks, strict=True)]
+            inputs: list[Any] = [many_of(x) if m else x for x, m in zip(graph.inputs, marks, strict=True)]
             given = {x: many for x, many, m in zip(graph.inputs, inputs, marks, strict=True) if m}
             first = next(iter(given.values()))
             inner = Batch(inputs, marks, length(first, 0), batch.vectorized)
             bodies.append((inner, batch.vectorized(graph.outputs, given)))
+        pairs = zip(*[outputs for _, outputs in bodies], node.outputs, strict=True)
+        wide = [has_items(a, out) or has_items(b, out) for a, b, out in pairs]
         graphs = []
         for inner, outputs in bodies:
-            ranks = [max(_rank(out) for out in pair) for pair in zip(*[found for _, found in bodies], strict=True)]
-            spread = [inner.repeated(x) if _rank(x) < rank else x for x, rank in zip(outputs, ranks, strict=True)]
-            graphs.append(Graph(inner.inputs, spread))
+            spread = [w and not has_items(x, out) for w, x, out in zip(wide, outputs, node.outputs, strict=True)]
+            found = [inner.repeated(x) if s else x for s, x in zip(spread, outputs, strict=True)]
+            graphs.append(Graph(inner.inputs, found))
         return self.with_graphs(graphs).make_node(*batch.inputs).outputs
 
     # derivatives: by the condition zero, as those of switch
@@ -275,15 +277,6 @@ def _picking(types: tuple[Type, ...], name: str | None) -> IfElse:
         inputs, half = [t.variable() for t in types], len(types) // 2
         op = _PICKING[types, name] = IfElse([Graph(inputs, inputs[:half]), Graph(inputs, inputs[half:])], name)
     return op
-
-
-def _many(x: Any) -> Variable:
-    """A variable for many of x, along a new first axis."""
-    return TensorType(x.type.dtype, (None, *x.type.shape))()
-
-
-def _rank(x: Any) -> int:
-    return getattr(x.type, "ndim", 0)
 
 
 def _listed(branch: Any) -> list[Any]:

@@ -268,6 +268,7 @@ def _refuse_initial(x: Any, read: Any, depth: int) -> None:
     if not isinstance(x, TensorVariable) or x.type.ndim != read.type.ndim + 1 or x.type.shape[0] not in (None, depth):
         raise ShapeError(
             f"scan: the initial values of {read} must be {depth} along the first axis, each {read.type}; got {x.type}",
+            help=f"give {depth} initial value{'s' * (depth != 1)} along the first axis",
             inputs=[x],
         )
 

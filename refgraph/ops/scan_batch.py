@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from refgraph.core.graph import Apply, Variable, rebuild
-from refgraph.ops.batching import Batch
+from refgraph.ops.batching import Batch, has_items, many_of
 from refgraph.ops.scan import Loop, Scan, State
 from refgraph.ops.shape import dimshuffle
 
@@ -17,18 +17,18 @@ def batched(op: Scan, node: Apply, batch: Batch) -> Sequence[Any] | None:
     None where the items would take different numbers of steps, or differ in a value that is no array.
     """
     _, *marked = batch.marked
-    sequences, initials, carried, _ = op.parts(marked)
+    sequences, initials, carried, whole = op.parts(marked)
     if batch.marked[0] or any(carried):
         return None
     many = list(initials)
     while True:  # which states hold many items is found by going around until no more do
-        points = _points(op, sequences, many, op.parts(marked)[3])
+        points = _points(op, sequences, many, whole)
         found = batch.vectorized(op.graph.outputs, points, batch.count)
-        more = [m or _has_items(new, old) for m, new, old in zip(many, found, op.news, strict=False)]
+        more = [m or has_items(new, old) for m, new, old in zip(many, found, op.news, strict=False)]
         if more == many:
             break
         many = more
-    if op.until and _has_items(found[-1], op.graph.outputs[-1]):
+    if op.until and has_items(found[-1], op.graph.outputs[-1]):
         return None
     return _Batched(op, batch, many, points).outputs(found)
 
@@ -38,11 +38,7 @@ def _points(op: Scan, sequences: Sequence[bool], states: Sequence[bool], whole: 
     reads = [x for reads, m in zip(op.reads, states, strict=True) if m for x in reads]
     items = [x for x, m in zip(op.items, sequences, strict=True) if m]
     rest = [x for x, m in zip(op.whole, whole, strict=True) if m]
-    return {x: x.type.clone(shape=(None, *x.type.shape))(x.name) for x in (*items, *reads, *rest)}  # type: ignore[attr-defined]
-
-
-def _has_items(new: Any, old: Any) -> bool:
-    return bool(getattr(new.type, "ndim", 0) != getattr(old.type, "ndim", 0))
+    return {x: many_of(x) for x in (*items, *reads, *rest)}
 
 
 def _swapped(x: Any) -> Any:
@@ -56,7 +52,7 @@ class _Batched:
     def __init__(self, op: Scan, batch: Batch, many: Sequence[bool], points: dict[Variable, Any]) -> None:
         self.op, self.batch, self.many = op, batch, many
         n_steps, *given = batch.inputs
-        self.loop = Loop(n_steps, op.name, batch.inputs, op.mode)
+        self.loop = Loop(n_steps, op.name, batch.inputs, op.mode, op.turns)
         self.sequences, self.initials, self.carried, whole = op.parts(given)
         self.states: list[State] = []
         self.given: dict[Variable, Any] = {points.get(x, x): outer for x, outer in zip(op.whole, whole, strict=True)}
@@ -78,7 +74,7 @@ class _Batched:
         made = rebuild(found, self.given)
         n_states, stop = len(op.taps), len(found) - op.until
         for i, state in enumerate(self.states):
-            spread = self.many[i] and not _has_items(found[i], op.news[i])
+            spread = self.many[i] and not has_items(found[i], op.news[i])
             state.new = self.batch.repeated(made[i]) if spread else made[i]
         loop.carried = made[n_states : n_states + op.n_carried]
         for i, x in enumerate(made[n_states + op.n_carried : stop], n_states):
@@ -86,6 +82,6 @@ class _Batched:
         loop.until = made[-1] if op.until else None
         node = loop.node(op.truncate)
         pairs = zip(found[n_states:stop], op.graph.outputs[n_states:], strict=False)
-        swap = [*self.many, *[_has_items(new, old) for new, old in pairs]]
+        swap = [*self.many, *[has_items(new, old) for new, old in pairs]]
         outputs = [_swapped(out) if s else out for out, s in zip(node.outputs, swap, strict=False)]
         return [*outputs, *node.outputs[len(outputs) :]]

@@ -361,7 +361,7 @@ class _Forward:
         self.items = [_continuous(t, x) for t, x in zip(items, self.sequences, strict=True)]
         self.starts = [_continuous(t, x) for t, x in zip(starts, self.initials, strict=True)]
         outside = [*node.inputs, *[t for t in tangents if _is_live(t)]]
-        self.loop = Loop(node.inputs[0], f"tangent of {op.name}", outside, op.mode)
+        self.loop = Loop(node.inputs[0], f"tangent of {op.name}", outside, op.mode, op.turns)
 
     def answers(self) -> list[Any]:
         op = self.op

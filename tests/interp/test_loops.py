@@ -1063,3 +1063,12 @@ def test_draws_with_checkpoints_go_on_in_the_last_stretch():
     for steps, total in ((7, 7), (6, 13), (2, 15), (0, 15)):
         count(steps)
         assert k.get_value() == total
+
+
+def test_a_loop_within_may_begin_with_what_is_made_of_nothing():
+    rng, blank = Stream(3), refgraph.OpFromGraph([], [T.constant(np.zeros(2))])
+
+    def inner(t):
+        return scan(lambda h: h + t * rng.normal(), outputs_info=blank(), n_steps=2)[0][-1]
+
+    assert len(np.unique(opened(scan(inner, np.ones(3))))) == 6
