@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pickle import PicklingError
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from refgraph.core.origin import Origin, Place, here, places
+from refgraph.core.origin import Origin, Place, here, others_of, places
 
 if TYPE_CHECKING:
     from refgraph.core.graph import Apply, Variable
@@ -147,6 +147,7 @@ def _excerpt(origin: Origin, operands: Sequence[str]) -> list[str]:
     caller = next((p for p in found[1:] if _is_users(p) and p[:3] != place[:3]), None)
     if caller is not None:
         lines.append(f"      called from {_where(caller)}")
+    lines += [f"      together with {_where(p[0])}" for p in others_of(found)[:2] if isinstance(p[0], Place)]
     gutter = " " * len(str(place.line)) + " | "
     if not place.text:
         return lines + [gutter + row for row in rows]
@@ -689,6 +690,29 @@ class ConfigError(RefgraphError, ValueError, AttributeError):
     """
 
     code = "RG401"
+
+
+class RewriteError(RefgraphError, RuntimeError):
+    """A rule for rewriting graphs is wrong: it raised, or answered what cannot stand for what was, or never settles.
+
+    By default (the flag on_opt_error) this is a warning, and the function is made without that change. The rule can be
+    left out by name: `mode.excluding("name")`, or the flag optimizer_excluding.
+
+    Fails:
+
+        from refgraph.rules import node_rule
+
+        @node_rule("sometimes")
+        def nothing(node):
+            "Nothing becomes of anything."
+
+    Works:
+
+        from refgraph.rules import PHASES
+        print(PHASES)
+    """
+
+    code = "RG402"
 
 
 class InvalidValueError(RefgraphError, ValueError):

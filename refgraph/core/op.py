@@ -80,6 +80,8 @@ class Op:
     """Numbers of the inputs whose memory an output may share. All others must be left alone and not aliased."""
     measures: tuple[int, ...] = ()
     """Numbers of the inputs of which only the shape is read."""
+    commutative: bool = False
+    """Whether the order of the inputs, which are two, changes nothing."""
     lazy: bool = False
     """Whether it is a GraphOp that runs one of its graphs, as its first input says; each graph takes all of the other
     inputs. What only one of them needs is then moved into it, to run and to differentiate (`refgraph.core.lazy`)."""

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import sys
 from collections import namedtuple
+from collections.abc import Iterable
 from contextvars import ContextVar, Token
 from itertools import islice
 from types import CodeType, FrameType
+from typing import Any
 
 
 class Place(namedtuple("Place", ("file", "line", "function", "columns", "text"))):
@@ -66,9 +68,38 @@ class made_for:
         _made_for.reset(self._token)
 
 
+class JoinedOrigin(tuple[Any, ...]):
+    """The origin of what stands for several things: the frames of the first, and the origins of the `others`."""
+
+    others: tuple[Origin, ...] = ()
+
+
+_MOST_OTHERS = 4
+
+
+def joined(origins: Iterable[Origin]) -> Origin:
+    """One origin for what stands for things of several: each line once, the first first."""
+    every = [o for origin in origins for o in (origin, *others_of(origin)) if o]
+    distinct = list({o[0]: o for o in reversed(every)}.values())[::-1]
+    if len(distinct) < 2:
+        return distinct[0] if distinct else ()
+    found = JoinedOrigin(distinct[0])
+    found.others = tuple([tuple(o) for o in distinct[1 : 1 + _MOST_OTHERS]])
+    return found
+
+
+def others_of(origin: Origin) -> tuple[Origin, ...]:
+    """The origins that an origin has been joined with."""
+    return origin.others if isinstance(origin, JoinedOrigin) else ()
+
+
 def places(origin: Origin) -> tuple[Place, ...]:
     """The frames of an origin as files, lines, functions and columns; these pickle, code objects do not."""
-    return tuple(frame if isinstance(frame, Place) else _place(*frame) for frame in origin)
+    found: Any = tuple(frame if isinstance(frame, Place) else _place(*frame) for frame in origin)
+    if others := others_of(origin):
+        found = JoinedOrigin(found)
+        found.others = tuple([places(other) for other in others])
+    return found  # type: ignore[no-any-return]  # a tuple of places, or one that has others
 
 
 def defined(code: CodeType) -> Place:

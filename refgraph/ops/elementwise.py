@@ -135,9 +135,9 @@ def _is_real(x: _Any) -> bool:
 
 # Arithmetic
 
-add: _Row = _op("add",  _np.add,         d=(1, 1),  c="{x} + {y}", on=(_ANY, _ANY), nary=True, symbol="+")
+add: _Row = _op("add",  _np.add, commutative=True,         d=(1, 1),  c="{x} + {y}", on=(_ANY, _ANY), nary=True, symbol="+")
 sub: _Row = _op("sub",  _np.subtract,    d=(1, -1), c="{x} - {y}", on=(_NUMBER, _NUMBER), symbol="-")
-mul: _Row = _op("mul",  _np.multiply,    d=(lambda z, x, y: y, lambda z, x, y: x), c="{x} * {y}", on=(_ANY, _ANY), nary=True, symbol="*")
+mul: _Row = _op("mul",  _np.multiply, commutative=True,    d=(lambda z, x, y: y, lambda z, x, y: x), c="{x} * {y}", on=(_ANY, _ANY), nary=True, symbol="*")
 true_div: _Row = _op("true_div", _np.true_divide, d=(lambda z, x, y: 1 / y, lambda z, x, y: -z / y), c="{x} / {y}", on=(_ANY, _POSITIVE), symbol="/")
 neg: _Row = _op("neg",  _np.negative,    d=-1,      c="-{x}", on=_NUMBER, symbol="-")
 positive: _Row = _op("positive", _np.positive, d=1, c="{x}", on=_NUMBER)
@@ -173,9 +173,9 @@ mod: _Row = _op("mod",  _np.remainder, d=(1, lambda z, x, y: -floor_div(x, y)), 
             doc="x - y * floor(x / y): the remainder with the sign of y, as Python's %.")
 fmod: _Row = _op("fmod", _np.fmod, d=(1, lambda z, x, y: -trunc(x / y)), c="fmod({x}, {y})", on=(_Reals(5.3, 7.6, edges=_SPECIAL, kinds="biuf"), _Reals(4, 5, edges=(-3.0, 2.5, 0.0, _INF), kinds="biuf")),
             doc="x - y * trunc(x / y): the remainder with the sign of x, as C's fmod.")
-gcd: _Row = _op("gcd", _np.gcd, d=(0, 0), on=(_Reals(-40, 40, kinds="iu"), _Reals(-40, 40, kinds="iu")), doc="The greatest common divisor, never negative.")
-lcm: _Row = _op("lcm", _np.lcm, d=(0, 0), on=(_Reals(-10, 10, kinds="iu"), _Reals(-10, 10, kinds="iu")), doc="The least common multiple, never negative.")
-hypot: _Row = _op("hypot", _np.hypot, d=(lambda z, x, y: _hypot_by(z, x, y), lambda z, x, y: _hypot_by(z, y, x)), c="hypot({x}, {y})", on=(_REAL, _REAL),
+gcd: _Row = _op("gcd", _np.gcd, commutative=True, d=(0, 0), on=(_Reals(-40, 40, kinds="iu"), _Reals(-40, 40, kinds="iu")), doc="The greatest common divisor, never negative.")
+lcm: _Row = _op("lcm", _np.lcm, commutative=True, d=(0, 0), on=(_Reals(-10, 10, kinds="iu"), _Reals(-10, 10, kinds="iu")), doc="The least common multiple, never negative.")
+hypot: _Row = _op("hypot", _np.hypot, commutative=True, d=(lambda z, x, y: _hypot_by(z, x, y), lambda z, x, y: _hypot_by(z, y, x)), c="hypot({x}, {y})", on=(_REAL, _REAL),
             doc="sqrt(x^2 + y^2) without overflow. The gradient is 0 at the origin, as that of abs, and of length 1 also at infinities: it points along those that are infinite.")
 
 
@@ -205,9 +205,9 @@ log: _Row = _op("log",   _np.log,   d=lambda z, x: 1 / x, c="log({x})", on=_POSI
 log2: _Row = _op("log2",  _np.log2,  d=lambda z, x: 1 / (x * _LN2), c="log2({x})", on=_POSITIVE)
 log10: _Row = _op("log10", _np.log10, d=lambda z, x: 1 / (x * _LN10), c="log10({x})", on=_POSITIVE)
 log1p: _Row = _op("log1p", _np.log1p, d=lambda z, x: 1 / (1 + x), c="log1p({x})", on=_Reals(-0.8, 8, edges=_SPECIAL), stable_for=(lambda x: log(1 + x),))
-logaddexp: _Row = _op("logaddexp",  _np.logaddexp,  d=(lambda z, x, y: sigmoid(_gap(x, y)), lambda z, x, y: sigmoid(_gap(y, x))), c="{x} == {y} ? {x} + 0.69314718055994530942 : fmax({x}, {y}) + log1p(exp(-fabs({x} - {y})))",
+logaddexp: _Row = _op("logaddexp",  _np.logaddexp, commutative=True,  d=(lambda z, x, y: sigmoid(_gap(x, y)), lambda z, x, y: sigmoid(_gap(y, x))), c="{x} == {y} ? {x} + 0.69314718055994530942 : fmax({x}, {y}) + log1p(exp(-fabs({x} - {y})))",
                  on=(_REAL, _REAL), stable_for=(lambda x, y: log(exp(x) + exp(y)),), doc="log(exp(x) + exp(y)) without overflow. At two equal infinities the gradient is (1/2, 1/2).")
-logaddexp2: _Row = _op("logaddexp2", _np.logaddexp2, d=(lambda z, x, y: sigmoid(_gap(x, y) * _LN2), lambda z, x, y: sigmoid(_gap(y, x) * _LN2)), c="{x} == {y} ? {x} + 1 : fmax({x}, {y}) + log1p(exp2(-fabs({x} - {y}))) * 1.44269504088896340736",
+logaddexp2: _Row = _op("logaddexp2", _np.logaddexp2, commutative=True, d=(lambda z, x, y: sigmoid(_gap(x, y) * _LN2), lambda z, x, y: sigmoid(_gap(y, x) * _LN2)), c="{x} == {y} ? {x} + 1 : fmax({x}, {y}) + log1p(exp2(-fabs({x} - {y}))) * 1.44269504088896340736",
                  on=(_REAL, _REAL), stable_for=(lambda x, y: log2(exp2(x) + exp2(y)),), doc="log2(2^x + 2^y) without overflow. At two equal infinities the gradient is (1/2, 1/2).")
 
 
@@ -266,8 +266,8 @@ spacing: _Row = _op("spacing",   _np.spacing,   d=0, on=_REAL, doc="The distance
 
 # Comparison
 
-eq: _Row = _op("eq",  _np.equal,         d=(0, 0), c="{x} == {y}", on=(_ANY, _ANY), out="bool", symbol="==")
-neq: _Row = _op("neq", _np.not_equal,     d=(0, 0), c="{x} != {y}", on=(_ANY, _ANY), out="bool", symbol="!=")
+eq: _Row = _op("eq",  _np.equal, commutative=True,         d=(0, 0), c="{x} == {y}", on=(_ANY, _ANY), out="bool", symbol="==")
+neq: _Row = _op("neq", _np.not_equal, commutative=True,     d=(0, 0), c="{x} != {y}", on=(_ANY, _ANY), out="bool", symbol="!=")
 lt: _Row = _op("lt",  _np.less,          d=(0, 0), c="{x} < {y}",  on=(_ANY, _ANY), out="bool", symbol="<")
 le: _Row = _op("le",  _np.less_equal,    d=(0, 0), c="{x} <= {y}", on=(_ANY, _ANY), out="bool", symbol="<=")
 gt: _Row = _op("gt",  _np.greater,       d=(0, 0), c="{x} > {y}",  on=(_ANY, _ANY), out="bool", symbol=">")
@@ -295,13 +295,13 @@ _clip: _Row = _op("clip", _np.clip, like=lambda x, y, w: [_np.result_type(x, y, 
 
 # Logic and bits
 
-logical_and: _Row = _op("logical_and", _np.logical_and, d=(0, 0), c="{x} && {y}", on=(_ANY, _ANY), out="bool", nary=True)
-logical_or: _Row = _op("logical_or",  _np.logical_or,  d=(0, 0), c="{x} || {y}", on=(_ANY, _ANY), out="bool", nary=True)
-logical_xor: _Row = _op("logical_xor", _np.logical_xor, d=(0, 0), c="!{x} != !{y}", on=(_ANY, _ANY), out="bool", nary=True)
+logical_and: _Row = _op("logical_and", _np.logical_and, commutative=True, d=(0, 0), c="{x} && {y}", on=(_ANY, _ANY), out="bool", nary=True)
+logical_or: _Row = _op("logical_or",  _np.logical_or, commutative=True,  d=(0, 0), c="{x} || {y}", on=(_ANY, _ANY), out="bool", nary=True)
+logical_xor: _Row = _op("logical_xor", _np.logical_xor, commutative=True, d=(0, 0), c="!{x} != !{y}", on=(_ANY, _ANY), out="bool", nary=True)
 logical_not: _Row = _op("logical_not", _np.logical_not, d=0, c="!{x}", on=_ANY, out="bool")
-bitwise_and: _Row = _op("bitwise_and", _np.bitwise_and, d=(0, 0), c="{x} & {y}", on=(_BITS, _BITS), nary=True, symbol="&")
-bitwise_or: _Row = _op("bitwise_or",  _np.bitwise_or,  d=(0, 0), c="{x} | {y}", on=(_BITS, _BITS), nary=True, symbol="|")
-bitwise_xor: _Row = _op("bitwise_xor", _np.bitwise_xor, d=(0, 0), c="{x} ^ {y}", on=(_BITS, _BITS), nary=True, symbol="^")
+bitwise_and: _Row = _op("bitwise_and", _np.bitwise_and, commutative=True, d=(0, 0), c="{x} & {y}", on=(_BITS, _BITS), nary=True, symbol="&")
+bitwise_or: _Row = _op("bitwise_or",  _np.bitwise_or, commutative=True,  d=(0, 0), c="{x} | {y}", on=(_BITS, _BITS), nary=True, symbol="|")
+bitwise_xor: _Row = _op("bitwise_xor", _np.bitwise_xor, commutative=True, d=(0, 0), c="{x} ^ {y}", on=(_BITS, _BITS), nary=True, symbol="^")
 invert: _Row = _op("invert",      _np.invert,      d=0, c="~{x}", on=_BITS, symbol="~", doc="Every bit flipped; of bool, not.")
 left_shift: _Row = _op("left_shift",  _np.left_shift,  d=(0, 0), c="(size_t){y} < 8 * sizeof({x}) ? {x} << {y} : 0", on=(_BITS, _SHIFT), symbol="<<")
 right_shift: _Row = _op("right_shift", _np.right_shift, d=(0, 0), c="(size_t){y} < 8 * sizeof({x}) ? {x} >> {y} : -({x} < 0)", on=(_BITS, _SHIFT), symbol=">>")

@@ -65,7 +65,7 @@ class Elemwise(Op):
     giving the pair (dz/dx, dz/dconj(x)); where z is real, giving dz/d(re x) + i dz/d(im x) alone.
     `weak` are the inputs that take their dtype from one another, where not all do.
     `idle` tells for an input whether the op would change nothing, so that no node is made.
-    `measures` are the inputs of which only the shape is read.
+    `measures` are the inputs of which only the shape is read; `commutative` ops may be given their two in any order.
     `c` is one C expression, `on` is where tests draw inputs, `stable_for` lists expressions this op should replace.
     """
 
@@ -90,6 +90,7 @@ class Elemwise(Op):
         weak: tuple[int, ...] | None = None,
         idle: Callable[[TensorVariable], bool] | None = None,
         measures: tuple[int, ...] = (),
+        commutative: bool = False,
     ) -> None:
         self.name = name
         self.on: tuple[Reals, ...] = (on,) if isinstance(on, Reals) else tuple(on)
@@ -99,7 +100,7 @@ class Elemwise(Op):
         self.c, self.stable_for, self.out = c, tuple(stable_for), out
         self.nary, self.symbol, self.views = nary, symbol, views
         self.__doc__ = doc or f"`{_source(name, meaning)}`, elementwise."
-        self.weak, self.idle, self.measures = weak, idle, measures
+        self.weak, self.idle, self.measures, self.commutative = weak, idle, measures, commutative
         self.meaning, self._like = meaning, like
         self._types: Cache[tuple[TensorType, ...], tuple[TensorType]] = Cache()
 
