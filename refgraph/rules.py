@@ -1,4 +1,4 @@
-"""What the author of a rewrite rule imports: `rule` for pairs of expressions, `node_rule` and `graph_rule` for functions.
+"""What the author of a rule for rewriting imports: `rule` for pairs of expressions, `node_rule`, `graph_rule`.
 
 A rule is known, and applied to every function made from then on, as soon as its function is decorated.
 """

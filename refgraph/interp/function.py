@@ -233,7 +233,9 @@ def _profile(wanted: Any, name: str | None) -> Profile | None:
 
 
 class Maker:
-    """What a function was made from. `fgraph` is the graph that runs: its outputs are the outputs, then the updates."""
+    """What a function was made from. `fgraph` is the graph that runs: its outputs are the outputs, then the updates.
+    `written` is the graph before rewriting, as long as the function was not unpickled.
+    """
 
     def __init__(
         self,
@@ -251,6 +253,7 @@ class Maker:
         self.inputs, self.outputs, self.updated = tuple(inputs), tuple(outputs), tuple(updated)
         self.kind, self.keys, self.mode, self.name = kind, keys, mode, name
         self.allow_downcast, self.profile = allow_downcast, profile
+        self.written: Graph | None = graph
         self.fgraph = mode.rewrite(graph)
         self._plan()
 
@@ -259,8 +262,10 @@ class Maker:
         self.finish = self._finishers()
 
     def __getstate__(self) -> dict[str, Any]:
-        """What to pickle: all but the program, which is made anew, and the profile, whose times are of this process."""
-        return {**self.__dict__, "program": None, "finish": None, "profile": None}
+        """What to pickle: all but the program, which is made anew, the profile, whose times are of this process, and the
+        graph as it was written.
+        """
+        return {**self.__dict__, "program": None, "finish": None, "profile": None, "written": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -564,7 +569,7 @@ class Function(ShownAsHtml):
         ]
         if change or delete_updates or watch is not None:
             keep = len(maker.outputs) if delete_updates else len(maker.fgraph.outputs)
-            outputs = rebuild(maker.fgraph.outputs[:keep], change)
+            outputs = rebuild((maker.written or maker.fgraph).outputs[:keep], change)
             updated = () if delete_updates else tuple([change.get(x, x) for x in maker.updated])
             states = dict.fromkeys([change.get(x, x) for x in maker.fgraph.inputs[count:]])
             graph = Graph([*maker.fgraph.inputs[:count], *states], outputs)

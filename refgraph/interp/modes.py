@@ -19,11 +19,13 @@ from refgraph.core.errors import (
     NanGuardError,
 )
 from refgraph.core.graph import Apply, Graph
-from refgraph.core.op import Compile, GraphOp
+from refgraph.core.op import Compile
 from refgraph.interp.plan import Bind, Kernel, Plan, meaning
 
 if TYPE_CHECKING:
     from refgraph.interp.profile import Profile
+    from refgraph.rewrite.engine import Note
+    from refgraph.rewrite.rule import Rule
 
 Tags = tuple[str, ...]
 
@@ -31,8 +33,11 @@ Tags = tuple[str, ...]
 class Mode:
     """Rewrites a graph and makes a program of it.
 
-    linker, optimizer: Theano's names; `optimizer` says how much to rewrite. `including`, `excluding` and `requiring`
-    give a mode that differs in the rewrites of those names or tags.
+    optimizer: how much to rewrite, by one of the names that the flag optimizer takes; "default" is what the flag says.
+    linker: Theano's, without effect. `including`, `excluding` and `requiring` give a mode that differs in rules: names
+    are those of rules and of phases (refgraph.rules.PHASES); Theano's for these are known, too. The flags
+    optimizer_including, -_excluding and -_requiring change every mode in the same way. Raises ConfigError for a name
+    that is nobody's.
     """
 
     def __init__(self, linker: Any = None, optimizer: Any = "default", name: str | None = None) -> None:
@@ -42,16 +47,16 @@ class Mode:
         self.required: Tags = ()
 
     def including(self, *tags: str) -> Mode:
-        """This mode with more rewrites."""
-        return self._with(included=(*self.included, *tags))
+        """This mode with more rules."""
+        return self._with(included=(*self.included, *_known(tags)))
 
     def excluding(self, *tags: str) -> Mode:
-        """This mode without some rewrites."""
-        return self._with(excluded=(*self.excluded, *tags))
+        """This mode without some rules."""
+        return self._with(excluded=(*self.excluded, *_known(tags)))
 
     def requiring(self, *tags: str) -> Mode:
-        """This mode with rewrites that must be there."""
-        return self._with(required=(*self.required, *tags))
+        """This mode with rules that must be there."""
+        return self._with(required=(*self.required, *_known(tags)))
 
     def _with(self, **changes: Tags) -> Mode:
         fresh = object.__new__(type(self))
@@ -62,13 +67,27 @@ class Mode:
         """This mode with other attributes."""
         return self._with(**changes)
 
-    def rewrite(self, graph: Graph) -> Graph:
-        """The graph to run instead of `graph`."""
-        if not any(isinstance(node.op, GraphOp) for node in graph.nodes):
-            return graph
-        from refgraph.rewrite.scan import only_what_is_read  # loads when there may be a loop
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules by which it rewrites, in the order in which they are tried."""
+        from refgraph.rewrite.select import chosen  # loads when something is to be rewritten
 
-        return only_what_is_read(graph)
+        optimizer = config.optimizer if self.optimizer == "default" else str(self.optimizer)
+        more, less, must = (
+            (*tags, *[tag for tag in flag.split(":") if tag])
+            for tags, flag in (
+                (self.included, config.optimizer_including),
+                (self.excluded, config.optimizer_excluding),
+                (self.required, config.optimizer_requiring),
+            )
+        )
+        return chosen(optimizer, more, less, must)
+
+    def rewrite(self, graph: Graph, note: Note | None = None) -> Graph:
+        """The graph to run instead of `graph`; `note` is told of each change (see refgraph.rewrite.engine.rewrite)."""
+        from refgraph.rewrite.engine import rewrite
+
+        return rewrite(graph, self.rules, _printed(note) if config.optimizer_verbose else note)
 
     def bind(self, node: Apply, compile: Compile) -> Kernel:
         """What runs a node."""
@@ -93,6 +112,28 @@ class Mode:
 
     def __repr__(self) -> str:
         return self.name or f"{type(self).__name__}(linker={self.linker!r}, optimizer={self.optimizer!r})"
+
+
+def _known(tags: Tags) -> Tags:
+    """The tags, when they are names of rules, of phases, or Theano's for these. Raises ConfigError."""
+    from refgraph.rewrite.select import known
+
+    for tag in tags:
+        known(tag)
+    return tags
+
+
+def _printed(note: Note | None) -> Note:
+    """A `note` that also prints, for the flag optimizer_verbose."""
+
+    def printed(rule: Rule, old: Any, new: Any) -> None:
+        from refgraph.interp.history import Step
+
+        print(f"rewriting: {Step.of(rule, old, new)}")
+        if note is not None:
+            note(rule, old, new)
+
+    return printed
 
 
 class DebugMode(Mode):

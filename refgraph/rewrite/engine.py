@@ -9,8 +9,8 @@ in proportion to the number of applications, old and new. Nothing recurses but i
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache, cached_property, reduce
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, cached_property, lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from refgraph.rewrite.lengths import Lengths
 from refgraph.rewrite.rule import PHASES, RULES, GraphRule, NodeRule, PairRule, Pattern, Rule
 
 SWEEPS = (("canonical", "stable"), ("scan",), ("specialize", "matmul"), ("fuse",))
-"""Phases whose rules are tried together: what one spells canonically another may find stable, and the other way round."""
+"""Phases whose rules are tried together: what one spells canonically another may find stable, and so on in turn."""
 
 _ALSO = {"scan": ("canonical", "stable")}
 """Phases whose rules are tried in a later one again: what leaves a loop is an expression like any other."""
@@ -44,8 +44,8 @@ Note = Callable[[Rule, Any, Any], None]
 def rewrite(graph: Graph, rules: Iterable[Rule], note: Note | None = None) -> Graph:
     """A graph of the same function, as these rules make it; equal expressions are merged, whatever the rules.
 
-    `note` is told of each change. Where a rule raises, answers what cannot stand for what was, or changes a graph without
-    end, the flag on_opt_error says what happens: "raise" RewriteError; "warn" or "ignore", and leave that rule out.
+    `note` is told of each change. Where a rule raises, answers what cannot stand for what was, or changes a graph
+    without end, the flag on_opt_error says what happens: "raise" RewriteError; "warn", or "ignore", and do without.
     """
     return _Rewriting(tuple(rules), note).rewritten(graph)
 
@@ -57,7 +57,7 @@ class _Rewriting:
         self.note = note
         self.lengths = Lengths()
         self.constants: dict[Any, TensorConstant] = {}
-        self.active = [_Active(rules, phases) for phases in SWEEPS]
+        self.active = _actives(rules)
         self.inner: dict[tuple[Graph, _Active], Graph] = {}
 
     def rewritten(self, graph: Graph) -> Graph:
@@ -67,7 +67,7 @@ class _Rewriting:
         return graph
 
     def swept(self, graph: Graph, active: _Active) -> Graph:
-        """The graph as the rules of some phases make it: those for applications, then those for whole graphs, in turns."""
+        """The graph as the rules of some phases make it: those for applications and those for whole graphs in turns."""
         for _ in range(_ROUNDS):
             graph = self._guarded(_Sweep(self, active, graph).run, graph)
             before = graph
@@ -87,7 +87,7 @@ class _Rewriting:
             found = self.swept(graph, active)
             if any(new.type != old.type for new, old in zip(found.outputs, graph.outputs, strict=True)):
                 pairs = zip(found.outputs, graph.outputs, strict=True)
-                outputs = [new if new.type == old.type else retype(new, old.type) for new, old in pairs]  # type: ignore[arg-type]  # only tensors know more or less
+                outputs = [_retyped(new, old.type) for new, old in pairs]
                 found = Graph(graph.inputs, outputs)
             self.inner[graph, active] = self.inner[found, active] = found
         return found
@@ -99,6 +99,10 @@ class _Rewriting:
         except RewriteError as error:
             _report(error)
             return graph
+
+
+def _retyped(x: Any, type: Any) -> Any:
+    return x if x.type == type else retype(x, type)
 
 
 def _report(error: RewriteError) -> None:
@@ -157,9 +161,14 @@ class _Active:
                 if isinstance(r, NodeRule):
                     if r.looks_at(op):
                         found.append((r, None))
-                elif (pattern := pattern_of(r)).op is op:  # type: ignore[arg-type]  # there are no others
+                elif isinstance(r, PairRule) and (pattern := pattern_of(r)).op is op:
                     found.append((r, pattern))
         return found
+
+
+@lru_cache(maxsize=32)
+def _actives(rules: tuple[Rule, ...]) -> tuple[_Active, ...]:
+    return tuple([_Active(rules, phases) for phases in SWEEPS])
 
 
 @cache
@@ -198,14 +207,14 @@ class Facts:
         return self._lengths.of(x)
 
     def length(self, x: Variable, axis: int) -> Any:
-        """The length of an axis, as an int or the simplest 0-d variable that has it; None where there is none simpler."""
+        """The length of an axis, an int or the simplest 0-d variable that has it; None where there is none simpler."""
         return self._lengths.expression(self._lengths.of(x)[axis])
 
     def same_shape(self, x: Variable, y: Variable) -> bool:
         """Whether x and y provably have the same shape at run time."""
         return x is y or self._lengths.of(x) == self._lengths.of(y)
 
-    def like(self, value: Any, x: Any) -> TensorVariable:
+    def like(self, value: Any, x: Any) -> Any:
         """`value`, a variable or a number, of the dtype of x and broadcast to its shape, of which x lends no value.
 
         x is what a rule looks at, the output of an elementwise op, or anything that stays.
@@ -215,10 +224,10 @@ class Facts:
         elif value.type.dtype != x.type.dtype:
             value = value.astype(x.type.dtype)
         if self.same_shape(value, x):
-            return value  # type: ignore[no-any-return]  # a tensor
+            return value
         sources = [x]
         if x.owner is not None and isinstance(x.owner.op, Elemwise):
-            wide = [y for y in x.owner.inputs if y.type.ndim]  # type: ignore[attr-defined]  # tensors
+            wide = [y for y in x.owner.inputs if y.type.ndim]
             sources = [y for y in wide if self.same_shape(y, x)][:1] or wide
         return reduce(lambda found, y: fill(y, found), sources, value)
 
@@ -302,7 +311,7 @@ class _Sweep(Facts):
     # what is known already
 
     def _interned(self, node: Apply) -> Apply:
-        """The application of the same op to the same things that is known, or else this one, of what stands for its inputs."""
+        """The application that is known of the same op to the same things; else this, of what stands for its inputs."""
         inputs = [self._final(x) for x in node.inputs]
         op = node.op
         key = (op, frozenset(inputs)) if op.commutative else (op, *inputs)
@@ -319,7 +328,9 @@ class _Sweep(Facts):
         known = self._common.constants.get(key)
         if known is None:
             known = x
-            if isinstance(x, NumberConstant):  # one that takes its neighbours' dtype would, in a new expression, take another
+            if isinstance(
+                x, NumberConstant
+            ):  # one that takes its neighbours' dtype would, in a new expression, take another
                 known = TensorConstant(x.type, x.value, x.name)
             self._common.constants[key] = known
         return known
@@ -367,9 +378,9 @@ class _Sweep(Facts):
         _refuse_other_types(answer, node)
         return answer
 
-    def _fitted(self, after: Any, before: Any) -> Variable | None:
+    def _fitted(self, after: Any, before: Any) -> Any:
         """The right side of a rule in the shape of the left; None where it has another dtype."""
-        if isinstance(after, Variable) and after.type.dtype != before.type.dtype:  # type: ignore[attr-defined]  # a tensor
+        if hasattr(after, "type") and after.type.dtype != before.type.dtype:
             return None
         return self.like(after, before)
 
@@ -383,7 +394,7 @@ class _Sweep(Facts):
         return _Frame(node, rule, answer, pending)
 
     def _join_origins(self, node: Apply, made: Sequence[Apply]) -> None:
-        """New applications are of the lines of all that they stand for: the node's, and those of inputs that they do not read."""
+        """New applications are of all the lines that they stand for: the node's, and those of inputs left out."""
         kept = {x for new in made for x in new.inputs}
         gone = [x.owner.origin for x in node.inputs if x.owner is not None and x not in kept]
         if any(origin != node.origin for origin in gone):

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 PHASES = ("canonical", "stable", "scan", "specialize", "matmul", "fuse")
 """canonical: one spelling for what is the same, and less of it. stable: nothing overflows or cancels that need not.
-scan: loops do less. specialize: cheaper ops for special cases. matmul: products of matrices. fuse: neighbours as one."""
+scan: loops do less. specialize: cheaper ops for special cases. matmul: products of matrices. fuse: neighbours.
+"""
 
 Answer = Variable | Sequence[Variable] | None
 """What may stand for the outputs of an application; None: the rule does not apply."""
@@ -147,7 +148,7 @@ def node_rule(phase: str, *at: Any, always: bool = False) -> Callable[[Callable[
 
 
 def graph_rule(phase: str) -> Callable[[Callable[..., Graph]], GraphRule]:
-    """Make a rule of a function `(graph)` or `(graph, facts)` that answers a graph: the same one where nothing changes."""
+    """Make a rule of a function `(graph)` or `(graph, facts)` that answers a graph, the same where nothing changes."""
     return lambda function: GraphRule(function, phase)
 
 

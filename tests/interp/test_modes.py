@@ -81,8 +81,8 @@ def test_registered_modes_have_names():
 
 def test_including_and_excluding_make_other_modes():
     mode = rg.Mode("py", "fast_run")
-    other = mode.including("a", "b").excluding("c").requiring("d")
-    assert (other.included, other.excluded, other.required) == (("a", "b"), ("c",), ("d",))
+    other = mode.including("stable", "scan").excluding("fuse").requiring("matmul")
+    assert (other.included, other.excluded, other.required) == (("stable", "scan"), ("fuse",), ("matmul",))
     assert mode.included == ()
     assert other.optimizer == "fast_run"
 
