@@ -199,7 +199,10 @@ class Facts:
         return found
 
     def readers(self, x: Variable) -> int:
-        """How often x is read, by applications and as an output, in the graph before the sweep; 0 for what is new."""
+        """How often x, or what it stands for, is read in the graph before the sweep, by applications and as an output.
+
+        0 for what a rule has made on the way to what it answers, which that alone reads.
+        """
         return self._readers.get(x, 0)
 
     def lengths(self, x: Variable) -> tuple[Any, ...]:
@@ -293,7 +296,10 @@ class _Sweep(Facts):
 
     def _settle(self, node: Apply, outputs: Sequence[Variable]) -> None:
         for old, new in zip(node.outputs, outputs, strict=True):
-            self._settled.setdefault(old, new)
+            if old not in self._settled:
+                self._settled[old] = new
+                if new is not old and old in self._readers:
+                    self._readers[new] = self._readers.get(new, 0) + self._readers[old]
 
     def _final(self, x: Variable) -> Variable:
         """What stands for x in the end; a chain of replacements is walked once and then known."""

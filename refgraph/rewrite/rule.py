@@ -111,11 +111,15 @@ class PairRule(Rule):
         if self.before.owner is None:
             raise RewriteError(f"rule {name}: what stands before must be an application, got {before}")
         super().__init__(name, phase, doc)
-        self._make = _Template(self.holes, after)
+        self._write, self._make = _Template(self.holes, before), _Template(self.holes, after)
 
     def pattern(self, spelled: Callable[[Variable], Variable]) -> Pattern:
         """What it looks for, once `spelled` has given `before` the spelling that it will meet."""
         return Pattern(self.holes, spelled(self.before), self.on)
+
+    def written(self, holes: Sequence[Variable]) -> Any:
+        """`before` as it is written, with these in the holes."""
+        return self._write(holes)
 
     def made(self, found: Sequence[Variable]) -> Any:
         """`after`, with what was found in the holes."""

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import refgraph.ops.blas
 import refgraph.ops.branch
 import refgraph.ops.random
-import refgraph.ops.scan  # noqa: F401  (the vocabulary declares itself on import; branches and loops load late)
+import refgraph.ops.scan  # noqa: F401  (the vocabulary declares itself on import; these load late)
 from refgraph.core.op import OPS, BadSample, Sample
 from refgraph.ops.families import Elemwise, Reals
 from refgraph.ops.tensor import TensorType, TensorVariable
