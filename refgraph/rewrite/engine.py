@@ -375,7 +375,7 @@ class _Sweep(Facts):
         else:
             assert isinstance(rule, PairRule)
             held = pattern.match(node)
-            found = None if held is None else self._fitted(rule.made(held), node.outputs[0])
+            found = None if held is None else self._fitted(rule, rule.made(held), node.outputs[0])
         if found is None:
             return None
         answer = [found] if isinstance(found, Variable) else list(found)
@@ -384,11 +384,11 @@ class _Sweep(Facts):
         _refuse_other_types(answer, node)
         return answer
 
-    def _fitted(self, after: Any, before: Any) -> Any:
+    def _fitted(self, rule: PairRule, after: Any, before: Any) -> Any:
         """The right side of a rule in the shape of the left; None where it has another dtype."""
-        if hasattr(after, "type") and after.type.dtype != before.type.dtype:
+        if isinstance(after, TensorVariable) and after.type.dtype != before.type.dtype:
             return None
-        return self.like(after, before)
+        return after if rule.keeps_shape else self.like(after, before)
 
     def _frame(self, node: Apply, rule: Rule | None, answer: Sequence[Variable]) -> _Frame:
         pending = toposort(answer, self._settled)

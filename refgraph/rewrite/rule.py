@@ -9,13 +9,13 @@ rules are tried in the order in which they were declared.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from inspect import cleandoc, signature
+from inspect import Parameter, cleandoc, signature
 from typing import TYPE_CHECKING, Any
 
 from refgraph.core.errors import RewriteError
-from refgraph.core.graph import Apply, Constant, Graph, Variable, toposort
+from refgraph.core.graph import Apply, Constant, Graph, Variable, leaves, toposort
 from refgraph.core.op import Op
-from refgraph.ops.families import Reals
+from refgraph.ops.families import Elemwise, Reals
 from refgraph.ops.reductions import Row
 from refgraph.ops.tensor import ConstantOfNumber, TensorConstant, TensorType
 
@@ -58,7 +58,7 @@ class NodeRule(Rule):
     def __init__(self, function: Callable[..., Answer], phase: str, at: Sequence[Any], always: bool) -> None:
         super().__init__(function.__name__, phase, function.__doc__, always)
         self.function, self.at = function, tuple(at)
-        self._asks = len(signature(function).parameters) > 1
+        self._asks = _wants_facts(function)
 
     def looks_at(self, op: Op) -> bool:
         """Whether applications of `op` are to be shown to it."""
@@ -66,6 +66,10 @@ class NodeRule(Rule):
 
     def __call__(self, node: Apply, facts: Facts) -> Answer:
         return self.function(node, facts) if self._asks else self.function(node)
+
+
+def _wants_facts(function: Callable[..., Any]) -> bool:
+    return sum(p.default is Parameter.empty for p in signature(function).parameters.values()) > 1
 
 
 def _is(op: Op, place: Any) -> bool:
@@ -82,7 +86,7 @@ class GraphRule(Rule):
     def __init__(self, function: Callable[..., Graph], phase: str) -> None:
         super().__init__(function.__name__, phase, function.__doc__)
         self.function = function
-        self._asks = len(signature(function).parameters) > 1
+        self._asks = _wants_facts(function)
 
     def __call__(self, graph: Graph, facts: Facts) -> Graph:
         return self.function(graph, facts) if self._asks else self.function(graph)
@@ -112,10 +116,9 @@ class PairRule(Rule):
             raise RewriteError(f"rule {name}: what stands before must be an application, got {before}")
         super().__init__(name, phase, doc)
         self._write, self._make = _Template(self.holes, before), _Template(self.holes, after)
-
-    def pattern(self, spelled: Callable[[Variable], Variable]) -> Pattern:
-        """What it looks for, once `spelled` has given `before` the spelling that it will meet."""
-        return Pattern(self.holes, spelled(self.before), self.on)
+        sides = _broadcast(before), _broadcast(after)
+        self.keeps_shape = sides[0] == sides[1] and sides[0] is not None
+        """Whether both sides surely have one shape, for they are elementwise, of the same things."""
 
     def written(self, holes: Sequence[Variable]) -> Any:
         """`before` as it is written, with these in the holes."""
@@ -124,6 +127,15 @@ class PairRule(Rule):
     def made(self, found: Sequence[Variable]) -> Any:
         """`after`, with what was found in the holes."""
         return self._make(found)
+
+
+def _broadcast(expression: Any) -> set[Variable] | None:
+    """The variables that an elementwise expression broadcasts; None where an op in it is another."""
+    if not isinstance(expression, Variable):
+        return set()
+    if not all(isinstance(node.op, Elemwise) for node in toposort([expression])):
+        return None
+    return {x for x in leaves([expression]) if not isinstance(x, Constant)}
 
 
 _HOLE = TensorType("float64", ())

@@ -12,7 +12,7 @@ from typing import Any
 from refgraph.core.errors import RefgraphError
 from refgraph.core.graph import Constant, Variable, toposort
 
-_DIGITS = (60, 400, 2500)
+_DIGITS = (40, 80, 400, 2500)
 """How many digits to compute with: until twice the same comes out. exp(-800) beside 1 takes 350."""
 _SAME = 1e-25  # relative
 _FAR = 1e7  # exp of more has too many digits in its exponent for anybody
@@ -155,8 +155,8 @@ def _meanings() -> dict[str, Callable[..., Any]]:
         "log_ndtr": lambda x: log(ncdf(x)),
         "gamma": near(m.gamma),
         "gammaln": near(lambda x: m.log(abs(m.gamma(x)))),
-        "psi": near(m.psi0),
-        "tri_gamma": near(m.psi1),
+        "psi": near(m.digamma),
+        "tri_gamma": near(lambda x: m.psi(1, x)),
         "gammainc": near(lambda a, x: m.gammainc(a, 0, x, regularized=True)),
         "gammaincc": near(lambda a, x: m.gammainc(a, x, inf, regularized=True)),
         "relu": lambda x: max(x, 0),
