@@ -1,4 +1,4 @@
-"""Jacobians and Hessians: one pullback, of all rows of the identity at once (see vectorize.py)."""
+"""Jacobians and Hessians: one pullback, of all rows of the identity at once (see ops/vectorize.py)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def jacobian(
         raise GraphTypeError(
             f"jacobian takes a float or complex expression, got {expression} ({getattr(expression, 'type', None)})"
         )
-    from refgraph.autodiff.vectorize import vectorize  # loads when there is something to vectorize
+    from refgraph.ops.vectorize import vectorize  # loads when there is something to vectorize
 
     wanted = listed(wrt)
     if expression.ndim == 0:

@@ -17,7 +17,7 @@ from refgraph.ops.tensor import TensorVariable, weak_constant
 class Batch:
     """The inputs of a node for many items: those that `marked` marks have one more axis, the first, for the items.
 
-    `count` is the number of items. `vectorized(outputs, given)` is `refgraph.autodiff.vectorize.vectorize`, for ops
+    `count` is the number of items. `vectorized(outputs, given)` is `refgraph.ops.vectorize.vectorize`, for ops
     that hold graphs: expressions for many items, from a mapping of variables to what holds many of each.
     """
 

@@ -5,7 +5,7 @@ Derivatives of loops are loops; they are in scan_gradient.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import repeat
 from operator import itemgetter
@@ -523,6 +523,34 @@ class Loop:
         self.carried: list[Any] = []
         self.records: list[tuple[Any, int | None]] = []
         self.until: Any = None
+
+    @classmethod
+    def of(
+        cls,
+        node: Apply,
+        given: Mapping[Variable, Any] | None = None,
+        change: Callable[[Apply], Sequence[Variable] | None] | None = None,
+    ) -> Loop:
+        """A loop that there is, taken apart to be put together otherwise.
+
+        In its expressions stand the variables from outside where a step is given them whole, and what `given` and
+        `change` say as to `rebuild`.
+        """
+        op: Any = node.op
+        sequences, initials, carried, whole = op.parts(node.inputs[1:])
+        loop = cls(node.inputs[0], op.name, node.inputs, op.mode, op.turns)
+        outputs = rebuild(op.graph.outputs, {**dict(zip(op.whole, whole, strict=True)), **(given or {})}, change)
+        loop.sequences = list(zip(sequences, op.items, strict=True))
+        for i, initial in enumerate(initials):
+            state = State(initial, op.taps[i], op.reads[i], op.keep[i], True)
+            state.new = outputs[i]
+            loop.states.append(state)
+        start, stop = len(op.taps) + op.n_carried, len(outputs) - op.until
+        loop.carries = list(zip(carried, op.carried, strict=True))
+        loop.carried = outputs[len(op.taps) : start]
+        loop.records = list(zip(outputs[start:stop], op.keep[len(op.taps) :], strict=True))
+        loop.until = outputs[-1] if op.until else None
+        return loop
 
     def item(self, sequence: Any, name: str | None = None) -> Any:
         """An item of `sequence`, along its first axis."""

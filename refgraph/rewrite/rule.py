@@ -35,13 +35,19 @@ RULES: dict[str, Rule] = {}
 
 
 class Rule:
-    """Something that rewrites. `always` says that it is tried in every phase after its own, too."""
+    """Something that rewrites. `always` says that it is tried in every phase after its own, too.
 
-    def __init__(self, name: str, phase: str, doc: str | None, always: bool = False) -> None:
+    `source` is where its function is; the same function, declared again as in a notebook, takes the place of the first.
+    """
+
+    def __init__(self, name: str, phase: str, doc: str | None, source: Callable[..., Any], always: bool = False) -> None:
+        self.source = f"{source.__module__}.{source.__qualname__}"
         if phase not in PHASES:
             raise RewriteError(f"rule {name}: no phase {phase!r}", help=f"use one of: {', '.join(PHASES)}")
-        if name in RULES:
-            raise RewriteError(f"there is a rule {name!r} already", help="give it another name")
+        if name in PHASES or (name in RULES and RULES[name].source != self.source):
+            raise RewriteError(
+                f"rule {name}: there is a {'phase' if name in PHASES else 'rule'} of that name", help="use another name"
+            )
         if not doc:
             raise RewriteError(f"rule {name} has no docstring", help="state the equation in one sentence")
         self.name, self.phase, self.always = name, phase, always
@@ -56,7 +62,7 @@ class NodeRule(Rule):
     """A function of an application; see `node_rule`."""
 
     def __init__(self, function: Callable[..., Answer], phase: str, at: Sequence[Any], always: bool) -> None:
-        super().__init__(function.__name__, phase, function.__doc__, always)
+        super().__init__(function.__name__, phase, function.__doc__, function, always)
         self.function, self.at = function, tuple(at)
         self._asks = _wants_facts(function)
 
@@ -84,7 +90,7 @@ class GraphRule(Rule):
     """A function of a graph; see `graph_rule`."""
 
     def __init__(self, function: Callable[..., Graph], phase: str) -> None:
-        super().__init__(function.__name__, phase, function.__doc__)
+        super().__init__(function.__name__, phase, function.__doc__, function)
         self.function = function
         self._asks = _wants_facts(function)
 
@@ -114,7 +120,7 @@ class PairRule(Rule):
         self.after: Any = after
         if self.before.owner is None:
             raise RewriteError(f"rule {name}: what stands before must be an application, got {before}")
-        super().__init__(name, phase, doc)
+        super().__init__(name, phase, doc, build)
         self._write, self._make = _Template(self.holes, before), _Template(self.holes, after)
         sides = _broadcast(before), _broadcast(after)
         self.keeps_shape = sides[0] == sides[1] and sides[0] is not None

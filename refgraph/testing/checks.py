@@ -11,7 +11,6 @@ import numpy as np
 
 from refgraph.autodiff.forward import pushforward
 from refgraph.autodiff.reverse import pullback
-from refgraph.autodiff.vectorize import vectorize
 from refgraph.core.errors import RefgraphError
 from refgraph.core.graph import Constant, Variable, toposort
 from refgraph.core.op import BadSample, GraphOp, Sample
@@ -19,6 +18,7 @@ from refgraph.core.types import NullType
 from refgraph.interp.evaluate import evaluate, program
 from refgraph.ops.scan import Scan
 from refgraph.ops.tensor import TensorType, TensorVariable
+from refgraph.ops.vectorize import vectorize
 from refgraph.testing.cases import symbols
 from refgraph.testing.compare import assert_same
 

@@ -41,9 +41,20 @@ def vectorize(outputs: Sequence[Variable], given: Mapping[Variable, Any], count:
 
 def _applied(node: Apply, inputs: Sequence[Any], marks: Sequence[bool], count: Any) -> Sequence[Any]:
     """The outputs of a node some of whose inputs hold many items."""
+    found = of_many(node, inputs, marks, count)
+    if found is None:
+        with made_for(node.origin):
+            return _looped(node, inputs, marks)
+    return found
+
+
+def of_many(node: Apply, inputs: Sequence[Any], marks: Sequence[bool], count: Any) -> Sequence[Any] | None:
+    """The outputs of a node for `count` items, which those of the inputs hold that are marked, as its op says.
+
+    None where it says no form for that.
+    """
     with made_for(node.origin):
-        found = node.op.batched(node, Batch(inputs, marks, count, vectorize))
-        return _looped(node, inputs, marks) if found is None else found
+        return node.op.batched(node, Batch(inputs, marks, count, vectorize))
 
 
 def _looped(node: Apply, inputs: Sequence[Any], marks: Sequence[bool]) -> list[Any]:

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import refgraph.tensor as T
-from refgraph.autodiff.vectorize import vectorize
 from refgraph.core.graph import toposort
 from refgraph.core.op import Op
 from refgraph.interp.evaluate import evaluate
 from refgraph.ops.subgraph import OpFromGraph
+from refgraph.ops.vectorize import vectorize
 from refgraph.testing.checks import loops, op_names, symbols, value_of, watched_evaluate
 
 RNG = np.random.default_rng(3)
