@@ -130,7 +130,7 @@ def mixed(count: int, L: Any, parameters: Sequence[Any], data: Sequence[Any]) ->
     """So many blocks of elementwise ops, products, reductions and indexing, each of two of the six before it."""
     choose = random.Random(0)
     (w,), (x, rows) = parameters, data
-    recent, cost = [x, L.T.dot(x, w)], x.mean()
+    recent, cost = [x, L.T.dot(x, w)], x[rows].mean()
     for i in range(count):
         a, b = choose.choice(recent), choose.choice(recent)
         recent = [*recent[-5:], choose.choice(BLOCKS)(L, a, b, w, rows)]

@@ -9,7 +9,7 @@ from importlib import import_module
 from refgraph.core.errors import ConfigError, nearest
 from refgraph.rewrite.rule import PHASES, RULES, Rule
 
-ROOMS: tuple[str, ...] = ("scan",)
+ROOMS: tuple[str, ...] = ("matmul", "scan")
 """The files in which rules are declared, in the order in which the rules of a phase are tried."""
 
 _EVERYTHING = ("o4", "o3", "o2", "unsafe", "fast_run")

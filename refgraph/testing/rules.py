@@ -19,6 +19,7 @@ from refgraph.autodiff.reverse import pullback
 from refgraph.core.errors import DTypeError
 from refgraph.core.graph import Graph, Variable
 from refgraph.interp.evaluate import evaluate
+from refgraph.ops.elementwise import fill
 from refgraph.ops.families import Reals
 from refgraph.ops.tensor import TensorType, TensorVariable, as_tensor
 from refgraph.rewrite.engine import rewrite
@@ -82,17 +83,18 @@ def _applies(case: RuleCase) -> bool:
     return not isinstance(after, Variable) or after.type.dtype == before.type.dtype  # type: ignore[attr-defined]  # tensors
 
 
-def _vectors(case: RuleCase) -> list[TensorVariable]:
-    return [TensorType(dtype, (None,))(f"x{i}") for i, dtype in enumerate(case.dtypes)]
+def _vectors(case: RuleCase, length: int | None = None) -> list[TensorVariable]:
+    return [TensorType(dtype, (length,))(f"x{i}") for i, dtype in enumerate(case.dtypes)]
 
 
 class _Run:
     """Both sides of a pair at many points."""
 
-    def __init__(self, case: RuleCase, wide: bool) -> None:
+    def __init__(self, case: RuleCase, wide: bool = False, at: Sequence[float] | None = None) -> None:
         self.case, self.rule = case, case.rule
-        self.arrays = _points(case, wide)
-        self.holes = _vectors(case)
+        given = None if at is None else [np.array([p], dtype) for p, dtype in zip(at, case.dtypes, strict=True)]
+        self.arrays = _points(case, wide) if given is None else given
+        self.holes = _vectors(case, len(self.arrays[0]))  # of known length: no derivative is summed
         self.before: TensorVariable = case.rule.written(self.holes)
         self.after: TensorVariable = as_tensor(case.rule.made(self.holes))
         self.is_real = all(np.dtype(d).kind != "c" for d in case.dtypes)
@@ -156,12 +158,11 @@ def check_values(case: RuleCase) -> None:
 
 def check_gradients(case: RuleCase) -> None:
     """Where the derivatives of what stands before have finite values, what stands after has the same derivatives."""
-    run = _Run(case, wide=False)
+    run = _Run(case)
     if not run.before.type.is_continuous or not run.is_real:
         return
     wrt = [x for x in run.holes if x.type.is_continuous]
-    seed = as_tensor(np.ones(run.arrays[0].shape, run.before.type.dtype))
-    sides = [pullback([side], [seed], wrt) for side in (run.before, run.after)]
+    sides = [pullback([side], [fill(side, 1.0)], wrt) for side in (run.before, run.after)]
     for i, (old_g, new_g) in enumerate(zip(*sides, strict=True)):
         if not isinstance(old_g, Variable):
             continue
@@ -181,8 +182,7 @@ def check_fails(rule: PairRule) -> None:
         failed = []
         for dtype in ("float32", "float64"):
             case = RuleCase(rule, (dtype,) * len(rule.on))
-            run = _Run(case, wide=False)
-            run.arrays = [np.array([p], dtype) for p in point]
+            run = _Run(case, at=point)
             (old,), (new,) = run.values(run.before, run.after)
             want = _exact(run, run.before, run.points[0])
             if want is None or not _is_number(want, np.dtype(dtype)):
