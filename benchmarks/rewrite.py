@@ -33,6 +33,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
@@ -48,7 +49,7 @@ from interpreter import nodes, versions  # type: ignore[import-not-found]
 
 GOAL_RATIO, GOAL_GROWTH = 10.0, 1.3  # times PyTensor's warm time; a node of a large graph over one of a small graph
 RATE = 0.1  # of learning
-BATCH, TIME = 60, 20
+BATCH, TIME, DEPTH = 60, 20, 20
 PATIENCE = 20.0  # seconds for the repetitions of a pair
 SIZES = (1_000, 10_000, 50_000)  # nodes
 PEERS = ("PyTensor", "PyTensor C", "PyTensor FAST_COMPILE", "JAX")
@@ -122,29 +123,34 @@ BLOCKS: list[Callable[[Any, Any, Any, Any, Any], Any]] = [
     lambda L, a, b, w, rows: L.T.tanh(a) * b.max(axis=1, keepdims=True),
     lambda L, a, b, w, rows: L.softmax(a + b),
     lambda L, a, b, w, rows: 0.5 * (a[rows] + b[:, ::-1]),
-    lambda L, a, b, w, rows: L.T.concatenate([a[1:], b[:1]], axis=0),
+    lambda L, a, b, w, rows: L.T.tanh(L.T.concatenate([a, b], axis=1)[:, ::2]),
 ]
 
 
 def mixed(count: int, L: Any, parameters: Sequence[Any], data: Sequence[Any]) -> Any:
-    """So many blocks of elementwise ops, products, reductions and indexing, each of two of the six before it."""
+    """So many blocks of elementwise ops, products, reductions and indexing, each of two of the six before it.
+
+    Every 20 blocks begin anew, with weights of their own, or PyTensor would not do it: in deeper graphs its shape
+    arithmetic grows out of all proportion, and its FAST_COMPILE has no sums of more than 31 terms.
+    """
     choose = random.Random(0)
-    (w,), (x, rows) = parameters, data
-    recent, cost = [x, L.T.dot(x, w)], x[rows].mean()
-    for i in range(count):
-        a, b = choose.choice(recent), choose.choice(recent)
-        recent = [*recent[-5:], choose.choice(BLOCKS)(L, a, b, w, rows)]
-        if i % 5 == 0:
-            cost = cost + (recent[-1] ** 2).mean()
+    x, rows = data
+    cost = x[rows].mean()
+    for i in range(0, count, DEPTH):
+        w, recent = parameters[i // DEPTH], [x, L.T.dot(x, parameters[i // DEPTH])]
+        for _ in range(min(DEPTH, count - i)):
+            a, b = choose.choice(recent), choose.choice(recent)
+            recent = [*recent[-5:], choose.choice(BLOCKS)(L, a, b, w, rows)]
+        cost = cost + (L.T.dot(sum(recent), w) ** 2).mean()
     return cost
 
 
-def layers(*widths: int) -> Program:
+def layers(*widths: int, batch: int = BATCH) -> Program:
     rng = np.random.default_rng(0)
     parameters: Arrays = []
-    for m, n in zip(widths[:-1], widths[1:], strict=True):
+    for m, n in pairwise(widths):
         parameters += [rng.normal(size=(m, n)) / np.sqrt(m), np.zeros(n)]
-    return Program(perceptron, parameters, [rng.normal(size=(BATCH, widths[0])), rng.integers(widths[-1], size=BATCH)])
+    return Program(perceptron, parameters, [rng.normal(size=(batch, widths[0])), rng.integers(widths[-1], size=batch)])
 
 
 def recurrent(cost: Any, gates: int, m: int = 32, n: int = 100, classes: int = 10) -> Program:
@@ -156,7 +162,8 @@ def recurrent(cost: Any, gates: int, m: int = 32, n: int = 100, classes: int = 1
 
 def blocks(count: int) -> Program:
     rng = np.random.default_rng(0)
-    return Program(partial(mixed, count), [rng.normal(size=(8, 8)) / 8], [rng.normal(size=(8, 8)), rng.permutation(8)])
+    parameters = [rng.normal(size=(8, 8)) / 8 for _ in range(0, count, DEPTH)]
+    return Program(partial(mixed, count), parameters, [rng.normal(size=(8, 8)), rng.permutation(8)])
 
 
 def of_nodes(count: int) -> Program:
@@ -365,9 +372,7 @@ def growth(quick: bool) -> list[dict[str, Any]]:
 
 
 def show_making(row: dict[str, Any]) -> None:
-    cells = [
-        "".join([f"{1e3 * row[when][step]:>10.1f}" for step in STEPS]) for when in ("cold", "warm start", "warm")
-    ]
+    cells = ["".join([f"{1e3 * row[when][step]:>10.1f}" for step in STEPS]) for when in ("cold", "warm start", "warm")]
     ratios = f"{row['ratio']['function']:>8.1f}x {row['ratio']['all']:>8.1f}x" if row["library"] != OURS[0] else ""
     print(f"{row['program']:<27} {row['library']:<22}{''.join(cells)} {ratios}".rstrip(), flush=True)
 

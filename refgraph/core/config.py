@@ -229,7 +229,7 @@ FLAGS: dict[str, Flag] = {flag.name: flag for flag in [
     Flag("cycle_detection",      "regular", "regular fast",            "Theano's; no effect here, where graphs are without cycles"),
     # measuring
     Flag("profile",              False,     bool,                      "time every function and print its tables at exit"),
-    Idle("profile_memory",       False,     bool,                      "and its memory"),
+    Flag("profile_memory",       False,     bool,                      "and its memory"),
     Idle("profile_optimizer",    False,     bool,                      "and its rewriting"),
     Idle("print_global_stats",   False,     bool,                      "print times of the whole program at exit"),
     Idle("profiling.debugprint", False,     bool,                      "print the graph with the profile"),

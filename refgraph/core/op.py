@@ -85,6 +85,9 @@ class Op:
     lazy: bool = False
     """Whether it is a GraphOp that runs one of its graphs, as its first input says; each graph takes all of the other
     inputs. What only one of them needs is then moved into it, to run and to differentiate (`refgraph.core.lazy`)."""
+    keeps: bool = False
+    """Whether arrays that it is given, or answers, may be kept by somebody beyond the call, so that nothing is written
+    into them afterwards. Of ops that are not declared this is assumed."""
 
     def infer(self, *inputs: Any) -> tuple[Type, ...]:
         """Output types for input variables; raise GraphTypeError or ShapeError when the op does not accept them."""
@@ -104,9 +107,36 @@ class Op:
     jvp: Callable[[Apply, Derivatives], Derivatives] | None = None
     """Tangents of the outputs, given those of the inputs; left None, it is derived from `vjp`."""
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any] | None:
+        """What the lengths of the outputs have to do with those of the inputs; None where nothing is known.
+
+        For each output None, or for each of its axes a length: an int, or what `known` answers, which is a
+        refgraph.rewrite.lengths.Lengths: `known.of(x)` has the lengths of an input, `known.number(n)` the one that a 0-d
+        integer input is, `known.broadcast(inputs)` those of inputs broadcast together. None stands for one of which
+        nothing is known, and what the types of the outputs say need not be said again.
+        """
+        return None
+
     def bind(self, node: Apply, compile: Compile) -> Callable[..., Any]:
         """`impl` for this very node. Ops that run inner graphs, or need their node, say it here."""
         return self.impl
+
+    def reuses(self, node: Apply) -> tuple[int, ...]:
+        """Numbers of the inputs in whose memory the output may be computed, for an op that has one output.
+
+        To take part: (1) name those inputs here; (2) let the kernel, what `bind` answers, take `out=`, the very array
+        given as one of them, and answer `out` itself where it has written into it, else an array of its own, as when
+        `out` does not fit; (3) let all that it raises be raised before it writes. `out` has the output's dtype and rank
+        and is needed by nobody else. No other input lies in its memory, unless it is the same variable.
+        """
+        return ()
+
+    def is_safe(self, out: Any, *arrays: Any) -> bool:
+        """Whether the kernel is sure to write into `out` when it is given that and these inputs, and to raise nothing.
+
+        Asked before the value of a shared variable is overwritten: a call's updates must not fail halfway.
+        """
+        return False
 
     def batched(self, node: Apply, batch: Any) -> Sequence[Any] | None:
         """The outputs of `node` for many items at once, in our own ops; None where the op has no form for that, and is
@@ -252,6 +282,12 @@ def declared(name: str) -> Any:
     if name not in OPS:
         raise PickleError(f"there is no op {name!r} here", help="import the module that declares it, then unpickle")
     return OPS[name]
+
+
+def is_declared(op: Op) -> bool:
+    """Whether it, its class, or the row of the table that it applies is in OPS: what the suites know."""
+    found = OPS.get(op.name)
+    return OPS.get(type(op).__name__) is type(op) or found is op or (found is not None and found is vars(op).get("row"))
 
 
 def _named(module: str, name: str) -> Any:

@@ -15,7 +15,8 @@ from refgraph.core.graph import Constant, Graph, Variable, ancestors, leaves, li
 from refgraph.core.show import ShownAsHtml
 from refgraph.interp.inputs import In, Out
 from refgraph.interp.modes import Mode, get_mode
-from refgraph.interp.shared import Container, SharedVariable, commit, copied
+from refgraph.interp.postponed import Postponed, make_updates
+from refgraph.interp.shared import Container, SharedVariable, commit, copied, values_of
 from refgraph.ops.tensor import TensorType, TensorVariable, as_tensor, constant
 
 if TYPE_CHECKING:
@@ -258,12 +259,15 @@ class Maker:
         self._plan()
 
     def _plan(self) -> None:
-        self.program = self.mode.compile(self.fgraph, self.profile)
+        position = {x: i for i, x in enumerate(self.fgraph.inputs)}
+        states = {len(self.outputs) + k: position[x] for k, x in enumerate(self.updated)}
+        self.program = self.mode.compile(self.fgraph, self.profile, states)
+        self.postpones: Collection[int] = getattr(self.program, "postpones", ())
         self.finish = self._finishers()
 
     def __getstate__(self) -> dict[str, Any]:
-        """What to pickle: all but the program, which is made anew, the profile, whose times are of this process, and the
-        graph as it was written.
+        """What to pickle: all but the program, which is made anew, the profile, whose times are of this process, and
+        the graph as it was written.
         """
         return {**self.__dict__, "program": None, "finish": None, "profile": None, "written": None}
 
@@ -292,13 +296,19 @@ class Maker:
                 found.append(np.asarray)
             elif met - (lent if is_output else set()):
                 found.append(np.array)
+            elif memory.may_be_view(out):
+                found.append(_writeable)
             else:
-                found.append(_writeable if memory.may_be_view(out) else np.asarray)
+                found.append(_unless_postponed if n in self.postpones else np.asarray)
         return found
 
 
 def _itself(value: Any) -> Any:
     return value
+
+
+def _unless_postponed(value: Any) -> Any:
+    return value if value.__class__ is Postponed else np.asarray(value)
 
 
 def _writeable(value: Any) -> Any:
@@ -373,11 +383,14 @@ class Function(ShownAsHtml):
     def _run(self, values: list[Any], kept: Sequence[int]) -> list[Any]:
         """The outputs, then the new values for updates, each an array of its own."""
         storages, maker = self._storages, self.maker
-        if len(storages) + len(kept) > 1:
-            with commit:
+        try:
+            if len(storages) + len(kept) > 1:
+                with commit:
+                    self._read(values, kept)
+            elif storages or kept:
                 self._read(values, kept)
-        elif storages or kept:
-            self._read(values, kept)
+        except IndexError:  # a call is overwriting one of them
+            self._read_later(values, kept)
         results = maker.program(*values)
         if len(results) == 1:
             return [maker.finish[0](results[0])]
@@ -385,9 +398,17 @@ class Function(ShownAsHtml):
 
     def _read(self, values: list[Any], kept: Sequence[int]) -> None:
         """Add the values that are kept: of shared variables, and of inputs that were not given."""
-        values += [storage[0] for storage in self._storages]
         for n in kept:
             values[n] = self._containers[n].storage[0]  # type: ignore[union-attr]  # `kept` says that it is there
+        values += [storage[0] for storage in self._storages]
+
+    def _read_later(self, values: list[Any], kept: Sequence[int]) -> None:
+        """As `_read`, when nobody is overwriting any of them."""
+        count = len(self.maker.inputs)
+        found = values_of([c for n, c in enumerate(self._containers) if c is not None and (n >= count or n in kept)])
+        for n, value in zip(sorted(kept), found, strict=False):
+            values[n] = value
+        values += found[len(kept) :]
 
     def _updating(self, values: list[Any], kept: Sequence[int]) -> list[Any]:
         """As `_run`, while nobody else changes what is updated; the new values appear together at the end."""
@@ -398,6 +419,10 @@ class Function(ShownAsHtml):
                 held += 1
             results = self._run(values, kept)
             news = results[len(results) - len(self._targets) :]
+            if self.maker.postpones and Postponed in map(type, news):
+                values.clear()  # what nobody holds may be overwritten
+                make_updates(self._targets, news)
+                return results
             with commit:
                 for container, new in zip(self._targets, news, strict=True):
                     container.storage[0] = new

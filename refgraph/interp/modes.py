@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -97,11 +97,24 @@ class Mode:
         """`bind` for the nodes of one program."""
         return self.bind
 
-    def compile(self, graph: Graph, profile: Profile | None = None) -> Callable[..., list[Any]]:
-        """A program for a graph that has been rewritten; timed, when there is a profile to write to."""
+    @property
+    def in_place(self) -> bool:
+        """Whether programs may overwrite intermediate values that nobody needs any more: where nothing but the ops
+        themselves sees them, which a mode that binds nodes in its own way would have to say for itself.
+        """
+        kind = type(self)
+        return kind.bind is Mode.bind and kind.binder is Mode.binder
+
+    def compile(
+        self, graph: Graph, profile: Profile | None = None, states: Mapping[int, int] | None = None
+    ) -> Callable[..., list[Any]]:
+        """A program for a graph that has been rewritten; timed, when there is a profile to write to.
+
+        states: outputs, by number, that replace the values of inputs: the program may postpone them (see `Plan`).
+        """
         if profile is None:
-            return Plan(graph, self.binder())
-        return profile.program(Plan(graph, profile.watching(self.binder())))
+            return Plan(graph, self.binder(), None, self.in_place, states)
+        return profile.program(Plan(graph, profile.watching(self.binder()), None, self.in_place, states))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """For pickle: FAST_RUN and FAST_COMPILE by name."""

@@ -1,19 +1,23 @@
-"""Where the time of a function goes: calls, and every node's share."""
+"""Where the time of a function goes, and its memory: calls, and every node's share."""
 
 from __future__ import annotations
 
 import atexit
 import sys
 import threading
-from collections.abc import Callable, Iterable
+import weakref
+from collections.abc import Callable, Iterable, Sequence
 from time import perf_counter
 from typing import IO, Any
+
+import numpy as np
 
 from refgraph.core.config import config
 from refgraph.core.graph import Apply
 from refgraph.core.op import Compile
 from refgraph.core.origin import places
 from refgraph.interp.plan import Bind, Kernel
+from refgraph.interp.postponed import Postponed
 
 
 class Cost:
@@ -31,28 +35,76 @@ class Cost:
         return f"{self.seconds:.3e} s in {self.count}"
 
 
+class Footprint:
+    """The arrays that the applications of one call have made. A view, and what is computed in place, is none."""
+
+    def __init__(self) -> None:
+        self.held = self.peak = self.allocated = 0
+        self._living: dict[int, weakref.ref[Any]] = {}
+
+    def saw(self, given: Iterable[Any], answered: Iterable[Any]) -> None:
+        """Count the arrays among the answers of an application, unless they lie in memory that it was given."""
+        owners = {id(_owner(a)) for a in given}
+        for value in answered:
+            owner = _owner(value)
+            if isinstance(owner, np.ndarray) and id(owner) not in owners and id(owner) not in self._living:
+                self._living[id(owner)] = weakref.ref(owner, self._freeing(id(owner), owner.nbytes))
+                self.held += owner.nbytes
+                self.allocated += owner.nbytes
+        self.peak = max(self.peak, self.held)
+
+    def _freeing(self, key: int, size: int) -> Callable[[Any], None]:
+        def freed(_: Any) -> None:
+            del self._living[key]
+            self.held -= size
+
+        return freed
+
+
+def _owner(value: Any) -> Any:
+    """The array in whose memory one lies."""
+    while isinstance(value, np.ndarray) and isinstance(value.base, np.ndarray):
+        value = value.base
+    return value
+
+
 class Profile:
-    """Times of one function, or of several that were given the same Profile.
+    """Times and memory of one function, or of several that were given the same Profile.
 
     `total` is the cost of whole calls, `nodes` of each application: those of inner graphs also count in the application
     that runs them. `steps` says how often an application has run its inner graphs: of a loop, how many steps it took.
+    `peak` is the largest number of bytes that arrays made by applications of one call, results among them, took at one
+    time; `allocated` the number of bytes of all that were made. With `memory` off, these are 0.
     """
 
-    def __init__(self, name: str | None = None) -> None:
-        self.name = name
+    def __init__(self, name: str | None = None, memory: bool = True) -> None:
+        self.name, self.memory = name, memory
         self.total = Cost()
         self.nodes: dict[Apply, Cost] = {}
         self.steps: dict[Apply, int] = {}
+        self.peak = self.allocated = 0
         self._lock = threading.Lock()
+        self._calls = threading.local()
 
     def watching(self, bind: Bind) -> Bind:
         """A `bind` whose kernels are timed here."""
 
         def bound(node: Apply, compile: Compile) -> Kernel:
             kernel = bind(node, lambda graph: self._counted(compile(graph), node))
-            return self._timed(kernel, self.nodes.setdefault(node, Cost()))
+            timed = self.timed(kernel, self.nodes.setdefault(node, Cost()))
+            return self._measured(timed, len(node.outputs)) if self.memory else timed
 
         return bound
+
+    def _measured(self, run: Kernel, n: int) -> Kernel:
+        def measured(*arrays: Any, **out: Any) -> Any:
+            results = run(*arrays, **out)
+            memory = getattr(self._calls, "memory", None)
+            if memory is not None:
+                memory.saw(arrays, results if n > 1 else [results])
+            return results
+
+        return measured
 
     def _counted(self, run: Callable[..., Any], node: Apply) -> Callable[..., Any]:
         def counted(*arrays: Any) -> Any:
@@ -64,15 +116,36 @@ class Profile:
 
     def program(self, run: Callable[..., Any]) -> Callable[..., Any]:
         """A program whose calls are timed here."""
-        return self._timed(run, self.total)
+        return _Profiled(self, run)
 
-    def _timed(self, run: Callable[..., Any], cost: Cost) -> Callable[..., Any]:
-        def timed(*arrays: Any) -> Any:
-            start = perf_counter()
+    def call(self, run: Callable[..., Any], arrays: Sequence[Any]) -> Any:
+        """What `run` answers, in a call of its own."""
+        before, self._calls.memory = getattr(self._calls, "memory", None), Footprint()
+        try:
             results = run(*arrays)
+            self._note(self._calls.memory, results)
+        finally:
+            self._calls.memory = before
+        return results
+
+    def _note(self, memory: Footprint, results: Sequence[Any]) -> None:
+        """Add what a call took; what it has postponed is still to be added."""
+        with self._lock:
+            self.peak = max(self.peak, memory.peak)
+            self.allocated += memory.allocated
+        for value in results:
+            if isinstance(value, Postponed):
+                value.kernel = self.timed(value.kernel, self.total, 0)
+
+    def timed(self, run: Callable[..., Any], cost: Cost, count: int = 1) -> Callable[..., Any]:
+        """A callable that adds what it costs to `cost`, as so many runs."""
+
+        def timed(*arrays: Any, **out: Any) -> Any:
+            start = perf_counter()
+            results = run(*arrays, **out)
             seconds = perf_counter() - start
             with self._lock:
-                cost.count += 1
+                cost.count += count
                 cost.seconds += seconds
             return results
 
@@ -91,6 +164,9 @@ class Profile:
         each = total.seconds / total.count if total.count else 0.0
         inside = sum(cost.seconds for cost in self.nodes.values())
         lines = [f"{self.name or 'function'}: {total.count} calls, {total.seconds:.3e} s, {each:.3e} s a call"]
+        if self.memory:
+            made = self.allocated // max(1, total.count)
+            lines.append(f"memory: at most {self.peak:,} bytes at a time, {made:,} bytes made a call")
         ops = self.ops.items()
         lines += ["  share    seconds    runs  op", *_rows(ops, inside, config.profiling.n_ops)]
         nodes = [(_described(node, self.steps.get(node)), cost) for node, cost in self.nodes.items()]
@@ -103,6 +179,17 @@ class Profile:
         changes = {"profiling.n_ops": n_ops_to_print, "profiling.n_apply": n_apply_to_print}
         with config.change_flags({name: n for name, n in changes.items() if n is not None}):
             print(self, file=sys.stderr if file is None else file)
+
+
+class _Profiled:
+    """A program whose calls are timed."""
+
+    def __init__(self, profile: Profile, program: Callable[..., Any]) -> None:
+        self.profile, self.run = profile, profile.timed(program, profile.total)
+        self.postpones = getattr(program, "postpones", ())
+
+    def __call__(self, *arrays: Any) -> Any:
+        return self.profile.call(self.run, arrays)
 
 
 def _rows(costs: Iterable[tuple[str, Cost]], whole: float, most: int) -> list[str]:
@@ -124,12 +211,12 @@ def _described(node: Apply, steps: int | None) -> str:
 def get_profile(wanted: Any, name: str | None) -> Profile | None:
     """The Profile that `function(profile=)` asks for: None as the flag says, True a new one, a Profile itself.
 
-    With the flag `profile` on, it is printed when the program ends.
+    With the flag `profile` on, it is printed when the program ends; with its memory, where `profile_memory` is on too.
     """
     if isinstance(wanted, Profile):
         return wanted
     if wanted is None and config.profile:
-        profile = Profile(name)
+        profile = Profile(name, config.profile_memory)
         atexit.register(profile.summary)
         return profile
     return Profile(wanted if isinstance(wanted, str) else name) if wanted else None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 from _thread import RLock, allocate_lock  # what threading.RLock and Lock are, without loading all of threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -26,12 +28,14 @@ def next_serial() -> int:
 
 
 class Container:
-    """A place that holds one value of a type. Values in it are replaced, never written into.
+    """A place that holds one value of a type, as the only item of `storage`.
 
-    `lock` is held by whoever computes a new value from the old one; locks are taken in the order of `serial`.
+    A value is replaced; an array that nobody else holds may be overwritten instead, and is `taken` out of the storage
+    meanwhile, so that nobody gets hold of it. `lock` is held by whoever computes a new value from the old one,
+    `writing` by whoever overwrites it; locks are taken in the order of `serial`.
     """
 
-    __slots__ = ("allow_downcast", "lock", "name", "serial", "storage", "strict", "type")
+    __slots__ = ("allow_downcast", "lock", "name", "serial", "storage", "strict", "taken", "type", "writing")
 
     def __init__(
         self,
@@ -44,39 +48,98 @@ class Container:
     ) -> None:
         self.type, self.name, self.strict, self.allow_downcast = type, name, strict, allow_downcast
         self.storage = [value]
-        self.lock = RLock()
+        self._make_locks()
+
+    def _make_locks(self) -> None:
+        self.lock, self.writing = RLock(), RLock()
+        self.taken: Any = None
         self.serial = next(_serials)
 
     @property
     def value(self) -> Any:
         """The value itself, not a copy; what is assigned must be accepted by the type."""
-        return self.storage[0]
+        try:
+            return self.storage[0]
+        except IndexError:
+            return values_of([self])[0]
 
     @value.setter
     def value(self, value: Any) -> None:
         value = self.type.filter(value, strict=self.strict, allow_downcast=self.allow_downcast)
         with self.lock, commit:
-            self.storage[0] = value
+            self.put(value)
 
     data = value
+
+    def put(self, value: Any) -> None:
+        """Replace the value; for those who hold `lock` and `commit`."""
+        self.storage[:] = [value]
+
+    def take(self, arrays: Sequence[Any], number: int) -> bool:
+        """Take the value out to overwrite it, if it is the array of that number, and only `arrays` holds it beside us.
+
+        For those who hold `lock`, `writing` and `commit`. Nobody can get hold of what is neither in the storage nor
+        held by anybody else.
+        """
+        if not self.storage:
+            return False
+        self.taken = self.storage[0]  # before it is out of the storage: an interrupt must not lose it
+        self.storage.clear()
+        if self.taken is arrays[number] and self._holders() == _ALONE + 1:
+            return True
+        self.give_back()
+        return False
+
+    def _holders(self) -> int:
+        """How many references there are to what is taken, with ours and that of the question."""
+        return getrefcount(self.taken)
+
+    def give_back(self) -> None:
+        """Put what was taken where it was, unless there is a new value; for those who hold what `take` wants held."""
+        if not self.storage:
+            self.storage.append(self.taken)
+        self.taken = None
 
     def copy(self) -> Container:
         """Another place, with a copy of the value."""
         return Container(
-            self.type, copied(self.storage[0]), self.name, strict=self.strict, allow_downcast=self.allow_downcast
+            self.type, copied(self.value), self.name, strict=self.strict, allow_downcast=self.allow_downcast
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {s: getattr(self, s) for s in self.__slots__ if s not in ("lock", "serial")}
+        """What to pickle: the value in a storage of its own, and no locks."""
+        said = {s: getattr(self, s) for s in ("allow_downcast", "name", "strict", "type")}
+        return {**said, "storage": [self.value]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             setattr(self, name, value)
-        self.lock = RLock()
-        self.serial = next(_serials)
+        self._make_locks()
 
     def __repr__(self) -> str:
-        return f"<{self.storage[0]!r}>"
+        return f"<{self.value!r}>"
+
+
+def _alone() -> int:
+    """What `_holders` answers when nobody else holds what is taken, in this Python."""
+    some = Container(Generic(), None)
+    some.taken = object()
+    return some._holders()
+
+
+_ALONE = _alone()
+
+
+def values_of(containers: Sequence[Container]) -> list[Any]:
+    """The values at one moment; waits while one of them is being overwritten.
+
+    A thread that overwrites one, and is interrupted by a signal handler that reads it, sees it as it is then.
+    """
+    with ExitStack() as held:
+        for c in sorted(set(containers), key=lambda c: c.serial):
+            held.enter_context(c.writing)
+        with commit:
+            return [c.storage[0] if c.storage else c.taken for c in containers]
 
 
 class SharedVariable(Variable):
@@ -117,8 +180,11 @@ class SharedVariable(Variable):
         self._default_update = update
 
     def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> Any:
-        """A copy of the value; with `borrow` the value itself, not to be written into while functions run."""
-        value = self.container.storage[0]
+        """A copy of the value; with `borrow` the value itself, not to be written into while functions run.
+
+        As long as somebody holds that array, no function writes into it either: an update then replaces it.
+        """
+        value = self.container.value
         return value if borrow else copied(value)
 
     def set_value(self, new_value: Any, borrow: bool = False) -> None:
@@ -141,7 +207,7 @@ class SharedVariable(Variable):
             value = copied(value)
         container = self.container
         with container.lock, commit:
-            container.storage[0] = value
+            container.put(value)
 
     def zero(self, borrow: bool = False) -> None:
         """Set every element to 0; with `borrow` in the very array that holds them."""
@@ -149,7 +215,7 @@ class SharedVariable(Variable):
             with self.container.lock, commit:
                 self.container.storage[0][...] = 0
         else:
-            self.set_value(np.zeros_like(self.container.storage[0]), borrow=True)
+            self.set_value(np.zeros_like(self.container.value), borrow=True)
 
     def clone(self, name: str | None = None) -> SharedVariable:
         """Another variable with the same value, now and later."""

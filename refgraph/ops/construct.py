@@ -216,6 +216,12 @@ class ARange(TensorOp):
             raise ShapeError("arange: the step is 0", inputs=ends)
         return (TensorType(self.dtype, (n,)),)
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        start, stop, step = node.inputs
+        counts = [isinstance(x, TensorConstant) and x.value == n for x, n in ((start, 0), (step, 1))]
+        is_length = all(counts) and stop.owner is not None and stop.owner.op.name == "shape_i"  # so it is not negative
+        return [[known.number(stop) if is_length else None]]
+
     def impl(self, start: Any, stop: Any, step: Any) -> Any:
         if step == 0:
             raise ShapeError("arange: the step is 0")
@@ -604,6 +610,9 @@ class Triangle(Linear):
         if x.type.ndim < 2:
             raise GraphTypeError(f"{self.name} takes matrices, got {x.type}", inputs=[x])
         return (x.type,)
+
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [known.of(node.inputs[0])]
 
     def impl(self, x: Any, k: Any) -> Any:
         return (np.tril if self.lower else np.triu)(x, int(k))

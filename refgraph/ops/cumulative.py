@@ -61,6 +61,9 @@ class Cumulative(TensorOp):
     def infer(self, x: TensorVariable) -> tuple[TensorType]:
         return (TensorType(widened(x.type.dtype)[0], x.type.shape),)
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [known.of(node.inputs[0])]
+
     def impl(self, x: Any) -> Any:
         dtype = widened(x.dtype.name)[0]
         if self.reverse:

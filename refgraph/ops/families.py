@@ -145,6 +145,9 @@ class Elemwise(Op):
             found = self._types[types] = (TensorType(self.out_dtype(*inputs), shape),)
         return found
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [known.broadcast(node.inputs)]
+
     def out_dtype(self, *inputs: TensorVariable) -> str:
         """The output's dtype: NumPy's own answer for the ufunc."""
         try:
@@ -230,8 +233,17 @@ class Elemwise(Op):
     def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
         return self.make_node(*batch.aligned()).outputs
 
+    def reuses(self, node: Apply) -> tuple[int, ...]:
+        return tuple(range(self.arity)) if isinstance(self.impl, np.ufunc) else ()
+
+    def is_safe(self, out: Any, *arrays: Any) -> bool:
+        return all([a.shape == out.shape or a.ndim == 0 for a in arrays])
+
     def __repr__(self) -> str:
         return self.name
+
+    def __hash__(self) -> int:  # the name is the only property; what merges graphs asks often
+        return hash(self.name)
 
     def _partial(self, node: Apply, i: int) -> Any:
         d = self.d[i]
@@ -277,6 +289,10 @@ class Power(Elemwise):
                 inputs=inputs,
             )
         return super().infer(*inputs)
+
+    def reuses(self, node: Apply) -> tuple[int, ...]:
+        whole = node.outputs[0].type.dtype in DISCRETE  # type: ignore[attr-defined]  # a tensor
+        return () if whole else super().reuses(node)  # a negative power is met halfway through an integer's loop
 
 
 def _source(name: str, meaning: Callable[..., Any] | str) -> str:
@@ -446,6 +462,9 @@ class SumTo(Linear):
 
     def infer(self, x: TensorVariable, like: TensorVariable) -> tuple[TensorType]:
         return (TensorType(x.type.dtype, like.type.shape),)
+
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [known.of(node.inputs[1])]
 
     def impl(self, x: Any, like: Any) -> Any:
         if x.shape == like.shape:

@@ -26,6 +26,9 @@ class PassThrough(Op):
     def infer(self, x: TensorVariable) -> tuple[TensorType]:
         return (x.type,)
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [known.of(node.inputs[0])]
+
     def impl(self, x: Any) -> Any:
         return x
 

@@ -188,7 +188,7 @@ def canonical(template: Template, type: TensorType, ranks: tuple[int, ...]) -> T
 
 def axes_used(template: Template, ranks: Iterable[int]) -> int:
     """How many axes of the array the items speak of; `ranks` are those of the variables."""
-    return sum(_axes(item, rank) for item, rank in _walk(template, ranks))
+    return sum(_axes(item, rank) for item, rank in walk(template, ranks))
 
 
 def _axes(item: Item, rank: int | None) -> int:
@@ -207,7 +207,7 @@ def has_integer_arrays(template: Template) -> bool:
     return Part.INTS in template
 
 
-def _walk(template: Template, parts: Iterable[P]) -> Iterator[tuple[Item, P | None]]:
+def walk(template: Template, parts: Iterable[P]) -> Iterator[tuple[Item, P | None]]:
     """Each item, with its own of the `parts` if it stands for an array or a single integer."""
     rest = iter(parts)
     for item in template:
@@ -247,7 +247,7 @@ def indexed_shape(template: Template, x: TensorVariable, parts: Sequence[TensorV
     advanced = not is_basic(template)
     missing = x.type.ndim - axes_used(template, [p.type.ndim for p in parts])
     axis = 0
-    for k, (item, part) in enumerate(_walk(template, parts)):
+    for k, (item, part) in enumerate(walk(template, parts)):
         count = _axes(item, None if part is None else part.type.ndim)
         lengths = x.type.shape[axis : axis + count]
         if item is None:
@@ -346,7 +346,7 @@ def array_axes(template: Template, ranks: Sequence[int], ndim: int) -> tuple[int
     if is_basic(template):
         return 0, 0, False
     at = [k for k, item in enumerate(template) if isinstance(item, (int, Part))]
-    count = max(1 if item is Part.MASK else rank for item, rank in _walk(template, ranks) if rank is not None)
+    count = max(1 if item is Part.MASK else rank for item, rank in walk(template, ranks) if rank is not None)
     if at[-1] - at[0] >= len(at):
         return 0, count, True
     missing = ndim - axes_used(template, ranks)

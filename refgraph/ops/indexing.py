@@ -24,6 +24,7 @@ from refgraph.ops.index_pattern import (
     FULL,
     Item,
     Part,
+    Slice,
     Template,
     array_axes,
     canonical,
@@ -33,6 +34,7 @@ from refgraph.ops.index_pattern import (
     indexed_shape,
     is_basic,
     parse,
+    walk,
 )
 from refgraph.ops.joining import stack
 from refgraph.ops.lengths import length, one_axis, show
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
 _NUMBERS = (bool, int, float, complex)
 _PLACE = r"\bi\b(\[\])?|\bmask\b"  # in what `describe` answers
 _MODES = ("raise", "wrap", "clip")
+_BYTE = bytes(1)
 
 
 # x[index]
@@ -86,6 +89,9 @@ class Index(Linear):
         if found is None or any(isinstance(p, TensorConstant) for p in parts):  # their values may be outside
             found = self._types[types] = (TensorType(x.type.dtype, indexed_shape(self.template, x, parts)),)
         return found
+
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [_lengths_of(self.template, node, known)]
 
     def impl(self, x: Any, *arrays: Any) -> Any:
         if self._fixed is not None:
@@ -126,6 +132,39 @@ class Index(Linear):
 
 
 _index_op = lru_cache(maxsize=4096)(Index)
+
+
+def _lengths_of(template: Template, node: Apply, known: Any) -> Sequence[Any] | None:
+    """What is known of the lengths of x[index], for `Op.lengths`: those of axes that are taken whole or from a place on,
+    and of index arrays that stand side by side.
+    """
+    x: Any = node.inputs[0]
+    parts: Any = node.inputs[1:]
+    lengths = list(known.of(x))
+    before, count, in_front = array_axes(template, [p.type.ndim for p in parts], x.type.ndim)
+    if Part.MASK in template or Ellipsis in template or in_front:
+        return None
+    found: list[Any] = []
+    arrays: list[Any] = []
+    for item, part in walk(template, parts):
+        n = 1 if item is None else lengths.pop(0)
+        if item is None:
+            found.append(1)
+        elif isinstance(item, Slice):
+            found.append(_sliced(item, n, known))
+        elif part is not None and part.type.ndim:
+            arrays.append(known.of(part))
+    found += lengths
+    return [*found[:before], *known.joined(*arrays), *found[before:]] if count else found
+
+
+def _sliced(item: Slice, n: Any, known: Any) -> Any:
+    start, stop, step = item
+    if stop is not None or step not in (None, -1):
+        return None
+    if start is None:
+        return n
+    return known.sum(n, -start) if step is None and isinstance(start, int) and start >= 0 else None
 
 
 def _has_places(template: Template) -> bool:
@@ -254,8 +293,24 @@ class IndexUpdate(Op):
             raise _does_not_fit(self.name, f"{y.type}", x, [x, y])
         _refuse_shape(self.name, y, indexed_shape(self.template, x, parts), x)
 
-    def impl(self, x: Any, y: Any, *arrays: Any) -> Any:
-        out = np.array(x, order="C")
+    def reuses(self, node: Apply) -> tuple[int, ...]:
+        return () if node.inputs[0] in node.inputs[1:] else (0,)
+
+    def is_safe(self, out: Any, x: Any, y: Any, *arrays: Any) -> bool:
+        blank: Any = np.ndarray(out.shape, bool, _BYTE, strides=(0,) * out.ndim)  # as large, in one byte
+        try:
+            place = blank[fill_template(self.template, arrays)].shape
+        except (IndexError, ValueError):
+            return False
+        fits = y.ndim <= len(place) and all([m in (1, n) for m, n in zip(y.shape[::-1], place[::-1], strict=False)])
+        return fits and bool(out.flags.c_contiguous)
+
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [known.of(node.inputs[0])]
+
+    def impl(self, x: Any, y: Any, *arrays: Any, out: Any = None) -> Any:  # type: ignore[override]  # see `reuses`
+        if out is None or not out.flags.c_contiguous:
+            out = np.array(x, order="C")
         at = fill_template(self.template, arrays)
         if self.set_instead_of_inc:
             out[at] = y

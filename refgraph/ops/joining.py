@@ -73,6 +73,17 @@ class Join(TensorOp):
         found[self.axis] = total
         return (TensorType(_common_dtype(tensors), found),)
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        every = [known.of(x) for x in node.inputs]
+        found = list(every[0])
+        for x in every[1:]:
+            for axis, n in enumerate(x):
+                if axis == self.axis:
+                    found[axis] = known.sum(found[axis], n)
+                elif isinstance(n, int):
+                    found[axis] = n
+        return [found]
+
     def impl(self, *arrays: Any) -> Any:
         try:
             return np.concatenate(arrays, self.axis)
@@ -157,6 +168,11 @@ class Stack(TensorOp):
             _agree("stack", found, x.type.shape, None, tensors)
         found.insert(self.axis, len(tensors))
         return (TensorType(_common_dtype(tensors), found),)
+
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        found = list(known.of(node.inputs[0]))
+        found.insert(self.axis, len(node.inputs))
+        return [found]
 
     def impl(self, *arrays: Any) -> Any:
         try:
@@ -271,6 +287,10 @@ class Split(Op):
             sizes[sizes.index(None)] = n - sum([d for d in sizes if d is not None])
         shape = list(x.type.shape)
         return tuple([TensorType(x.type.dtype, [*shape[: self.axis], d, *shape[self.axis + 1 :]]) for d in sizes])
+
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        x = known.of(node.inputs[0])
+        return [[*x[: self.axis], n, *x[self.axis + 1 :]] for n in known.filled(self.sizes, node.inputs[1:])]
 
     def impl(self, x: Any, *symbolic: Any) -> Any:
         sizes = filled(self.sizes, symbolic)
@@ -488,6 +508,10 @@ class Tile(Linear):
         _refuse_negative_reps("tile", reps)
         return (TensorType(x.type.dtype, [_times(n, r) for n, r in zip(x.type.shape, reps, strict=True)]),)
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        x, reps = known.of(node.inputs[0]), known.filled(self.reps, node.inputs[1:])
+        return [[n if r == 1 else r if n == 1 else None for n, r in zip(x, reps, strict=True)]]
+
     def impl(self, x: Any, *symbolic: Any) -> Any:
         reps = filled(self.reps, symbolic)
         _refuse_negative_reps("tile", reps)
@@ -590,6 +614,9 @@ class Repeat(Linear):
         shape[self.axis] = found
         return (TensorType(x.type.dtype, shape),)
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [[None if a == self.axis else n for a, n in enumerate(known.of(node.inputs[0]))]]
+
     def impl(self, x: Any, repeats: Any) -> Any:
         counts = np.asarray(repeats, "int64")
         if counts.size and counts.min() < 0:
@@ -679,6 +706,9 @@ class Roll(Linear):
             if s.type.dtype not in INTEGERS or s.type.ndim != 0:
                 raise DTypeError(f"roll: a shift is an integer scalar, got {s} ({s.type})", inputs=[x, s])
         return (x.type,)
+
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [known.of(node.inputs[0])]
 
     def impl(self, x: Any, *shifts: Any) -> Any:
         return np.roll(x, tuple([int(s) for s in shifts]), self.axes)

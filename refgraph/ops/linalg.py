@@ -76,6 +76,9 @@ class Dot(Multilinear):
             raise _misfit("dot", x, y, a[-1], b[0])
         return (TensorType(result_dtype(x, y), a[:-1] + b[1:]),)
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [[*known.of(node.inputs[0])[:-1], *known.of(node.inputs[1])[1:]]]
+
     def impl(self, x: Any, y: Any) -> Any:
         return np.dot(x, y)
 
@@ -190,6 +193,10 @@ class MatMul(Multilinear):
         if differ(a[-1], b[-2]):  # matmul_c2
             raise _misfit("matmul", x, y, a[-1], b[-2])
         return (TensorType(result_dtype(x, y), (*_batch_shape(x, y), a[-2], b[-1])),)  # matmul_c3
+
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        x, y = map(known.of, node.inputs)
+        return [[*known.joined(x[:-2], y[:-2]), x[-2], y[-1]]]
 
     def impl(self, x: Any, y: Any) -> Any:
         return np.matmul(x, y)
@@ -379,6 +386,11 @@ class TensorDot(Multilinear):
         shape = [known_length(a[k], b[k]) for k in shared]
         shape += [a[k] for k in self._kept(len(a), self.axes_x)] + [b[k] for k in self._kept(len(b), self.axes_y)]
         return (TensorType(result_dtype(x, y), shape),)
+
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        x, y = map(known.of, node.inputs)
+        left, right = self._kept(len(x), self.axes_x), self._kept(len(y), self.axes_y)
+        return [[*x[: self.batch], *[x[k] for k in left], *[y[k] for k in right]]]
 
     def impl(self, x: Any, y: Any) -> Any:
         if not self.batch:

@@ -44,6 +44,9 @@ class Normalization(TensorOp):
         """The transposed Jacobian at the output z, times g."""
         raise NotImplementedError(f"{type(self).__name__} says no `adjoint`")
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [known.of(node.inputs[0])]
+
     def vjp(self, node: Apply, cotangents: Derivatives) -> Derivatives:
         (g,) = cotangents
         return (partial(self.adjoint, node.outputs[0], g) if isinstance(g, Variable) else g,)

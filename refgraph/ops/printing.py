@@ -28,6 +28,7 @@ class Print(PassThrough):
     """
 
     name = "print"
+    keeps = True  # `global_fn` may
     __props__ = ("message", "attrs", "global_fn")
 
     def __init__(

@@ -115,6 +115,7 @@ class Row:
     may have. `d(z, x, axis)` is the partial derivative of z by each element of x: an array of x's shape or a scalar; a
     bool array selects; a number; or None where the output has no derivative. `linear` says that the derivative of the
     reduction is the reduction itself. `empty` says whether nothing can be reduced. `c` is a Fold, where one loop can do it.
+    `ufunc` is the ufunc that reduces, where one does.
     """
 
     def __init__(
@@ -133,7 +134,8 @@ class Row:
     ) -> None:
         self.name, self.judge, self.dtypes, self.d, self.on, self.c = name, judge, dtypes, d, on, c
         self.linear, self.empty = linear, empty
-        self.meaning = _reducer(numpy) if isinstance(numpy, np.ufunc) else numpy
+        self.ufunc = numpy if isinstance(numpy, np.ufunc) else None
+        self.meaning = numpy if self.ufunc is None else _reducer(self.ufunc)
         self.__doc__ = doc
         self._made: dict[Any, Reduction] = {}
         declare(self)
@@ -292,6 +294,10 @@ class Reduction(Op):
             acc = wide if both_integers else np.promote_types(acc or out, wide or self.dtype).name
             out = self.dtype
         return out, self.acc_dtype or acc
+
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        lengths = enumerate(known.of(node.inputs[0]))
+        return [[1 if a in self.axis else n for a, n in lengths if self.keepdims or a not in self.axis]]
 
     def impl(self, x: Any) -> Any:
         found = self._dtypes.get(x.dtype)
@@ -579,6 +585,7 @@ class Count(Op):
 
     __props__ = ("axis",)
     name = "count"
+    measures = (0,)
 
     def __init__(self, axis: Axes) -> None:
         self.axis = axis

@@ -77,6 +77,10 @@ class DimShuffle(Linear):
                     raise _cannot_drop(a, shape[a], [x])
         return (TensorType(x.type.dtype, [1 if o == "x" else shape[o] for o in self.order]),)  # type: ignore[index]
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        x = known.of(node.inputs[0])
+        return [[1 if o == "x" else x[o] for o in self.order]]
+
     def impl(self, x: Any) -> Any:
         if len(self.kept) != x.ndim:
             dropped = tuple([a for a in range(x.ndim) if a not in self.kept])
@@ -377,6 +381,22 @@ class Reshape(Linear):
                 found[open_[0]] = total // rest
         return (TensorType(x.type.dtype, found),)
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        x = known.of(node.inputs[0])
+        target = [known.sure(n) for n in known.filled(self.shape, node.inputs[1:])]
+        for at, n in enumerate(target):
+            if n == -1:  # what is left, where the others are lengths of x
+                rest = list(x)
+                for d in [*target[:at], *target[at + 1 :]]:
+                    if d in rest:
+                        rest.remove(d)
+                    elif d != 1:
+                        rest = []
+                        break
+                rest = [d for d in rest if d != 1]
+                target[at] = rest[0] if len(rest) == 1 else None
+        return [target]
+
     def impl(self, x: Any, *symbolic: Any) -> Any:
         target = filled(self.shape, symbolic)
         if symbolic:
@@ -604,6 +624,12 @@ class SpecifyShape(Linear):
                 raise _other_length(axis, n, d, [x])
         return (TensorType(x.type.dtype, self.shape),)
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        found = list(known.of(node.inputs[0]))
+        for axis, n in zip(self.checked, node.inputs[1:], strict=True):
+            found[axis] = found[axis] if isinstance(found[axis], int) else known.number(n)
+        return [found]
+
     def impl(self, x: Any, *symbolic: Any) -> Any:
         for axis, (n, d) in enumerate(zip(x.shape, self.shape, strict=True)):
             if d is not None and n != d:
@@ -743,6 +769,9 @@ class BroadcastTo(Linear):
                 elif target[i] != n:
                     raise self._cannot(source, target, [x])
         return (TensorType(x.type.dtype, target),)
+
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [known.filled(self.shape, node.inputs[1:])]
 
     def impl(self, x: Any, *symbolic: Any) -> Any:
         target = filled(self.shape, symbolic)

@@ -40,6 +40,9 @@ class _Along(TensorOp):
     def __init__(self, axis: int) -> None:
         self.axis = axis
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [known.of(node.inputs[0])]
+
     def batched(self, node: Apply, batch: Batch) -> Sequence[Any] | None:
         return [type(self)(self.axis + 1)(*batch.inputs)]
 

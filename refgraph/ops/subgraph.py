@@ -112,6 +112,10 @@ class OpFromGraph(GraphOp):
             self._variants[key] = op
         return op
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        found: Sequence[Any] = known.inside(self.graph, node.inputs)
+        return found
+
     def bind(self, node: Apply, compile: Compile) -> Callable[..., Any]:
         return kernel(self.graph, compile)
 

@@ -177,9 +177,10 @@ def pattern_of(rule: PairRule) -> Pattern:
     spelling = [r for r in RULES.values() if r.phase == "canonical" and r is not rule]
     if rule.phase == "canonical":  # each needs the others: by what is no pair alone
         spelling = [r for r in spelling if isinstance(r, NodeRule)]
-    graph = Graph(rule.holes, [rule.before])
-    (root,) = _Rewriting(tuple(spelling), None).rewritten(graph).outputs
-    return Pattern(rule.holes, root if root.owner is not None else rule.before, rule.on)
+    sides = [x for x in (rule.before, rule.after) if isinstance(x, Variable)]
+    spelled = _Rewriting(tuple(spelling), None).rewritten(Graph(rule.holes, sides)).outputs
+    known = spelled[0].owner is None or (len(sides) == 2 and spelled[0] is spelled[1])  # others do what it says
+    return Pattern(rule.holes, rule.before if known else spelled[0], rule.on)
 
 
 class Facts:
@@ -216,6 +217,10 @@ class Facts:
     def same_shape(self, x: Variable, y: Variable) -> bool:
         """Whether x and y provably have the same shape at run time."""
         return x is y or self._lengths.of(x) == self._lengths.of(y)
+
+    def lender(self, x: Variable) -> Variable:
+        """The simplest variable that provably has the shape of x."""
+        return self._lengths.lender(x)
 
     def like(self, value: Any, x: Any) -> Any:
         """`value`, a variable or a number, of the dtype of x and broadcast to its shape, of which x lends no value.

@@ -40,7 +40,7 @@ class Rule:
     `source` is where its function is; the same function, declared again as in a notebook, takes the place of the first.
     """
 
-    def __init__(self, name: str, phase: str, doc: str | None, source: Callable[..., Any], always: bool = False) -> None:
+    def __init__(self, name: str, phase: str, doc: str | None, source: Any, always: bool = False) -> None:
         self.source = f"{source.__module__}.{source.__qualname__}"
         if phase not in PHASES:
             raise RewriteError(f"rule {name}: no phase {phase!r}", help=f"use one of: {', '.join(PHASES)}")

@@ -9,7 +9,25 @@ from importlib import import_module
 from refgraph.core.errors import ConfigError, nearest
 from refgraph.rewrite.rule import PHASES, RULES, Rule
 
-ROOMS: tuple[str, ...] = ("matmul", "scan")
+ROOMS: tuple[str, ...] = (
+    "canonical",
+    "terms",
+    "choices",
+    "shapes",
+    "axes",
+    "indexing",
+    "reductions",
+    "stable",
+    "softmax",
+    "quotients",
+    "scan",
+    "scan_moves",
+    "scan_after",
+    "scan_merge",
+    "specialize",
+    "matmul",
+    "fuse",
+)
 """The files in which rules are declared, in the order in which the rules of a phase are tried."""
 
 _EVERYTHING = ("o4", "o3", "o2", "unsafe", "fast_run")

@@ -10,6 +10,7 @@ import numpy as np
 
 import refgraph.ops.blas
 import refgraph.ops.branch
+import refgraph.ops.fused
 import refgraph.ops.random
 import refgraph.ops.scan  # noqa: F401  (the vocabulary declares itself on import; these load late)
 from refgraph.core.op import OPS, BadSample, Sample

@@ -14,12 +14,13 @@ from refgraph.core.graph import Constant, Variable, toposort
 
 _DIGITS = (40, 80, 400, 2500)
 """How many digits to compute with: until twice the same comes out. exp(-800) beside 1 takes 350."""
+_ENOUGH = 400  # for 0, an infinity and NaN, which fewer digits may give by cancellation
 _SAME = 1e-25  # relative
 _FAR = 1e7  # exp of more has too many digits in its exponent for anybody
 
 
 def exact(out: Variable, given: Mapping[Variable, Any]) -> Any:
-    """The value of a 0-d real expression of elementwise ops, where variables have the values given, as a number of mpmath.
+    """The value of a real expression of elementwise ops where its variables have these values, as a number of mpmath.
 
     NaN where it has none: at poles, beyond domains, and where it takes more digits than anybody would wait for.
     Raises NotImplementedError for ops that are not known here.
@@ -29,9 +30,10 @@ def exact(out: Variable, given: Mapping[Variable, Any]) -> Any:
     found = None
     for digits in _DIGITS:
         last, found = found, _computed(out, given, digits)
-        if not mpmath.isfinite(found):
-            return mpmath.mpf("nan") if mpmath.isnan(found) else found
-        if last is not None and abs(found - last) <= _SAME * abs(found) and (found or digits > 400):
+        if not found or not mpmath.isfinite(found):
+            if digits >= _ENOUGH:
+                return found
+        elif last is not None and abs(found - last) <= _SAME * abs(found):
             return found
     return found
 
@@ -60,7 +62,7 @@ def _real(meaning: Callable[..., Any], args: Sequence[Any]) -> Any:
 
     try:
         z = meaning(*args)
-    except (ZeroDivisionError, ValueError, OverflowError, mpmath.libmp.NoConvergence):
+    except (ZeroDivisionError, ValueError, OverflowError):  # NoConvergence is a ValueError
         return mpmath.mpf("nan")
     return mpmath.mpf("nan") if isinstance(z, mpmath.mpc) else mpmath.mpf(z)
 
@@ -92,6 +94,14 @@ def _meanings() -> dict[str, Callable[..., Any]]:
 
     def xlogy(x: Any, y: Any) -> Any:
         return m.mpf(0) if x == 0 and not m.isnan(y) else x * log(y)
+
+    def incomplete(a: Any, low: Any, high: Any) -> Any:
+        """Only where it takes little time."""
+        return (
+            m.gammainc(a, low, high, regularized=True)
+            if 0 < a < 50 and all(0 <= x < 50 or x == inf for x in (low, high))
+            else nan
+        )
 
     exp, erfc, ncdf = near(m.exp), near(m.erfc), near(m.ncdf)
     power = near(lambda x, y: x**y if x > 0 or y == int(y) else nan)
@@ -157,8 +167,8 @@ def _meanings() -> dict[str, Callable[..., Any]]:
         "gammaln": near(lambda x: m.log(abs(m.gamma(x)))),
         "psi": near(m.digamma),
         "tri_gamma": near(lambda x: m.psi(1, x)),
-        "gammainc": near(lambda a, x: m.gammainc(a, 0, x, regularized=True)),
-        "gammaincc": near(lambda a, x: m.gammainc(a, x, inf, regularized=True)),
+        "gammainc": lambda a, x: incomplete(a, 0, x),
+        "gammaincc": lambda a, x: incomplete(a, x, inf),
         "relu": lambda x: max(x, 0),
         # choice
         "heaviside": lambda x, y: y if x == 0 else m.mpf(x > 0),

@@ -1,8 +1,8 @@
 """Cases made from the rewrite rules that are pairs, and checks that hold each to its word. Nothing here names a rule.
 
-What a pair promises: wherever what stands before has a finite value, what stands after has it too, of the same dtype, and
-so have the derivatives. The judge is exact arithmetic (`refgraph.testing.exact`), where that knows the ops; else what
-stands before, as the interpreter computes it.
+What a pair promises: wherever what stands before has a finite value, what stands after has it, too, of the same dtype;
+and so have the derivatives. The judge is exact arithmetic (`refgraph.testing.exact`), where that knows the ops; else
+what stands before, as the interpreter computes it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from refgraph.autodiff.reverse import pullback
 from refgraph.core.errors import DTypeError
 from refgraph.core.graph import Graph, Variable
+from refgraph.core.types import NullType
 from refgraph.interp.evaluate import evaluate
 from refgraph.ops.elementwise import fill
 from refgraph.ops.families import Reals
@@ -35,7 +36,7 @@ _EVERYWHERE = (0.0, -0.0, 1e-20, -1e-20, 1e-4, 0.3, -0.3, 1.0, -1.0, 2.5, -2.5, 
 """Besides its domain a rule is tried here: no finite right answer may become a wrong one."""
 _DRAWN = 8  # points of the domain for each hole
 _POINTS = 48  # combinations, where there are several holes
-_ULPS = 32  # roundings that either side may have
+_ULPS = 128  # roundings that either side may have
 _WRONG = 1e-3  # relative: what stands before is wrong there
 
 
@@ -75,11 +76,15 @@ def _beside(dtype: str, on: Reals) -> str:
 
 def _applies(case: RuleCase) -> bool:
     """Whether both sides have one dtype; where `before` itself has no meaning there is nothing to rewrite."""
+    holes = _vectors(case)
     try:
-        before = case.rule.written(_vectors(case))
+        before = case.rule.written(holes)
     except DTypeError:
         return False
-    after = case.rule.made(_vectors(case))
+    try:
+        after = case.rule.made(holes)
+    except DTypeError:
+        return True  # the checks say so
     return not isinstance(after, Variable) or after.type.dtype == before.type.dtype  # type: ignore[attr-defined]  # tensors
 
 
@@ -92,7 +97,8 @@ class _Run:
 
     def __init__(self, case: RuleCase, wide: bool = False, at: Sequence[float] | None = None) -> None:
         self.case, self.rule = case, case.rule
-        given = None if at is None else [np.array([p], dtype) for p, dtype in zip(at, case.dtypes, strict=True)]
+        with np.errstate(over="ignore"):
+            given = None if at is None else [np.array([p], dtype) for p, dtype in zip(at, case.dtypes, strict=True)]
         self.arrays = _points(case, wide) if given is None else given
         self.holes = _vectors(case, len(self.arrays[0]))  # of known length: no derivative is summed
         self.before: TensorVariable = case.rule.written(self.holes)
@@ -143,7 +149,7 @@ def check_values(case: RuleCase) -> None:
     """Where what stands before has a finite value, what stands after has it."""
     run = _Run(case, wide=True)
     before, after = run.values(run.before, run.after)
-    loose = case.rule.phase != "stable" or before.dtype.kind not in "f"  # of these no better is asked than what was
+    loose = case.rule.phase != "stable" or before.dtype.kind not in "fc"  # of these no better is asked than what was
     for point, old, new in zip(run.points, before, after, strict=True):
         want = _exact(run, run.before, point)
         if want is not None and _is_number(want, before.dtype):
@@ -152,8 +158,9 @@ def check_values(case: RuleCase) -> None:
             if loose and _equal(new, old):
                 continue
             raise AssertionError(_told(case, point, old, new, want))
-        if not run.is_real or want is None:
-            assert not np.isfinite(old) or _equal(new, old), _told(case, point, old, new, want)
+        if want is None:
+            least = 0.0 if loose else 1.0  # where what stands before may have lost the digits of less
+            assert not np.isfinite(old) or _equal(new, old, least), _told(case, point, old, new, want)
 
 
 def check_gradients(case: RuleCase) -> None:
@@ -164,27 +171,30 @@ def check_gradients(case: RuleCase) -> None:
     wrt = [x for x in run.holes if x.type.is_continuous]
     sides = [pullback([side], [fill(side, 1.0)], wrt) for side in (run.before, run.after)]
     for i, (old_g, new_g) in enumerate(zip(*sides, strict=True)):
-        if not isinstance(old_g, Variable):
+        if not isinstance(old_g, Variable) or isinstance(old_g.type, NullType):
             continue
         g = new_g if isinstance(new_g, Variable) else 0 * run.holes[0]
         before, after = run.values(old_g, g)
+        rounding = (
+            64 * float(np.finfo(before.dtype).eps) * float(np.max(np.abs(after), initial=0, where=np.isfinite(after)))
+        )
         for point, old, new in zip(run.points, before, after, strict=True):
             want = _exact(run, old_g, point)
-            if want is None:
-                want = float(old)
-            if _is_number(want, before.dtype) and not _close(new, want, 64 * _allowed(run, old_g, point, want)):
-                raise AssertionError(f"the derivative by hole {i}: {_told(case, point, old, new, want)}")
+            want = float(old) if want is None else want
+            if _is_number(want, before.dtype):
+                allowed = rounding + 64 * _allowed(run, old_g, point, want)
+                assert _close(new, want, allowed), f"the derivative by hole {i}: {_told(case, point, old, new, want)}"
 
 
 def check_fails(rule: PairRule) -> None:
-    """At the points where a rule says that what stands before fails it does, in float32 or float64, and after is right."""
+    """At its points what stands before fails, in float32 or float64, and what stands after is right, in both."""
     for point in rule.fails:
         failed = []
         for dtype in ("float32", "float64"):
             case = RuleCase(rule, (dtype,) * len(rule.on))
             run = _Run(case, at=point)
             (old,), (new,) = run.values(run.before, run.after)
-            want = _exact(run, run.before, run.points[0])
+            want = _limit(run, run.points[0])
             if want is None or not _is_number(want, np.dtype(dtype)):
                 continue
             assert _close(new, want, _allowed(run, run.before, run.points[0], want)), _told(case, point, old, new, want)
@@ -193,8 +203,9 @@ def check_fails(rule: PairRule) -> None:
 
 
 def fails_somewhere(rule: PairRule) -> bool:
-    """Whether what stands before is infinite, NaN or wrong at some point where it has a value: the reason of a stable
-    rule."""
+    """Whether there is a point at which what stands before fails: the reason of a stable rule."""
+    if rule.fails:
+        return True  # as check_fails finds
     for dtype in ("float32", "float64"):
         run = _Run(RuleCase(rule, (dtype,) * len(rule.on)), wide=True)
         for point, old in zip(run.points, run.values(run.before)[0], strict=True):
@@ -220,10 +231,10 @@ def check_applies(case: RuleCase, rules: Iterable[Rule] | None = None) -> None:
         assert case.rule in noted, f"{case.id}, {shape}: the rule is not applied; others are: {others or 'none'}"
         assert after.type.dtype == before.type.dtype, f"{case.id}: {after.type} for {before.type}"  # type: ignore[attr-defined]  # tensors
         arrays = [np.ones(tuple([2 if n is None else n for n in shape]), dtype) for dtype in case.dtypes]
-        old, new = [
-            np.asarray(evaluate([out], dict(zip(holes, arrays, strict=True)))[0]) for out in (before, after)
-        ]
-        assert (new.dtype, new.shape) == (old.dtype, old.shape), f"{case.id}: {new.dtype}{new.shape} for {old.dtype}{old.shape}"
+        old, new = [np.asarray(evaluate([out], dict(zip(holes, arrays, strict=True)))[0]) for out in (before, after)]
+        assert (new.dtype, new.shape) == (old.dtype, old.shape), (
+            f"{case.id}: {new.dtype}{new.shape} for {old.dtype}{old.shape}"
+        )
 
 
 def check_broadcasts(case: RuleCase, rules: Iterable[Rule] | None = None) -> None:
@@ -241,6 +252,12 @@ def check_broadcasts(case: RuleCase, rules: Iterable[Rule] | None = None) -> Non
         (after,) = rewrite(Graph(holes, [before]), rules).outputs
         old, new = [np.asarray(evaluate([out], dict(zip(holes, arrays, strict=True)))[0]) for out in (before, after)]
         assert (new.dtype, new.shape) == (old.dtype, old.shape), f"{case.id}: {new.shape} for {old.shape}"
+
+
+def _limit(run: _Run, point: Sequence[Any]) -> Any:
+    """The exact value of what stands before; where it has none, 0 times an infinity, of what stands after."""
+    want = _exact(run, run.before, point)
+    return _exact(run, run.after, point) if want is not None and np.isnan(float(want)) else want
 
 
 def _exact(run: _Run, out: Variable, point: Sequence[Any]) -> Any:
@@ -286,12 +303,14 @@ def _number(value: Any) -> Any:
     return mpmath.mpf(float(value))
 
 
-def _equal(new: Any, old: Any) -> bool:
-    """Whether two computed values are the same but for rounding."""
+def _equal(new: Any, old: Any, least: float = 0.0) -> bool:
+    """Whether two computed values are the same but for rounding, of them or of `least`."""
     if new == old or (np.isnan(new) and np.isnan(old)):
         return True
-    eps = np.finfo(np.asarray(old).dtype).eps if np.asarray(old).dtype.kind in "fc" else 0
-    return bool(abs(new - old) <= _ULPS * float(eps) * max(abs(old), 1))
+    if np.asarray(old).dtype.kind not in "fc":
+        return False
+    info = np.finfo(np.asarray(old).dtype)
+    return bool(abs(new - old) <= _ULPS * float(info.eps) * max(abs(old), least) + float(info.tiny))
 
 
 def _told(case: RuleCase, point: Sequence[Any], old: Any, new: Any, want: Any) -> str:

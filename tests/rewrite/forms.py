@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from refgraph.core.graph import Apply, Constant, Graph, Variable, leaves, toposort
 from refgraph.core.op import GraphOp
 from refgraph.core.show import debugprint
+from refgraph.interp.evaluate import evaluate
 from refgraph.ops.tensor import TensorConstant
 from refgraph.rewrite import select
 from refgraph.rewrite.engine import rewrite
@@ -98,3 +102,35 @@ class _Forms:
 
 def _text(outputs: Any) -> str:
     return str(debugprint(outputs, file="str", print_type=True))
+
+
+def assert_same_values(
+    outputs: Any, given: Mapping[Variable, Any], rules: Iterable[Rule], rtol: float = 0, atol: float = 0
+) -> None:
+    """Rewritten, outputs that have finite values have the same, of the same dtype and shape."""
+    wanted = [outputs] if isinstance(outputs, Variable) else list(outputs)
+    made = rewritten(wanted, rules=rules)
+    for x, y, old, new in zip(wanted, made, evaluate(wanted, given), evaluate(made, given), strict=True):
+        a, b = np.asarray(old), np.asarray(new)
+        assert (b.dtype, b.shape) == (a.dtype, a.shape), f"{b.dtype}{b.shape} for {a.dtype}{a.shape}: {_text([x, y])}"
+        assert (y.type.dtype, y.type.ndim) == (x.type.dtype, x.type.ndim)
+        right = ~np.isfinite(a) | (b == a)
+        with np.errstate(all="ignore"):
+            right |= np.abs(b - a) <= atol + rtol * np.abs(a) if a.dtype.kind in "fc" else False
+        assert right.all(), f"{b[~right]} for {a[~right]}: {_text([x, y])}"
+
+
+def calls(work: Callable[[], Any]) -> int:
+    """How many functions of Python are called while `work` is done: time that does not depend on the machine."""
+    found = 0
+
+    def count_one(frame: Any, event: str, _: Any) -> None:
+        nonlocal found
+        found += event == "call"
+
+    sys.setprofile(count_one)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return found

@@ -1,0 +1,127 @@
+"""What ops say of lengths is so: each sample of each op is run, and its lengths compared with what was said."""
+
+import numpy as np
+import pytest
+
+import refgraph.tensor as T
+from refgraph.core.graph import Variable, toposort
+from refgraph.interp.evaluate import evaluate
+from refgraph.ops.elementwise import exp
+from refgraph.ops.shape import ShapeI
+from refgraph.ops.tensor import TensorType
+from refgraph.rewrite.lengths import Axis, Broadcast, Lengths, Moved
+from refgraph.testing.cases import cases
+
+CASES = [case for case in cases() if all(isinstance(np.asarray(a), np.ndarray) for a in case.sample.inputs)]
+
+
+def wrong_lengths(outputs, given, lengths):
+    """What is said of the lengths of anything on the way to `outputs` that is not so; given values of the inputs."""
+    variables = [x for node in toposort(outputs) for x in node.outputs if isinstance(x.type, TensorType)]
+    arrays = dict(zip(variables, evaluate(variables, given), strict=True))
+    arrays.update(given)
+    seen, wrong = {}, []
+    for x in variables:
+        said = lengths.of(x)
+        for axis, (n, got) in enumerate(zip(said, np.shape(arrays[x]), strict=True)):
+            if isinstance(n, int):
+                want = n
+            else:
+                want = seen.setdefault(n, got)
+                counted = lengths.expression(n)
+                if counted is not None and isinstance(counted, Variable):
+                    (value,) = evaluate([counted], arrays)
+                    if value != got:
+                        wrong.append((x.owner.op, axis, n, got, value))
+            if want != got:
+                wrong.append((x.owner.op, axis, n, got, want))
+    return wrong
+
+
+@pytest.mark.parametrize("case", CASES, ids=[c.id for c in CASES])
+def test_what_an_op_says_of_lengths_is_so(case):
+    variables = case.variables()
+    built = case.sample.build(*variables)
+    outputs = [x for x in (built if isinstance(built, (list, tuple)) else [built]) if isinstance(x, Variable)]
+    given = dict(zip(variables, map(np.asarray, case.sample.inputs), strict=True))
+    lengths = Lengths()
+    for x, array in given.items():  # so that classes of inputs are held to their arrays, too
+        for axis, n in enumerate(lengths.of(x)):
+            assert n == np.shape(array)[axis] or n == Axis(x, axis)
+    assert wrong_lengths(outputs, given, lengths) == []
+
+
+def test_a_wrong_word_of_an_op_is_found(monkeypatch):
+    m = T.dmatrix("m")
+    monkeypatch.setattr(exp, "lengths", lambda node, known: [known.of(node.inputs[0])[::-1]], raising=False)
+    assert wrong_lengths([T.exp(m)], {m: np.ones((2, 3))}, Lengths())
+    assert not wrong_lengths([T.exp(m)], {m: np.ones((3, 3))}, Lengths())
+
+
+x, y, m, c = T.dvector("x"), T.dvector("y"), T.dmatrix("m"), T.dcol("c")
+n, i = T.lscalar("n"), T.lvector("i")
+X, Y, R, C = Axis(x, 0), Axis(y, 0), Axis(m, 0), Axis(m, 1)
+
+SAID = {
+    "elementwise": (T.exp(m), (R, C)),
+    "with a number": (m + 1, (R, C)),
+    "with itself": (m * T.exp(m), (R, C)),
+    "with one that may be broadcast": (x + y, (Broadcast(frozenset({X, Y})),)),
+    "broadcast twice": (x + (y + x), (Broadcast(frozenset({X, Y})),)),
+    "with a column": (m + c, (Broadcast(frozenset({R, Axis(c, 0)})), C)),
+    "with a known length": (x + np.ones(3), (3,)),
+    "summed": (m.sum(0), (C,)),
+    "summed, kept": (m.sum(1, keepdims=True), (R, 1)),
+    "transposed": (m.T, (C, R)),
+    "product": (T.dot(m, m.T), (R, R)),
+    "whole axis": (m[:, 0], (R,)),
+    "turned around": (x[::-1], (X,)),
+    "from the second on": (x[1:], (Moved(X, -1),)),
+    "from the second on, and again": (x[1:][2:], (Moved(X, -3),)),
+    "up to the last": (x[:-1], (None,)),
+    "picked": (m[T.arange(x.shape[0]), i], (Broadcast(frozenset({X, Axis(i, 0)})),)),
+    "picked beside a slice": (m[i, None], (Axis(i, 0), 1, C)),
+    "picked apart": (T.tensor3()[i, :, i], (None, None)),
+    "rows picked": (m[T.arange(x.shape[0])], (X, C)),
+    "alloc": (T.alloc(0.0, n, x.shape[0]), (n, X)),
+    "arange of a length": (T.arange(x.shape[0]), (X,)),
+    "arange of a number, which may be negative": (T.arange(n), (None,)),
+    "stacked": (T.stack([x, x]), (2, X)),
+    "joined": (T.concatenate([x, np.ones(2)]), (Moved(X, 2),)),
+    "joined, and the rest of it": (T.concatenate([np.ones(2), x])[2:], (X,)),
+    "reshaped": (x.reshape((x.shape[0], 1)), (X, 1)),
+    "what is left": (m.reshape((m.shape[0], -1, 1)), (R, C, 1)),
+    "softmax": (T.nnet.softmax(m), (R, C)),
+    "set": (T.set_subtensor(m[0], x), (R, C)),
+}
+
+
+@pytest.mark.parametrize("id", SAID)
+def test_lengths(id):
+    out, want = SAID[id]
+    own = tuple([Axis(out, i) for i in range(out.ndim)])
+    assert Lengths().of(out) == tuple([a if b is None else b for a, b in zip(own, want, strict=True)])
+
+
+def test_broadcasting_with_a_length_of_1_at_run_time_is_minded():
+    """x + y may be as long as y alone: the class of both is neither's."""
+    assert not wrong_lengths([x + y], {x: np.ones(1), y: np.ones(4)}, Lengths())
+    assert not wrong_lengths([x + y], {x: np.ones(4), y: np.ones(1)}, Lengths())
+
+
+def test_a_length_is_read_where_it_takes_least():
+    lengths = Lengths()
+    (length,) = lengths.of(T.exp(x)[1:])
+    assert lengths.expression(length).owner.op == ShapeI(0)
+    (length,) = lengths.of(T.tanh(T.exp(x)))
+    assert lengths.expression(length).owner.inputs[0] is x
+    (length,) = lengths.of(T.tanh(x + y))
+    assert lengths.expression(length).owner.inputs[0].owner.op.name == "add"
+    assert lengths.expression(7) == 7
+
+
+def test_deep_graphs_are_walked_without_recursion():
+    out = x
+    for _ in range(20_000):
+        out = T.tanh(out)
+    assert Lengths().of(out) == (X,)
