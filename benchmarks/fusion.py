@@ -25,7 +25,7 @@ from refgraph.interp.plan import Plan  # noqa: TID251
 from refgraph.rewrite.engine import rewrite  # noqa: TID251
 from refgraph.rewrite.fuse import fuse_elementwise  # noqa: TID251
 
-SIZES = (10, 1_000, 30_000, 100_000, 1_000_000)
+SIZES = (10, 1_000, 30_000, 300_000, 1_000_000, 4_000_000)
 MOST_LOST = 1.05  # the time that small arrays may take, fused, of what they take as they are
 
 
@@ -67,7 +67,8 @@ def measured(what: str, dtype: str, size: int, repeat: int) -> dict[str, Any]:
     before, after = Plan(graph).run, Plan(fused).run
     for got, want in zip(after(a, b), before(a, b), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-5)
-    loops = max(1, 20_000 // size)
+    loops = max(1, 2_000 // size)
+    repeat = repeat if size < 1_000_000 else max(3, repeat // 3)
     with np.errstate(all="ignore"):
         unfused_s, fused_s = interleaved(repeat, loops, lambda: before(a, b), lambda: after(a, b))
     return {

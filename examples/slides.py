@@ -90,7 +90,7 @@ def running_expressions():
         print(mode, repr(function([x], x**2, mode=mode)(3.0)))
 
     title("Optimizations")
-    # The slide shows 1.0, what x/x -> 1 makes of it. The interpreter answers what NumPy answers.
+    # optimizations may discard an error: x / x becomes 1, where x is 0, too
     x = T.scalar()
     print(repr(function([x], x / x)(0.0)))
 
@@ -167,8 +167,7 @@ def logistic_regression(training_steps):
     # declare symbolic variables
     x = T.matrix("x")
     y = T.vector("y")
-    # The slide starts at rng.randn(784), where 1 - p_1 rounds to 0 for some samples and its log is infinite.
-    w = theano.shared(0.01 * rng.standard_normal(784), name="w")
+    w = theano.shared(rng.standard_normal(784), name="w")
     b = theano.shared(0.0, name="b")
     print("Initial model:", w.get_value()[:3], b.get_value())
 
@@ -183,9 +182,10 @@ def logistic_regression(training_steps):
     train = theano.function(inputs=[x, y], outputs=[prediction, xent], updates={w: w - 0.1 * gw, b: b - 0.1 * gb})
     predict = theano.function(inputs=[x], outputs=prediction)
 
-    # train
+    # train; in the beginning 1 - p_1 rounds to 0 for some samples, whose error is finite all the same
     for _ in range(training_steps):
-        _pred, _err = train(D[0], D[1])
+        _pred, err = train(D[0], D[1])
+        assert numpy.isfinite(err).all()
     print("Final model:", w.get_value()[:3], b.get_value())
     print("target values for D:", D[1][:20])
     print("predictions on D:   ", predict(D[0])[:20].astype(int))

@@ -117,7 +117,7 @@ class Mode:
         return profile.program(Plan(graph, profile.watching(self.binder()), None, self.in_place, states))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """For pickle: FAST_RUN and FAST_COMPILE by name."""
+        """For pickle: DEFAULT, FAST_RUN and FAST_COMPILE by name."""
         return self.name if self.name and globals().get(self.name) is self else super().__reduce_ex__(2)
 
     def __copy__(self) -> Mode:
@@ -392,12 +392,13 @@ def detect_nan(i: int, node: Apply, fn: Thunk) -> None:
             break
 
 
+DEFAULT = Mode("vm", "default", "DEFAULT")
 FAST_RUN = Mode("vm", "fast_run", "FAST_RUN")
 FAST_COMPILE = Mode("vm", "fast_compile", "FAST_COMPILE")
 _NAMED: dict[str, Callable[[], Mode]] = {
     "FAST_RUN": lambda: FAST_RUN,
     "FAST_COMPILE": lambda: FAST_COMPILE,
-    "Mode": lambda: FAST_RUN,
+    "Mode": lambda: DEFAULT,
     "DebugMode": DebugMode,
     "DEBUG_MODE": DebugMode,
     "NanGuardMode": NanGuardMode,

@@ -162,6 +162,8 @@ class Elemwise(Op):
 
     def _resolve(self, given: Sequence[np.dtype[Any]]) -> Sequence[np.dtype[Any]]:
         """The dtypes that the computation has, the output's last; TypeError where there is no meaning for `given`."""
+        if isinstance(self._like or self.meaning, str) and given[0].char in "fd" and len(set(given)) == 1:
+            return (*given, given[0])  # SciPy's keep both precisions: to say so, it need not load
         like = self._ufunc
         found = like.resolve_dtypes((*given, *[None] * like.nout)) if isinstance(like, np.ufunc) else like(*given)
         return found

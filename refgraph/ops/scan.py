@@ -174,6 +174,28 @@ class Scan(GraphOp):
         if self.until:
             yield TensorType("int64", ())
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        """Steps have as many items as there are steps; a state keeps its lengths, and records have those of a step."""
+        sequences, initials, carried, whole = self.parts(node.inputs[1:])
+        steps = known.number(node.outputs[-1] if self.until else node.inputs[0])
+        entries = [steps if k is None else None for k in self.keep]
+        starts = [known.of(x)[1:] for x in initials]
+        records: Sequence[Any] = [x.type.shape for x in self.records]  # type: ignore[attr-defined]  # tensors
+        if any(None in shape for shape in records):
+            reads = [lengths for lengths, taps in zip(starts, self.taps, strict=True) for _ in taps]
+            given = [*[known.of(x)[1:] for x in sequences], *reads, *[None] * self.n_carried, *whole]
+            start = len(self.taps) + self.n_carried
+            records = known.inside(self.graph, given)[start : start + len(self.records)]
+        return [
+            *[
+                (None if n is None else known.sum(n, depth), *lengths)
+                for n, depth, lengths in zip(entries, self.depths, starts, strict=False)
+            ],
+            *[known.of(x) for x in carried],
+            *[(n, *lengths) for n, lengths in zip(entries[len(self.taps) :], records, strict=True)],
+            *[()] * self.until,
+        ]
+
     # running
 
     def bind(self, node: Apply, compile: Compile) -> Callable[..., Any]:

@@ -68,10 +68,10 @@ def asked_lengths(shape: Sequence[int | None], symbolic: Sequence[Any]) -> list[
 
 def has_length(d: Any, n: Any, facts: Facts) -> bool:
     """Whether a length, a number or a variable, is that of an axis whose entry in `facts.lengths` is n."""
-    if isinstance(d, int):
+    if isinstance(d, int) or d is n:
         return bool(d == n)
     measured = made_by(d, ShapeI)
-    return measured is not None and facts.lengths(measured.inputs[0])[measured.op.i] == n
+    return measured is not None and bool(facts.lengths(measured.inputs[0])[measured.op.i] == n)
 
 
 def length_without(x: Any, axis: int, facts: Facts) -> Any:

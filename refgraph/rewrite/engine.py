@@ -150,13 +150,15 @@ class _Active:
             if not isinstance(r, GraphRule)
             and (r.phase in phases or r.phase in also or (r.always and PHASES.index(r.phase) < first))
         ]
-        self._by_op: dict[Op, list[tuple[Rule, Pattern | None]]] = {}
+        self._found: dict[Any, list[tuple[Rule, Pattern | None]]] = {}
+        self._by_kind = not any(isinstance(r, NodeRule) and r.is_of_one_op for r in self._tried)
 
     def at(self, op: Op) -> list[tuple[Rule, Pattern | None]]:
         """The rules to try on applications of an op, those that are pairs with the pattern to find."""
-        found = self._by_op.get(op)
+        kind = op if isinstance(op, Elemwise) or not self._by_kind else (type(op), getattr(op, "row", None))
+        found = self._found.get(kind)
         if found is None:
-            found = self._by_op[op] = []
+            found = self._found[kind] = []
             for r in self._tried:
                 if isinstance(r, NodeRule):
                     if r.looks_at(op):

@@ -33,6 +33,7 @@ from refgraph.ops.elementwise import (
 )
 from refgraph.ops.families import Reals
 from refgraph.ops.indexing import Index, IndexUpdate
+from refgraph.ops.nnet import Softmax
 from refgraph.ops.reductions import Reduction, sum
 from refgraph.ops.shape import dimshuffle
 from refgraph.ops.tensor import TensorConstant, weak_constant
@@ -41,12 +42,14 @@ from refgraph.rewrite.rule import node_rule, rule
 from refgraph.rewrite.softmax import (
     FLOATS,
     added,
+    exponent_of,
     is_one,
     is_same_along,
+    laid,
     log_of_added,
     made_by,
-    reduced_beside,
     softmax_of,
+    view_order,
 )
 
 _MOST = 12  # factors of a product, and terms of a sum, that are looked at
@@ -381,11 +384,50 @@ def sum_of_shares(node: Apply) -> Any:
         return None
     product = product_of(x)
     for i, f in enumerate(product.factors):
-        if f.below and is_same_along(f.value, op.axis, x) and reduced_beside(f.value, sum) is not None:
+        if f.below and is_same_along(f.value, op.axis, x) and _is_sum_of_exp(f.value):
             over = Reduction(op.row, op.axis, True, op.dtype, op.acc_dtype)
             total = over(product.replaced((i,), [], x.type.dtype)) / f.value
             return total if op.keepdims else dimshuffle(total, [a for a in range(x.type.ndim) if a not in op.axis])
     return None
+
+
+def _is_sum_of_exp(x: Any) -> bool:
+    """Whether x is a sum of exponentials along axes."""
+    found = laid(x, sum)
+    return found is not None and exponent_of(found.of) is not None
+
+
+@node_rule("stable", mul, true_div)
+def mean_by_shares(node: Apply, facts: Facts) -> Any:
+    """sum(x exp(z)) / sum(exp(z)) is sum(x softmax(z)), with whatever stands between the two in a product."""
+    out: Any = node.outputs[0]
+    if out.type.dtype not in FLOATS:
+        return None
+    product = product_of(out)
+    for j, g in enumerate(product.factors):
+        if g.below and _is_sum_of_exp(g.value):
+            for i, f in enumerate(product.factors):
+                found = None if i == j or f.below else _mean(f.value, g.value, facts)
+                if found is not None:
+                    return product.replaced((i, j), [Factor(found)], out.type.dtype)
+    return None
+
+
+def _mean(total: Any, norm: Any, facts: Facts) -> Any:
+    """total / norm, where the one is a sum of multiples of the exponentials that the other is a sum of; else None."""
+    above, below = laid(total, sum), laid(norm, sum)
+    exponent = None if below is None else made_by(below.of, exp)
+    if above is None or below is None or exponent is None or above[1:] != below[1:]:
+        return None
+    product = product_of(above.of)
+    at = [i for i, f in enumerate(product.factors) if f.value is below.of and not f.below]
+    if not at or not facts.same_shape(above.of, below.of):
+        return None
+    shares = Softmax(below.axis)(exponent.inputs[0])
+    weighed = product.replaced(at[:1], [Factor(shares)], above.of.type.dtype)
+    if view_order(total) is None:
+        return total.owner.op(weighed)
+    return total.owner.op(total.owner.inputs[0].owner.op(weighed))
 
 
 # Picked elements

@@ -64,6 +64,8 @@ class NodeRule(Rule):
     def __init__(self, function: Callable[..., Answer], phase: str, at: Sequence[Any], always: bool) -> None:
         super().__init__(function.__name__, phase, function.__doc__, function, always)
         self.function, self.at = function, tuple(at)
+        self.is_of_one_op = any(isinstance(place, Op) and not isinstance(place, Elemwise) for place in at)
+        """Whether it looks at some ops of a class and not at others."""
         self._asks = _wants_facts(function)
 
     def looks_at(self, op: Op) -> bool:

@@ -172,17 +172,6 @@ def entries_from_the_end(node: Apply) -> Variable | None:
     return Index((turned, *op.template[1:]))(x, *node.inputs[1:])
 
 
-@node_rule("scan", ShapeI)
-def length_of_trace(node: Apply) -> Variable | None:
-    """How many entries there are of each step is the number of steps; nobody needs them to tell."""
-    found = _put_out(node.inputs[0])
-    if found is None or node.op.i != 0:  # type: ignore[attr-defined]  # a ShapeI
-        return None
-    loop, entries = found
-    steps: Any = loop.outputs[-1] if loop.op.until else loop.inputs[0]  # type: ignore[attr-defined]  # a loop
-    return steps + entries if entries else steps  # type: ignore[no-any-return]  # a variable
-
-
 def _put_out(x: Any) -> tuple[Apply, int] | None:
     """The loop that puts x out, maybe without some of the first entries, and how many entries it has beyond steps."""
     cut = 0

@@ -183,7 +183,9 @@ def unturned(sequence: Any) -> Any:
     last, first = item.start, item.stop
     if (last is not None and last >= 0) or (first is not None and first < 0):
         return None
-    return maker.inputs[0][None if first is None else first + 1 : None if last in (None, -1) else last + 1]
+    x: Any = maker.inputs[0]
+    start, stop = (None if first is None else first + 1), (None if last in (None, -1) else last + 1)
+    return x if start is None and stop is None else x[start:stop]
 
 
 def _known_as(item: Any, x: Any) -> Any:

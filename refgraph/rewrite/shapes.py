@@ -139,7 +139,7 @@ def sum_to_of_product(node: Apply, facts: Facts) -> Any:
         return neg(SUM_TO(inner.inputs[0], x))
     for i in (1, 0) if inner.op is mul else (1,):
         factor, rest = inner.inputs[i], inner.inputs[1 - i]
-        if rest.type.dtype == g.type.dtype and facts.same_shape(rest, g) and _is_within(factor, x, g, facts):  # type: ignore[attr-defined]  # tensors
+        if rest.type.dtype == g.type.dtype and facts.same_shape(rest, g) and _is_within(factor, x, g, facts):
             summed = SUM_TO(rest, x)
             return inner.op(*((factor, summed) if i == 0 else (summed, factor)))
     return None

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import reduce
 from math import log as _log
-from typing import Any
+from typing import Any, NamedTuple
 
 from refgraph.core.graph import Apply
 from refgraph.ops.elementwise import add, exp, log, logaddexp, mul, neg, softplus, sub, true_div
-from refgraph.ops.index_pattern import FULL
 from refgraph.ops.indexing import Index
 from refgraph.ops.nnet import LogSoftmax, Softmax
 from refgraph.ops.reductions import Reduction, count, logsumexp, max, mean, sum
@@ -38,34 +37,52 @@ def reduced(x: Any, *rows: Any) -> tuple[Any, tuple[int, ...]] | None:
     return (node.inputs[0], node.op.axis) if node.inputs[0].type.dtype == x.type.dtype else None
 
 
-def reduced_beside(x: Any, *rows: Any) -> tuple[Any, tuple[int, ...]] | None:
-    """The same, where x lies beside what it is the reduction of: each element meets those that it is made of."""
+class Laid(NamedTuple):
+    """A reduction as it lies beside others: of what, along which axes, and where the axes of that are.
+
+    `places` has for each axis of the reduction, but for new ones in front, the axis that it is, or "x" for none.
+    """
+
+    of: Any
+    axis: tuple[int, ...]
+    places: list[Any]
+
+
+def laid(x: Any, *rows: Any) -> Laid | None:
+    """x as the reduction by one of these rows, or as a view of it; or None."""
     order = view_order(x)
-    inner = x if order is None else x.owner.inputs[0]
-    found = reduced(inner, *rows)
+    total = x if order is None else x.owner.inputs[0]
+    found = reduced(total, *rows)
     if found is None:
         return None
     z, axis = found
-    wanted = list(range(z.type.ndim)) if inner.owner.op.keepdims else _beside(axis, z)
-    got = list(range(inner.type.ndim)) if order is None else order
-    return found if _without_leading(got) == _without_leading(wanted) else None
+    left = after_reduction(list(range(z.type.ndim)), axis, total.owner.op.keepdims)
+    return Laid(z, axis, without_leading(left if order is None else [o if o == "x" else left[o] for o in order]))
+
+
+def reduced_beside(x: Any, *rows: Any) -> Laid | None:
+    """The same, where it lies so that each element meets those that it is made of."""
+    found = laid(x, *rows)
+    if found is None:
+        return None
+    beside = after_reduction(list(range(found.of.type.ndim)), found.axis, keepdims=True)
+    return found if found.places == without_leading(beside) else None
 
 
 def view_order(x: Any) -> list[Any] | None:
-    """How x lays the axes of what it is a view of, as dimshuffle has it; None where it is no such view."""
+    """The order in which x, a dimshuffle, has the axes of something; None where it is none."""
     node = x.owner
-    if node is None:
-        return None
-    if isinstance(node.op, DimShuffle):
-        return list(node.op.order)
-    if isinstance(node.op, Index) and all(item is None or item == FULL for item in node.op.template):
-        numbers = iter(range(node.inputs[0].type.ndim))
-        order = ["x" if item is None else next(numbers) for item in node.op.template]
-        return [*order, *numbers]
-    return None
+    return list(node.op.order) if node is not None and isinstance(node.op, DimShuffle) else None
 
 
-def _without_leading(order: list[Any]) -> list[Any]:
+def after_reduction(axes: list[Any], axis: tuple[int, ...], keepdims: bool) -> list[Any]:
+    """What is left of axes when some are reduced; those that are kept have length 1."""
+    if keepdims:
+        return ["x" if a in axis else o for a, o in enumerate(axes)]
+    return [o for a, o in enumerate(axes) if a not in axis]
+
+
+def without_leading(order: list[Any]) -> list[Any]:
     """Without new axes in front, where broadcasting puts them anyway."""
     while order and order[0] == "x":
         order = order[1:]
@@ -181,25 +198,21 @@ def softmax_of(x: Any, y: Any) -> Any:
 
     Both may be views of one array of exponentials, x with its axes in another order.
     """
-    total = y if view_order(y) is None else y.owner.inputs[0]
-    found, numerator = reduced(total, sum), _exponent(x)
-    denominator = None if found is None else _exponent(found[0])
+    found, numerator = laid(y, sum), exponent_of(x)
+    denominator = None if found is None else exponent_of(found.of)
     if found is None or numerator is None or denominator is None or not _is_float(x):
         return None
-    (z, order), (same, places) = numerator, denominator
-    if same is not z:
+    (z, order), (same, axes) = numerator, denominator
+    summed = [axes[a] for a in found.axis]
+    if same is not z or "x" in summed or not all(o in order for o in summed):
         return None
-    summed = [places[a] for a in found[1]]
-    left = _after_reduction(places, found[1], total.owner.op.keepdims)
-    laid = left if total is y else ["x" if o == "x" else left[o] for o in view_order(y) or ()]
-    laid = ["x"] * (x.type.ndim - len(laid)) + laid
-    if "x" in summed or laid != ["x" if o in summed else o for o in order]:
+    places = [o if o == "x" else axes[o] for o in found.places]
+    if places != without_leading(["x" if o in summed else o for o in order]):
         return None
-    axis = tuple([i for i, o in enumerate(order) if o in summed])
-    return Softmax(axis)(dimshuffle(z, order)) if len(axis) == len(summed) else None
+    return dimshuffle(Softmax(tuple(sorted(summed)))(z), order)
 
 
-def _exponent(x: Any) -> tuple[Any, list[Any]] | None:
+def exponent_of(x: Any) -> tuple[Any, list[Any]] | None:
     """z and an order of axes, where x is exp(z), or a view of it, with its axes in that order; else None."""
     order: list[Any] = list(range(x.type.ndim))
     is_exp = False
@@ -213,13 +226,6 @@ def _exponent(x: Any) -> tuple[Any, list[Any]] | None:
             is_exp = True
         x = x.owner.inputs[0]
     return (x, order) if is_exp else None
-
-
-def _after_reduction(axes: list[Any], axis: tuple[int, ...], keepdims: bool) -> list[Any]:
-    """What is left of axes when some are reduced; those that are kept have length 1."""
-    if keepdims:
-        return ["x" if a in axis else o for a, o in enumerate(axes)]
-    return [o for a, o in enumerate(axes) if a not in axis]
 
 
 @node_rule("stable", log)
@@ -243,7 +249,7 @@ def logsoftmax_of_difference(node: Apply) -> Any:
     """x - logsumexp(x) is logsoftmax(x)."""
     x, y = node.inputs
     found = reduced_beside(y, logsumexp)
-    return LogSoftmax(found[1])(x) if found is not None and found[0] is x else None
+    return LogSoftmax(found.axis)(x) if found is not None and found.of is x else None
 
 
 @node_rule("stable", Softmax, LogSoftmax)
@@ -286,17 +292,11 @@ def _is_laid_beside(wide: Any, m: Any, axis: tuple[int, ...], keepdims: bool, z:
     """Whether `wide` is m, a reduction of z or of its shape, laid beside z."""
     if wide is m:
         return keepdims or m.type.ndim + len(axis) == z.type.ndim
-    kept = [a for a in range(z.type.ndim) if a not in axis]
-    if view_order(m) == kept and m.owner.inputs[0] is wide:
+    if view_order(m) == [a for a in range(z.type.ndim) if a not in axis] and m.owner.inputs[0] is wide:
         return True
     order = view_order(wide)
     if order is not None and wide.owner.inputs[0] is m:
-        return m.type.ndim == len(kept) and _without_leading(order) == _without_leading(_beside(axis, z))
+        kept = iter(range(m.type.ndim))
+        return order == ["x" if a in axis else next(kept, None) for a in range(z.type.ndim)]
     greatest, wider = reduced(m, max), reduced(wide, max)
     return greatest is not None and greatest == wider and greatest[1] == axis
-
-
-def _beside(axis: tuple[int, ...], z: Any) -> list[Any]:
-    """How the axes of a reduction of z are laid beside z."""
-    kept = iter(range(z.type.ndim))
-    return ["x" if a in axis else next(kept) for a in range(z.type.ndim)]

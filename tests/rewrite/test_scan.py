@@ -17,10 +17,10 @@ from refgraph.rewrite.engine import rewrite
 from refgraph.rewrite.scan import (
     entries_from_the_end,
     last_entry,
-    length_of_trace,
     only_what_is_read,
     unread_outputs,
 )
+from refgraph.rewrite.shapes import length_of_source
 from refgraph.scan_module import until
 
 from .loops import checked, in_steps, loops, rewritten
@@ -126,7 +126,7 @@ def test_a_graph_without_loops_stays():
 # Reads that rules turn into such
 
 
-TELLING = (last_entry, entries_from_the_end, length_of_trace, only_what_is_read)
+TELLING = (last_entry, entries_from_the_end, length_of_source, only_what_is_read)
 LAST = {
     "h[n - 1]": (lambda h, n: h[n - 1], 1),
     "h[-1 + n]": (lambda h, n: h[-1 + n], 1),
@@ -157,9 +157,10 @@ def loop_of(x):
 
 
 def test_the_number_of_entries_alone_needs_no_loop():
-    assert not loops(rewritten(chain().shape[0]))
+    assert not loops(rewritten(chain().shape[0], [length_of_source]))
     ended, _ = scan(lambda h: (h + 1, until(h.sum() > 3)), outputs_info=np.zeros(2), n_steps=n)
-    graph = checked(ended.shape[0], {n: np.int32(9)})
+    graph = rewrite(Graph([n], [ended.shape[0]]), TELLING)
+    assert evaluate(graph.outputs, {n: np.int32(9)}) == [2]
     (node,) = loops(graph)
     assert node.op.until
     assert node.op.keep == (0,)

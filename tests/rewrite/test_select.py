@@ -80,7 +80,7 @@ def test_flags_change_every_mode():
     naive = T.log(1 + T.exp(x))
     assert ops(rg.function([x], naive)) == ["softplus"]
     with rg.config.change_flags(optimizer_excluding="fuse:stable"):
-        assert "softplus" not in ops(rg.function([x], naive))
+        assert ops(rg.function([x], naive)) == ["exp", "add", "log"]
     with rg.config.change_flags(optimizer="None"):
         assert ops(rg.function([x], naive)) == ["exp", "add", "log"]
         with rg.config.change_flags(optimizer_including="stable_log1p"):
