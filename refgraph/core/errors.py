@@ -692,7 +692,7 @@ class ConfigError(RefgraphError, ValueError, AttributeError):
     code = "RG401"
 
 
-class RewriteError(RefgraphError, RuntimeError):
+class RewriteError(RefgraphError, ValueError):
     """A rule for rewriting graphs is wrong: it raised, or answered what cannot stand for what was, or never settles.
 
     By default (the flag on_opt_error) this is a warning, and the function is made without that change. The rule can be

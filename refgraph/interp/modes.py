@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -40,10 +40,13 @@ class Mode:
     that is nobody's.
     """
 
+    leaves_out: ClassVar[Tags] = ()
+    """What modes of this kind do without: those that watch applications want each op by itself."""
+
     def __init__(self, linker: Any = None, optimizer: Any = "default", name: str | None = None) -> None:
         self.linker, self.optimizer, self.name = linker, optimizer, name
         self.included: Tags = ()
-        self.excluded: Tags = ()
+        self.excluded: Tags = self.leaves_out
         self.required: Tags = ()
 
     def including(self, *tags: str) -> Mode:
@@ -154,6 +157,8 @@ class DebugMode(Mode):
 
     check_isfinite: refuse NaN and infinity; by default as the flag DebugMode.check_finite says.
     """
+
+    leaves_out = ("fuse",)
 
     def __init__(
         self,
@@ -269,6 +274,8 @@ class NanGuardMode(Mode):
     NanGuardMode.action="warn" it warns and goes on.
     """
 
+    leaves_out = ("fuse",)
+
     def __init__(
         self,
         nan_is_error: bool | None = None,
@@ -350,6 +357,8 @@ class MonitorMode(Mode):
 
     i is the node's number in the order of running; `thunk.inputs[k][0]` and `thunk.outputs[k][0]` are values.
     """
+
+    leaves_out = ("fuse",)
 
     def __init__(
         self,

@@ -135,8 +135,8 @@ _index_op = lru_cache(maxsize=4096)(Index)
 
 
 def _lengths_of(template: Template, node: Apply, known: Any) -> Sequence[Any] | None:
-    """What is known of the lengths of x[index], for `Op.lengths`: those of axes that are taken whole or from a place on,
-    and of index arrays that stand side by side.
+    """What is known of the lengths of x[index], for `Op.lengths`: of axes that are taken whole, or but for so many at
+    the ends, and of index arrays that stand side by side.
     """
     x: Any = node.inputs[0]
     parts: Any = node.inputs[1:]
@@ -159,12 +159,16 @@ def _lengths_of(template: Template, node: Apply, known: Any) -> Sequence[Any] | 
 
 
 def _sliced(item: Slice, n: Any, known: Any) -> Any:
-    start, stop, step = item
-    if stop is not None or step not in (None, -1):
+    """The length of what a slice takes, where it only leaves out so many at both ends, maybe from the last on."""
+    if Part.INT in item or item.step not in (None, -1):
         return None
-    if start is None:
-        return n
-    return known.sum(n, -start) if step is None and isinstance(start, int) and start >= 0 else None
+    turned = item.step == -1
+    first, last = (item.stop, item.start) if turned else (item.start, item.stop)
+    if (first is not None and first < 0) or (last is not None and last >= 0):
+        return None
+    before = (-1 if turned else 0) if first is None else first
+    behind = -((-1 if turned else 0) if last is None else last)
+    return n if before + behind == 0 else known.sum(n, -(before + behind))
 
 
 def _has_places(template: Template) -> bool:

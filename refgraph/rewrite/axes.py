@@ -36,6 +36,7 @@ from refgraph.rewrite.engine import Facts
 from refgraph.rewrite.rule import node_rule
 
 _MOST_PIECES = 64  # of a concatenation that takes up another, so that a long chain of them takes no quadratic time
+_FEW = 32  # applications that something moves through
 
 
 # What rules about axes ask
@@ -50,6 +51,21 @@ def made_by(x: Variable, op: Any) -> Any:
 def made_only_for_this(x: Variable, op: Any, facts: Facts) -> Any:
     """The same, where nothing else reads x, so that nothing is computed twice when it is computed in another way."""
     return made_by(x, op) if facts.readers(x) <= 1 else None
+
+
+def few_behind(node: Apply, kinds: Any, facts: Facts) -> bool:
+    """Whether there are only a few applications of these classes of ops behind one, each made for the next alone.
+
+    What moves towards the inputs moves through all of them. Where a chain is long, and something moves through it from
+    many of its places, that would take time in proportion to the square of its length.
+    """
+    stack = [node]
+    for _ in range(_FEW):
+        if not stack:
+            return True
+        node = stack.pop()
+        stack += [made for x in node.inputs if (made := made_only_for_this(x, kinds, facts)) is not None]
+    return False
 
 
 def fitting(make: Callable[[], Any]) -> Any:
@@ -178,7 +194,7 @@ def dimshuffle_into_elementwise(node: Apply, facts: Facts) -> Any:
     """f(x, y) with other axes is f of x and y with other axes, where f is computed for this alone."""
     x: Any = node.inputs[0]
     made = made_only_for_this(x, Elemwise, facts)
-    if made is None or x.type.ndim == 0:
+    if made is None or x.type.ndim == 0 or not few_behind(made, Elemwise, facts):
         return None
     order: Sequence[Any] = node.op.order  # type: ignore[attr-defined]  # a DimShuffle
     return made.op.make_node(*[_shuffled(y, order, x.type.ndim) for y in made.inputs]).outputs
@@ -275,7 +291,7 @@ def reshape_of_broadcast(node: Apply, facts: Facts) -> Any:
 def reshape_into_elementwise(node: Apply, facts: Facts) -> Any:
     """reshape(f(x), shape) is f(reshape(x, shape)), where f is computed for this alone, of one array and numbers."""
     made = made_only_for_this(node.inputs[0], Elemwise, facts)
-    if made is None or sum(y.type.ndim > 0 for y in made.inputs) != 1:
+    if made is None or sum(y.type.ndim > 0 for y in made.inputs) != 1 or not few_behind(made, Elemwise, facts):
         return None
     inputs = [y if y.type.ndim == 0 else node.op(y, *node.inputs[1:]) for y in made.inputs]
     return made.op.make_node(*inputs).outputs

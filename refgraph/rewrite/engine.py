@@ -75,6 +75,8 @@ class _Rewriting:
                 changed = self._guarded(_Ruled(rule, graph, self), graph)
                 if changed is not graph and self.note is not None:
                     self.note(rule, graph, changed)
+                if changed is not graph:
+                    self.lengths = Lengths()  # the old one says lengths in terms of variables that are gone
                 graph = changed
             if graph is before:
                 return graph
@@ -214,7 +216,7 @@ class Facts:
 
     def length(self, x: Variable, axis: int) -> Any:
         """The length of an axis, an int or the simplest 0-d variable that has it; None where there is none simpler."""
-        return self._lengths.expression(self._lengths.of(x)[axis])
+        return self._lengths.length(x, axis)
 
     def same_shape(self, x: Variable, y: Variable) -> bool:
         """Whether x and y provably have the same shape at run time."""

@@ -24,12 +24,12 @@ from refgraph.ops.nnet import Normalization
 from refgraph.ops.reductions import Reduction
 from refgraph.ops.shape import BroadcastTo, DimShuffle, Shape, dimshuffle, shape_i
 from refgraph.ops.tensor import INTEGERS, TensorConstant, constant
-from refgraph.rewrite.axes import asked_lengths, fitting, has_length, made_by, made_only_for_this
+from refgraph.rewrite.axes import asked_lengths, few_behind, fitting, has_length, made_by, made_only_for_this
 from refgraph.rewrite.engine import Facts
 from refgraph.rewrite.rule import node_rule
 
 _ALL = slice(None)
-_FEW = 64  # elements of slices that are compared one by one
+_FEW = 32  # updates that are looked behind, and elements that are compared
 
 
 # Indices as they are written: a list with an int, a 0-d variable or a slice for each axis
@@ -57,6 +57,14 @@ def _per_axis(node: Apply, first: int = 1) -> list[Any] | None:
         return None
     items = _items(template, node.inputs[first:])
     return items + [_ALL] * (node.inputs[0].type.ndim - len(items))  # type: ignore[attr-defined]  # a tensor
+
+
+def _read_from(node: Apply, kinds: Any) -> tuple[Any, list[Any]]:
+    """What makes the array that is indexed, and one item for each axis; None, and no items, where it is of no op of
+    these classes, or there are arrays or new axes in the index."""
+    made = made_by(node.inputs[0], kinds)
+    items = None if made is None else _per_axis(node)
+    return (None, []) if items is None else (made, items)
 
 
 def _picked(x: Any, items: Sequence[Any]) -> Any:
@@ -220,9 +228,9 @@ def index_of_length_one(node: Apply, facts: Facts) -> Any:
 @node_rule("canonical", Index, always=True)
 def index_of_index(node: Apply, facts: Facts) -> Any:
     """x[a:b][c:d] and x[a:b][i] are one index of x, where they are known to pick the same and to fail alike."""
-    inner = made_by(node.inputs[0], Index)
-    first, then = None if inner is None else _per_axis(inner), _per_axis(node)
-    if inner is None or first is None or then is None:
+    inner, then = _read_from(node, Index)
+    first = None if inner is None else _per_axis(inner)
+    if first is None:
         return None
     lengths = facts.lengths(inner.inputs[0])
     rest = iter(then)
@@ -374,8 +382,8 @@ def _of_range(r: range, n: int, from_end: bool = False) -> slice:
 def index_of_stack(node: Apply, facts: Facts) -> Any:
     """[x, y, z][1] is y; [x, y, z][1:] is [y, z]."""
     out: Any = node.outputs[0]
-    made, items = made_by(node.inputs[0], Stack), _per_axis(node)
-    if made is None or items is None:
+    made, items = _read_from(node, Stack)
+    if made is None:
         return None
     axis, pieces = made.op.axis, made.inputs
     item = items.pop(axis)
@@ -392,8 +400,8 @@ def index_of_stack(node: Apply, facts: Facts) -> Any:
 def index_of_join(node: Apply, facts: Facts) -> Any:
     """join(x, y)[i] is x[i], or y[i - len(x)], and so for slices, where the lengths of the pieces tell."""
     out: Any = node.outputs[0]
-    made, items = made_by(node.inputs[0], Join), _per_axis(node)
-    if made is None or items is None:
+    made, items = _read_from(node, Join)
+    if made is None:
         return None
     axis = made.op.axis
     before, item, after = items[:axis], items[axis], items[axis + 1 :]
@@ -486,8 +494,8 @@ def _of_spans(item: Any, wanted: range, spans: Sequence[Span], pieces: Sequence[
 @node_rule("canonical", Index, always=True)
 def index_of_broadcast(node: Apply, facts: Facts) -> Any:
     """What is picked from a broadcast value is the value, or what is picked from it, broadcast to fewer elements."""
-    made, items = made_by(node.inputs[0], BroadcastTo), _per_axis(node)
-    if made is None or items is None:
+    made, items = _read_from(node, BroadcastTo)
+    if made is None:
         return None
     value = made.inputs[0]
     added = len(items) - value.type.ndim
@@ -545,8 +553,8 @@ def arrays_index_of_broadcast(node: Apply, facts: Facts) -> Any:
 @node_rule("canonical", Index, always=True)
 def index_of_shape(node: Apply) -> Any:
     """shape(x)[i] is the length of an axis; a slice of a shape is a stack of lengths."""
-    made, items = made_by(node.inputs[0], Shape), _per_axis(node)
-    if made is None or items is None or not _is_constant(items[0]):
+    made, items = _read_from(node, Shape)
+    if made is None or not _is_constant(items[0]):
         return None
     (x,), (item,) = made.inputs, items
     axes = range(x.type.ndim)
@@ -559,13 +567,12 @@ def index_of_shape(node: Apply) -> Any:
 @node_rule("canonical", Index, always=True)
 def index_of_arange(node: Apply) -> Any:
     """arange(a, b)[c:d] is arange(a + c, min(b, a + d)), for c and d that are not negative."""
-    made, items = made_by(node.inputs[0], ARange), _per_axis(node)
-    if made is None or items is None or not isinstance(items[0], slice) or not _is_constant(items[0]):
+    made, items = _read_from(node, ARange)
+    if made is None or not isinstance(items[0], slice) or not _is_constant(items[0]):
         return None
     if any(x.type.dtype not in INTEGERS or x.type.dtype == "uint64" for x in made.inputs):
         return None
-    (item,) = items
-    c, d, f = item.start or 0, item.stop, item.step or 1
+    c, d, f = items[0].start or 0, items[0].stop, items[0].step or 1
     step = scalar_value(made.inputs[2])
     if step is None or f < 0 or c < 0 or (d is not None and d < 0) or made.op.dtype not in INTEGERS:
         return None
@@ -579,11 +586,20 @@ def index_of_arange(node: Apply) -> Any:
 # What picking goes through
 
 
+_THROUGH = (Elemwise, Dot, Reduction, Normalization, DimShuffle)
+
+
+def _read_alone(node: Apply, kinds: Any, facts: Facts) -> tuple[Any, list[Any]]:
+    """The same, where nothing else reads the array, and the index would move through no more than a few ops behind."""
+    made, items = _read_from(node, kinds) if facts.readers(node.inputs[0]) <= 1 else (None, [])
+    return (made, items) if made is not None and few_behind(made, _THROUGH, facts) else (None, [])
+
+
 @node_rule("canonical", Index, always=True)
 def index_of_dimshuffle(node: Apply, facts: Facts) -> Any:
     """x.T[i] is x[:, i]: what is picked from other axes is picked first, and then has other axes."""
-    made, items = made_by(node.inputs[0], DimShuffle), _per_axis(node)
-    if made is None or items is None:
+    made, items = _read_from(node, DimShuffle)
+    if made is None:
         return None
     x = made.inputs[0]
     places: list[Any] = [_ALL] * x.type.ndim
@@ -609,8 +625,8 @@ def _takes_one(item: slice) -> bool:
 def index_into_elementwise(node: Apply, facts: Facts) -> Any:
     """f(x, y)[i] is f(x[i], y[i]), where f is computed for this alone; what is broadcast along an axis stays so."""
     out: Any = node.inputs[0]
-    made, items = made_only_for_this(out, Elemwise, facts), _per_axis(node)
-    if made is None or items is None:
+    made, items = _read_alone(node, Elemwise, facts)
+    if made is None:
         return None
     inputs = []
     for x in made.inputs:
@@ -636,8 +652,8 @@ def _broadcast_places(items: Sequence[Any], own: Sequence[Any], full: Sequence[A
 @node_rule("canonical", Index, always=True)
 def index_into_dot(node: Apply, facts: Facts) -> Any:
     """dot(x, y)[i] is dot(x[i], y), and dot(x, y)[:, j] is dot(x, y[:, j]), where all of it is not wanted."""
-    made, items = made_only_for_this(node.inputs[0], Dot, facts), _per_axis(node)
-    if made is None or items is None or not any(_takes_fewer(item) for item in items):
+    made, items = _read_alone(node, Dot, facts)
+    if made is None or not any(_takes_fewer(item) for item in items):
         return None
     x, y = made.inputs
     rows = _picked(x, items[:1]) if x.type.ndim == 2 else x
@@ -653,8 +669,8 @@ def _takes_fewer(item: Any) -> bool:
 @node_rule("canonical", Index, always=True)
 def index_into_reduction(node: Apply, facts: Facts) -> Any:
     """sum(x, axis=1)[i] is sum(x[i], axis=0), and so for every reduction and softmax along other axes."""
-    made, items = made_only_for_this(node.inputs[0], (Reduction, Normalization), facts), _per_axis(node)
-    if made is None or items is None or all(_is_all(item) for item in items):
+    made, items = _read_alone(node, (Reduction, Normalization), facts)
+    if made is None or all(_is_all(item) for item in items):
         return None
     op, x = made.op, made.inputs[0]
     keeps = isinstance(op, Normalization) or op.keepdims
@@ -708,32 +724,39 @@ def _is_zero(x: Any) -> bool:
 @node_rule("canonical", Index, always=True)
 def index_of_update(node: Apply, facts: Facts) -> Any:
     """What is read where y was assigned is y; where y was added, x[i] + y."""
-    made = made_only_for_this(node.inputs[0], IndexUpdate, facts)
+    made = made_by(node.inputs[0], IndexUpdate)
     if made is None or made.op.template != node.op.template or made.inputs[2:] != node.inputs[1:]:  # type: ignore[attr-defined]
         return None
     y, place = made.inputs[1], _place(made)
     if place is None or not _picks_once(made) or not _fits(y, place, facts):
         return None
-    if not made.op.set_instead_of_inc:
-        return place + y
-    if not facts.same_shape(y, place):
-        return fill(place, y)
-    return y if _never_fails(made, 2, facts) else None
+    if made.op.set_instead_of_inc and facts.same_shape(y, place):
+        return y if _never_fails(made, 2, facts) else None
+    if facts.readers(node.inputs[0]) > 1:
+        return None
+    return fill(place, y) if made.op.set_instead_of_inc else place + y
 
 
 @node_rule("canonical", Index, always=True)
 def index_beside_update(node: Apply, facts: Facts) -> Any:
     """What is read where nothing was assigned is what was there before."""
-    made = made_by(node.inputs[0], IndexUpdate)
-    if made is None:
-        return None
-    written, read = _per_axis(made, 2), _per_axis(node)
-    if written is None or read is None or not _never_fails(made, 2, facts):
-        return None
-    for w, r, n in zip(written, read, facts.lengths(made.inputs[0]), strict=True):
-        if isinstance(n, int) and _is_constant(w) and _is_constant(r) and not _meet(w, r, n):
-            return node.op(made.inputs[0], *node.inputs[1:])
+    read = _per_axis(node)
+    x = node.inputs[0]
+    for _ in range(_FEW):
+        made = made_by(x, IndexUpdate)
+        if made is None or read is None or not _is_beside(made, read, facts):
+            return None if x is node.inputs[0] else node.op(x, *node.inputs[1:])
+        x = made.inputs[0]
     return None
+
+
+def _is_beside(update: Apply, read: Sequence[Any], facts: Facts) -> bool:
+    """Whether an update is known to change nothing that an index reads, and not to fail."""
+    written = _per_axis(update, 2)
+    if written is None or not _never_fails(update, 2, facts):
+        return False
+    items = zip(written, read, facts.lengths(update.inputs[0]), strict=True)
+    return any(isinstance(n, int) and _is_constant(w) and _is_constant(r) and not _meet(w, r, n) for w, r, n in items)
 
 
 def _meet(a: Any, b: Any, n: int) -> bool:

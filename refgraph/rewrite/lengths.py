@@ -7,7 +7,8 @@ Each axis of unknown length is in a class, and ops say how the classes of their 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
+from weakref import WeakValueDictionary
 
 from refgraph.core.graph import Apply, Graph, Variable, toposort
 from refgraph.ops.elementwise import cast
@@ -18,24 +19,56 @@ Length = Any
 """An int or a class: an Axis, a Broadcast, a Moved, or the 0-d integer variable that says the length."""
 
 
-class Axis(NamedTuple):
+_MOST = 16  # classes in a Broadcast: so that a long sum of arrays that nothing is known of takes no quadratic time
+
+
+class _Class:
+    """Axes that are equally long. Equal classes are one object: those of deep graphs are compared and hashed at once."""
+
+    __slots__ = ("__weakref__",)
+    _made: ClassVar[WeakValueDictionary[tuple[Any, ...], _Class]] = WeakValueDictionary()
+
+    def __new__(cls, *parts: Any) -> Any:
+        key = (cls, *parts)
+        found = cls._made.get(key)
+        if found is None:
+            fresh = object.__new__(cls)
+            for name, part in zip(cls.__slots__, parts, strict=True):
+                setattr(fresh, name, part)
+            found = cls._made.setdefault(key, fresh)
+        return found
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join([repr(getattr(self, name)) for name in self.__slots__])})"
+
+
+class Axis(_Class):
     """The length of an axis of a variable, of which nothing else is known."""
 
-    x: Variable
+    __slots__ = ("axis", "x")
     axis: int
+    x: Variable
+
+    def __new__(cls, x: Variable, axis: int) -> Axis:
+        return super().__new__(cls, axis, x)  # type: ignore[no-any-return]  # an Axis
 
 
-class Broadcast(NamedTuple):
+class Broadcast(_Class):
     """The length that axes of these classes have together: the one that is not 1, if there is one."""
 
+    __slots__ = ("members",)
     members: frozenset[Length]
 
 
-class Moved(NamedTuple):
+class Moved(_Class):
     """A length that is `by` more than another, and not less than 0."""
 
-    length: Length
+    __slots__ = ("by", "length")
     by: int
+    length: Length
+
+    def __new__(cls, length: Length, by: int) -> Moved:
+        return super().__new__(cls, by, length)  # type: ignore[no-any-return]  # a Moved
 
 
 class Lengths:
@@ -43,8 +76,7 @@ class Lengths:
 
     def __init__(self) -> None:
         self._found: dict[Variable, tuple[Length, ...]] = {}
-        self._places: dict[Length, Axis] = {}
-        """For a class that is no variable's own, the first axis that was found to be in it."""
+        self._places: dict[tuple[Variable, int], tuple[Variable, int]] = {}
         self._lenders: dict[Variable, Variable] = {}
 
     def of(self, x: Variable) -> tuple[Length, ...]:
@@ -69,9 +101,6 @@ class Lengths:
                 pairs = zip(own, lengths, strict=True)
                 own = tuple([a if isinstance(a, int) or b is None else b for a, b in pairs])
             self._found.setdefault(out, own)
-            for axis, n in enumerate(own):
-                if isinstance(n, (Broadcast, Moved)):
-                    self._places.setdefault(n, Axis(out, axis))
 
     # what ops ask
 
@@ -98,11 +127,11 @@ class Lengths:
         """A length that is one whatever the values; None for a number that may be negative, too."""
         return None if isinstance(n, Variable) else n
 
-    def broadcast(self, xs: Sequence[Variable]) -> tuple[Length, ...]:
+    def broadcast(self, xs: Sequence[Variable]) -> tuple[Length | None, ...]:
         """The lengths of variables that are broadcast together."""
         return self.of(xs[0]) if len(xs) == 1 else self.joined(*map(self.of, xs))
 
-    def joined(self, *shapes: Sequence[Length]) -> tuple[Length, ...]:
+    def joined(self, *shapes: Sequence[Length]) -> tuple[Length | None, ...]:
         """The lengths that shapes have together, broadcast."""
         first = shapes[0]
         if all(shape == first for shape in shapes):
@@ -110,8 +139,10 @@ class Lengths:
         ndim = max(map(len, shapes))
         return tuple([_together([s[a - ndim] for s in shapes if ndim - a <= len(s)]) for a in range(ndim)])
 
-    def sum(self, n: Length, m: Length) -> Length | None:
+    def sum(self, n: Length | None, m: Length | None) -> Length | None:
         """The sum of two lengths; None where it is of no class."""
+        if n is None or m is None:
+            return None
         if isinstance(n, int) and isinstance(m, int):
             return max(n + m, 0)
         if isinstance(n, int):
@@ -170,16 +201,44 @@ class Lengths:
 
     # where to read it
 
-    def expression(self, n: Length) -> Any:
-        """A length as an int, or as a 0-d int64 variable computed of as little as can be; None where none is known."""
-        if isinstance(n, int):
-            return n
-        if isinstance(n, Variable):
-            return n if n.type.dtype == "int64" else cast(n, "int64")  # type: ignore[attr-defined]  # a tensor
-        if isinstance(n, Moved) and n.by > 0 and (length := self.expression(n.length)) is not None:
-            return length + n.by
-        place = n if isinstance(n, Axis) else self._places.get(n)
-        return None if place is None else ShapeI(place.axis)(place.x)
+    def length(self, x: Variable, axis: int) -> Any:
+        """The length of an axis of x as an int, or as a 0-d int64 variable computed of as little as can be."""
+        found = _expression(self.of(x)[axis])
+        if found is None:
+            y, axis = self._place(x, axis)
+            found = ShapeI(axis)(y)
+        return found
+
+    def _place(self, x: Variable, axis: int) -> tuple[Variable, int]:
+        """The simplest variable that has an axis of this class, and which: looking back as long as an input has one.
+
+        So it is one that x is computed from, whatever else there is.
+        """
+        chain: list[tuple[Variable, int]] = []
+        while (x, axis) not in self._places:
+            chain.append((x, axis))
+            n = self.of(x)[axis]
+            inputs = () if x.owner is None else x.owner.inputs
+            back = next(((y, a) for y in inputs for a, m in enumerate(self.of(y)) if m == n), None)
+            if back is None:
+                self._places[x, axis] = x, axis
+            else:
+                x, axis = back
+        found = self._places[x, axis]
+        self._places.update(dict.fromkeys(chain, found))
+        return found
+
+
+def _expression(n: Length) -> Any:
+    """A class as an int, or as a 0-d int64 variable; None for one that must be read where it is."""
+    if isinstance(n, Variable):
+        return n if n.type.dtype == "int64" else cast(n, "int64")  # type: ignore[attr-defined]  # a tensor
+    if isinstance(n, Axis):
+        return ShapeI(n.axis)(n.x)
+    if isinstance(n, Moved) and n.by > 0:
+        length = _expression(n.length)
+        return None if length is None else length + n.by
+    return n if isinstance(n, int) else None
 
 
 def _own(x: Variable) -> tuple[Length, ...]:
@@ -189,7 +248,8 @@ def _own(x: Variable) -> tuple[Length, ...]:
     return tuple([Axis(x, i) if n is None else n for i, n in enumerate(x.type.shape)])
 
 
-def _together(lengths: Iterable[Length]) -> Length:
+def _together(lengths: Iterable[Length]) -> Length | None:
+    """The length that axes of these have, broadcast; None where that is of too many to say."""
     members: set[Length] = set()
     for n in lengths:
         members |= n.members if isinstance(n, Broadcast) else {n}
@@ -197,4 +257,6 @@ def _together(lengths: Iterable[Length]) -> Length:
     for n in members:
         if isinstance(n, int):
             return n  # the others are equal to it, or 1
-    return 1 if not members else members.pop() if len(members) == 1 else Broadcast(frozenset(members))
+    if len(members) > 1:
+        return Broadcast(frozenset(members)) if len(members) <= _MOST else None
+    return members.pop() if members else 1

@@ -34,7 +34,9 @@ from refgraph.rewrite.engine import Facts
 from refgraph.rewrite.rule import node_rule
 
 _WIDEST = 48  # terms, and sums of some of them, that are looked through: so time stays in proportion to the graph
+_MOST_SHARED = 8  # sums that others read, too, that are looked through: each has to be made again
 _HIGHEST = 64  # the largest exponent that is collected
+_UNIT = 1  # the coefficient of what has none
 _CONSTANT: Any = None  # the key under which a sum or a product has its constants
 _SIGN = TensorType("int8", ()).constant(np.array(-1, "int8"))
 
@@ -137,6 +139,11 @@ def _work(made: Any, given: Iterable[Any]) -> int:
     return sum(weight(node.outputs[0]) for node in toposort([made], set(given)))
 
 
+def _least_work(joined: Iterable[Any], changed: Iterable[Any]) -> int:
+    """What it takes at least to join these, the smallest first, after some of them have been changed."""
+    return sum([1 + r for r in sorted(map(rank, joined))[1:]]) + sum(map(weight, changed))
+
+
 def weight(x: Any) -> int:
     """What it takes to compute the elements of x from those of its operands."""
     return 1 + rank(x)
@@ -223,7 +230,7 @@ def _term(x: Any, dtype: str) -> tuple[Any, Any]:
                 return a, _value(b, dtype)
         elif node.op is true_div and is_number(b) and b.value:
             return a, 1 / _value(b, dtype)
-    return x, 1
+    return x, _UNIT
 
 
 class _Found(NamedTuple):
@@ -234,17 +241,17 @@ class _Found(NamedTuple):
 
 
 def _operands(node: Apply, parts_of: Any, memo: dict[Any, set[Any]], facts: Facts, shared: bool) -> _Found:
-    """The operands of a node, looking through what others read, too, if `shared`."""
+    """The operands of a node, looking through some that others read, too, if `shared`."""
     out: Any = node.outputs[0]
     dtype = out.type.dtype
     found: list[tuple[Any, int, bool]] = []
-    work, budget = weight(out), _WIDEST
+    work, budget = weight(out), {True: _WIDEST, False: _MOST_SHARED if shared else 0}
     stack = [(x, scale, True) for x, scale in reversed(parts_of(node))]
     while stack:
         x, scale, alone = stack.pop()
         alone = alone and facts.readers(x) <= 1
-        if (alone or shared) and x in memo and x.type.dtype == dtype and budget:
-            budget -= 1
+        if x in memo and budget[alone] and x.type.dtype == dtype:
+            budget[alone] -= 1
             work += weight(x) if alone else 0
             stack += [(y, scale * s, alone) for y, s in reversed(parts_of(x.owner))]
         else:
@@ -303,27 +310,47 @@ def _sum_of(operands: Sequence[tuple[Any, int, bool]], work: int, out: Any, fact
     with np.errstate(all="ignore"):
         for x, sign, alone in operands:
             key, coefficient = _term(x, dtype)
-            coefficient = np.multiply(np.array(sign).astype(dtype), coefficient, dtype=dtype)
+            if coefficient is not _UNIT:
+                coefficient = np.multiply(_exactly(sign, dtype), coefficient, dtype=dtype)
+            else:
+                coefficient = sign
             if key in totals:
-                totals[key] = np.add(totals[key], coefficient, dtype=dtype)
+                totals[key] = _plus(totals[key], coefficient, dtype)
                 spelled.pop(key, None)
             else:
                 totals[key], spelled[key] = coefficient, (sign, x)
             keyed.append((x, key, alone))
     constants = [x for x, key, _ in keyed if key is _CONSTANT]
     constant = totals.pop(_CONSTANT, np.zeros((), dtype))
-    if not all(map(_is_reachable, (constant, *totals.values()))) or _is_larger(constant, constants):
+    left = {key: _exactly(total, dtype) for key, total in totals.items() if key not in spelled}
+    gone = [key for key, total in left.items() if not total]
+    scaled = [key for key, total in left.items() if total and abs(total) != 1]
+    count = len(totals) - len(gone) + bool(constant.any())
+    least = _least_work([key for key in totals if key not in gone], scaled)
+    work += sum(weight(x) for x, key, alone in keyed if alone and x is not key and key not in spelled)
+    if count >= len(operands) or least > work:
         return None
-    terms = [_signed(key, total, spelled.get(key), dtype) for key, total in totals.items() if total]
+    if not all(map(_is_reachable, (constant, *left.values()))) or _is_larger(constant, constants):
+        return None
+    terms = [spelled[key] if key in spelled else _signed(key, left[key], dtype) for key in totals if key not in gone]
     if constant.any():
         terms.append(_signed_constant(constant, dtype, alone=not any(sign > 0 for sign, _ in terms)))
-    if len(terms) >= len(operands):
-        return None
     made = _added(terms, dtype)
-    work += sum(weight(x) for x, key, alone in keyed if alone and x is not key and key not in spelled)
     if _work(made, [y for x, key, _ in keyed for y in (x, key)]) > work:
         return None
-    return _covered(made, out, [*[key for key, total in totals.items() if not total], *constants], facts)
+    return _covered(made, out, [*gone, *constants], facts)
+
+
+def _exactly(number: Any, dtype: str) -> Any:
+    """A number in a dtype, where integers wrap."""
+    return number if isinstance(number, np.generic) else np.array(number).astype(dtype)[()]
+
+
+def _plus(x: Any, y: Any, dtype: str) -> Any:
+    """x + y, as integers of Python where both are."""
+    if x.__class__ is int and y.__class__ is int:
+        return x + y
+    return np.add(_exactly(x, dtype), _exactly(y, dtype), dtype=dtype)
 
 
 def _is_larger(value: Any, constants: Sequence[Any]) -> bool:
@@ -331,10 +358,8 @@ def _is_larger(value: Any, constants: Sequence[Any]) -> bool:
     return bool(value.size > max([x.value.size for x in constants], default=1))
 
 
-def _signed(key: Any, total: Any, spelled: tuple[int, Any] | None, dtype: str) -> tuple[int, Any]:
-    """total * key as a sign and a term; as it is spelled already, if it is."""
-    if spelled is not None:
-        return spelled
+def _signed(key: Any, total: Any, dtype: str) -> tuple[int, Any]:
+    """total * key as a sign and a term."""
     sign = -1 if is_negative(total) else 1
     total = -total if sign < 0 else total
     return sign, key if total == 1 else _computed(mul, constant_of(total, dtype), key, dtype)
@@ -453,10 +478,12 @@ def _product_of(operands: Sequence[tuple[Any, int, bool]], work: int, out: Any, 
                 powers[x] = powers.get(x, 0) + exponent
     if any(abs(n) > _HIGHEST for n in powers.values()):
         return None
+    factors = [x for x, n in powers.items() if n]
+    least = _least_work(factors, [x for x in factors if abs(powers[x]) > 1])
+    if len(factors) >= len(operands) or least >= work:
+        return None
     over = [_power(x, n, dtype) for x, n in powers.items() if n > 0]
     under = [_power(x, -n, dtype) for x, n in powers.items() if n < 0]
-    if len(over) + len(under) + 1 > len(operands):
-        return None
     made = _quotient(np.asarray(p), np.asarray(q), over, under, dtype)
     if made is None or _work(made, [x for x, _, _ in operands]) >= work:
         return None

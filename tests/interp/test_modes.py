@@ -159,9 +159,8 @@ def test_debug_mode_reaches_inner_graphs():
     ],
 )
 def test_nan_guard(given, says):
-    f = rg.function(
-        [x], T.exp(T.log(x * 1.0)), mode=NanGuardMode(nan_is_error=True, inf_is_error=True, big_is_error=True)
-    )
+    mode = NanGuardMode(nan_is_error=True, inf_is_error=True, big_is_error=True, optimizer=None)
+    f = rg.function([x], T.exp(T.log(x * 1.0)), mode=mode)
     with pytest.raises(NanGuardError, match=says) as caught:
         f(given)
     assert "T.log" in str(caught.value)
@@ -189,9 +188,17 @@ def test_monitor_mode_sees_every_node():
     def after(i, node, fn):
         seen.append((i, fn.outputs[0][0].tolist()))
 
-    f = rg.function([x], (x + x) * x, mode=MonitorMode(pre_func=before, post_func=after))
+    f = rg.function([x], (x + x) * x, mode=MonitorMode(before, after, optimizer=None))
     f(np.array([3.0]))
     assert seen == [(0, "add", [[3], [3]], None), (0, [6]), (1, "mul", [[6], [3]], None), (1, [18])]
+
+
+@pytest.mark.parametrize("kind", [DebugMode, NanGuardMode, MonitorMode])
+def test_modes_that_watch_applications_see_each_op_by_itself(kind):
+    f = rg.function([x], T.exp(T.tanh(x) + 1), mode=kind())
+    assert [node.op.name for node in f.graph.nodes] == ["tanh", "add", "exp"]
+    fused = rg.function([x], T.exp(T.tanh(x) + 1), mode=kind().including("fuse"))
+    assert len(fused.graph.nodes) == 3  # what is left out stays out
 
 
 def test_detect_nan_prints_the_first_node(capsys):

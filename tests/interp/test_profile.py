@@ -127,6 +127,30 @@ def test_views_count_nothing_and_keep_what_they_are_views_of():
     assert memory([T.exp(x)[:2], T.exp(x * 2.0).sum()], A) == (1600, 1600)
 
 
+def test_what_a_graph_within_makes_counts_once():
+    op = rg.OpFromGraph([x], [T.exp(x)])
+    assert memory(op(x), A) == (800, 800)
+
+
+def test_what_is_computed_again_because_it_is_broadcast_is_freed():
+    m, row = T.dmatrices("m", "row")
+    total = (T.exp(row) + m).sum() + T.exp(T.concatenate([m, m])).sum()
+    assert memory(total, np.ones((2, 100)), np.ones((1, 100)), inputs=[m, row]) == (3200, 800 + 1600 + 3200)
+
+
+def test_a_call_within_a_call_is_counted_apart():
+    profile = Profile()
+    inner = rg.function([x], T.exp(x).sum(), profile=profile, mode="FAST_COMPILE")
+
+    @rg.as_op([T.dvector], [T.dscalar])
+    def calls(v):
+        return inner(v)
+
+    outer = rg.function([x], calls(x) + T.exp(x[:50]), profile=profile, mode="FAST_COMPILE")
+    outer(A)
+    assert (profile.peak, profile.allocated) == (800, 800 + 400 + 8)
+
+
 def test_the_most_of_all_calls_and_the_sum():
     f = rg.function([x], T.exp(x), profile=True)
     for n in (3, 5, 1):

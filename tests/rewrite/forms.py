@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,11 @@ def rules_of(*phases: str) -> list[Rule]:
     """Every rule of ours of these phases; of all phases where none is named."""
     select.load()
     return [r for r in RULES.values() if not phases or r.phase in phases]
+
+
+def declared_in(*rooms: ModuleType) -> list[Rule]:
+    """The rules declared in some files, in their order."""
+    return [r for r in RULES.values() if any(vars(room).get(r.name) is r for room in rooms)]
 
 
 def rewritten(outputs: Any, *phases: str, rules: Iterable[Rule] | None = None) -> Any:

@@ -15,6 +15,7 @@ from refgraph.interp.plan import Plan
 from refgraph.ops.families import Elemwise
 from refgraph.ops.fused import Fused
 from refgraph.ops.reductions import Reduction
+from refgraph.rewrite import select
 from refgraph.rewrite.engine import Facts, rewrite
 from refgraph.rewrite.fuse import _MOST, fuse_elementwise, fused_in_line
 from refgraph.rewrite.lengths import Lengths
@@ -200,6 +201,16 @@ def test_what_was_fused_is_opened_to_be_rewritten():
     assert groups(opened) == ["mul", "exp", "add"]
     again = rewrite(graph, [fused_in_line, fuse_elementwise])
     assert groups(again) == groups(graph)
+
+
+def test_lengths_are_not_read_from_what_was_there_before():
+    """Another rule may look at them again when all is fused."""
+    z = T.exp(x * y) + 1
+    graph = graph_of(z, z.shape[0] * 2, T.dot(z, w))
+    rules = select.chosen("fast_run")
+    unfused = rewrite(graph, [r for r in rules if r.phase != "fuse"])
+    assert "shape_i" in ops(unfused)
+    assert ops(rewrite(graph, rules)) == ops(unfused)
 
 
 # time

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 import refgraph.tensor as T
 from refgraph import scan
 from refgraph.core.errors import RefgraphError
-from refgraph.core.graph import Apply, toposort
+from refgraph.core.graph import Apply, Graph, toposort
 from refgraph.ops.construct import ARange
 from refgraph.ops.elementwise import fill
 from refgraph.ops.indexing import Index, IndexUpdate
 from refgraph.ops.scan import Scan
 from refgraph.ops.shape import Shape
 from refgraph.ops.tensor import TensorType, constant
+from refgraph.rewrite.engine import rewrite
 from refgraph.rewrite.indexing import item_of_slice, slice_of_slice
 
 from .forms import assert_form, rewritten
@@ -44,6 +45,7 @@ EXP, DOT, JOINED = T.exp(x), T.dot(x, y), T.concatenate([PAIR, v])
 ZEROS = T.zeros_like(x)
 PICKS = np.array([0, 2])
 setting, adding = T.set_subtensor, T.inc_subtensor
+SET, ADDED = setting(FOUR[1:3], VALUE), adding(FOUR[1:3], VALUE)
 
 
 def same(*outputs):
@@ -191,6 +193,9 @@ TABLE = {
     "what was set by a mask": (setting(v[mask], a)[mask], fill(v[mask], a)),
     "beside what was set": (setting(FOUR[1], a)[2], FOUR[2]),
     "beside what was set, slices": (setting(BLOCK[:, 1:3], a)[i, 3:], BLOCK[i, 3:]),
+    "what was set, and is needed": ([SET[1:3], SET], [VALUE, SET]),
+    "what was added, and is needed": same(ADDED[1:3], ADDED),
+    "beside all that was set": (setting(setting(FOUR[1], a)[2], b)[3], FOUR[3]),
     "beside what was set, perhaps": same(setting(FOUR[i], a)[2]),
     "beside what was set outside, perhaps": same(setting(v[1], a)[2]),
     # assignments
@@ -301,6 +306,20 @@ def test_an_index_reaches_what_a_loop_puts_out():
     (read,) = [node for node in toposort([rewritten((2 * h)[-1], rules=RULES)]) if isinstance(node.op, Index)]
     assert isinstance(read.inputs[0].owner.op, Scan)
     assert read.op.template == (-1,)
+
+
+def test_moving_through_a_long_chain_takes_time_in_proportion():
+    """An index at each place of a chain moves through what is near, so that twice the chain takes twice the changes."""
+
+    def changes(length):
+        made, z, u = [], x, FOUR
+        for k in range(length):
+            z = T.exp(z)[::-1].T
+            u = setting(u[k % 3], u[3])
+        rewrite(Graph([x, FOUR], [z, u]), RULES, lambda *_: made.append(0))
+        return len(made)
+
+    assert changes(400) < 2.5 * changes(200)
 
 
 @settings(max_examples=200, deadline=None)

@@ -28,8 +28,8 @@ def wrong_lengths(outputs, given, lengths):
                 want = n
             else:
                 want = seen.setdefault(n, got)
-                counted = lengths.expression(n)
-                if counted is not None and isinstance(counted, Variable):
+                counted = lengths.length(x, axis)
+                if isinstance(counted, Variable):
                     (value,) = evaluate([counted], arrays)
                     if value != got:
                         wrong.append((x.owner.op, axis, n, got, value))
@@ -78,7 +78,12 @@ SAID = {
     "turned around": (x[::-1], (X,)),
     "from the second on": (x[1:], (Moved(X, -1),)),
     "from the second on, and again": (x[1:][2:], (Moved(X, -3),)),
-    "up to the last": (x[:-1], (None,)),
+    "up to the last": (x[:-1], (Moved(X, -1),)),
+    "all but the ends": (x[2:-1], (Moved(X, -3),)),
+    "turned around, but for the first": (x[:0:-1], (Moved(X, -1),)),
+    "turned around, but for the ends": (x[-3:1:-1], (Moved(X, -4),)),
+    "the last two": (x[-2:], (None,)),
+    "the first two": (x[:2], (None,)),
     "picked": (m[T.arange(x.shape[0]), i], (Broadcast(frozenset({X, Axis(i, 0)})),)),
     "picked beside a slice": (m[i, None], (Axis(i, 0), 1, C)),
     "picked apart": (T.tensor3()[i, :, i], (None, None)),
@@ -111,13 +116,18 @@ def test_broadcasting_with_a_length_of_1_at_run_time_is_minded():
 
 def test_a_length_is_read_where_it_takes_least():
     lengths = Lengths()
-    (length,) = lengths.of(T.exp(x)[1:])
-    assert lengths.expression(length).owner.op == ShapeI(0)
-    (length,) = lengths.of(T.tanh(T.exp(x)))
-    assert lengths.expression(length).owner.inputs[0] is x
-    (length,) = lengths.of(T.tanh(x + y))
-    assert lengths.expression(length).owner.inputs[0].owner.op.name == "add"
-    assert lengths.expression(7) == 7
+    assert lengths.length(T.exp(x)[1:], 0).owner.op == ShapeI(0)
+    assert lengths.length(T.tanh(T.exp(x)), 0).owner.inputs[0] is x
+    assert lengths.length(T.tanh(x + y), 0).owner.inputs[0].owner.op.name == "add"
+    assert lengths.length(x + np.ones(3), 0) == 3
+
+
+def test_a_length_is_read_from_what_is_computed_anyway():
+    """x + y and y * x have one class; that of the second is read from the second."""
+    lengths = Lengths()
+    first, second = x + y, y * x
+    assert lengths.of(first) == lengths.of(second)
+    assert lengths.length(second, 0).owner.inputs[0] is second
 
 
 def test_deep_graphs_are_walked_without_recursion():

@@ -160,7 +160,7 @@ def test_the_number_of_entries_alone_needs_no_loop():
     assert not loops(rewritten(chain().shape[0], [length_of_source]))
     ended, _ = scan(lambda h: (h + 1, until(h.sum() > 3)), outputs_info=np.zeros(2), n_steps=n)
     graph = rewrite(Graph([n], [ended.shape[0]]), TELLING)
-    assert evaluate(graph.outputs, {n: np.int32(9)}) == [2]
+    assert evaluate(graph.outputs, {n: np.int32(9)}) == [3]
     (node,) = loops(graph)
     assert node.op.until
     assert node.op.keep == (0,)

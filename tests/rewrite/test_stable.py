@@ -147,7 +147,7 @@ FORMS = [
     ("softmax by columns", exp(m) / exp(m).sum(axis=0), softmax(m, axis=0)),
     ("softmax by columns, kept", exp(m) / exp(m).sum(axis=0, keepdims=True), softmax(m, axis=0)),
     ("softmax, transposed", (exp(m).T / exp(m).sum(axis=1)).T, softmax(m)),
-    ("softmax of the transpose", exp(m.T) / exp(m.T).sum(axis=0), softmax(m.T, axis=0)),
+    ("softmax of the transpose", exp(m.T) / exp(m.T).sum(axis=0), softmax(m).T),
     ("softmax of all", exp(m) / exp(m).sum(), softmax(m, axis=None)),
     ("softmax of a middle axis", exp(t3) / exp(t3).sum(axis=1, keepdims=True), softmax(t3, axis=1)),
     ("softmax of two axes", exp(t3) / exp(t3).sum(axis=(0, 2), keepdims=True), softmax(t3, axis=(0, 2))),

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 import refgraph.tensor as T
 from refgraph.core.graph import Graph, toposort
 from refgraph.core.show import pp
+from refgraph.interp.evaluate import evaluate
 from refgraph.ops.tensor import TensorType
 from refgraph.rewrite import terms
 from refgraph.rewrite.engine import rewrite
-from refgraph.rewrite.rule import RULES, NodeRule
 from refgraph.testing.exact import exact
-from tests.rewrite.forms import assert_form, assert_same_values, calls, count, rewritten
+from tests.rewrite.forms import assert_form, assert_same_values, calls, count, declared_in, rewritten
 
-HERE = [r for r in RULES.values() if isinstance(r, NodeRule) and r.function.__module__ == terms.__name__]
+HERE = declared_in(terms)
 
 
 def array(dtype, name, *shape):
@@ -388,18 +388,12 @@ def test_dtypes_and_shapes_mix(tree, dtypes, shapes):
     for v, shape in zip(variables.values(), shapes, strict=True):
         arrays[v] = np.asarray(np.random.default_rng(len(arrays)).integers(1, 4, shape)).astype(v.dtype)
     made = rewritten(before, rules=HERE)
-    intermediate = [np.max(np.abs(a), initial=1) for a in evaluated(before, arrays)]
+    values = evaluate([node.outputs[0] for node in toposort([before])], arrays)
+    intermediate = [1, *[np.max(np.abs(a), initial=1) for a in values]]
     assume(max(intermediate) < 1e6)  # so that cancellation stays small
     exactly = not before.type.is_continuous
     assert_same_values(before, arrays, HERE, 0 if exactly else 1e-3, 0 if exactly else 1e-5 * max(intermediate))
     assert made.type.dtype == before.type.dtype
-
-
-def evaluated(out, given_):
-    from refgraph.interp.evaluate import evaluate
-
-    nodes = toposort([out])
-    return evaluate([node.outputs[0] for node in nodes], given_) if nodes else [np.zeros(())]
 
 
 # Growth
@@ -427,10 +421,10 @@ def test_work_grows_in_proportion(chain):
         return calls(lambda: rewrite(graph, HERE))
 
     work(10)  # caches
-    assert work(4000) <= 4.4 * work(1000)
+    assert work(1200) <= 4.4 * work(300)
 
 
 def test_long_sums_collect_what_is_near():
-    out = reduce(lambda h, k: h + xs[k % 5], range(1000), xs[0])
+    out = reduce(lambda h, k: h + xs[k % 5], range(200), xs[0])
     (found,) = rewrite(Graph(xs, [out]), HERE).outputs
     assert count(found, "add") == 4
