@@ -111,9 +111,9 @@ class Op:
         """What the lengths of the outputs have to do with those of the inputs; None where nothing is known.
 
         For each output None, or for each of its axes a length: an int, or what `known` answers, which is a
-        refgraph.rewrite.lengths.Lengths: `known.of(x)` has the lengths of an input, `known.number(n)` the one that a 0-d
-        integer input is, `known.broadcast(inputs)` those of inputs broadcast together. None stands for one of which
-        nothing is known, and what the types of the outputs say need not be said again.
+        refgraph.rewrite.lengths.Lengths: `known.of(x)` has the lengths of an input, `known.number(n)` the one that a
+        0-d integer input is, `known.broadcast(inputs)` those of inputs broadcast together. None stands for one of
+        which nothing is known, and what the types of the outputs say need not be said again.
         """
         return None
 

@@ -78,6 +78,11 @@ class IfElse(GraphOp):
         fresh = [x.type.variable(name=x.name) for x in args]
         return self.with_graphs([Graph(fresh, graph(*fresh)) for graph in self._graphs])
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        then, orelse = [known.inside(graph, node.inputs[1:]) for graph in self._graphs]
+        pairs = [zip(a, b, strict=True) for a, b in zip(then, orelse, strict=True)]
+        return [[n if n == m else None for n, m in pair] for pair in pairs]
+
     def bind(self, node: Apply, compile: Compile) -> Callable[..., Any]:
         then, orelse = [kernel(graph, compile) for graph in self._graphs]
         return lambda condition, *args: then(*args) if condition else orelse(*args)

@@ -322,6 +322,10 @@ class Linspace(TensorOp):
             raise ShapeError(f"linspace: {n} numbers were asked for", inputs=[start, stop])
         return (TensorType(self.dtype, (n, *broadcast_static("linspace", [start, stop]))),)
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        start, stop, *num = node.inputs
+        return [[*known.filled((self.num,), num), *known.broadcast([start, stop])]]
+
     def impl(self, start: Any, stop: Any, *num: Any) -> Any:
         n = self.num if self.num is not None else int(num[0])
         if n < 0:
@@ -531,6 +535,9 @@ class Eye(TensorOp):
         _refuse_negative(self.name, found)
         return (TensorType(self.dtype, found),)
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [known.filled(self.shape, node.inputs[1:])]
+
     def impl(self, k: Any, *symbolic: Any) -> Any:
         n, m = filled(self.shape, symbolic)
         _refuse_negative(self.name, (n, m))
@@ -682,6 +689,12 @@ class Diagonal(Linear):
         rest = [d for a, d in enumerate(x.type.shape) if a not in (self.axis1, self.axis2)]
         return (TensorType(x.type.dtype, [*rest, _diagonal_length(n, m, self.offset)]),)
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        x = known.of(node.inputs[0])
+        n, m = x[self.axis1], x[self.axis2]
+        rest = [d for a, d in enumerate(x) if a not in (self.axis1, self.axis2)]
+        return [[*rest, known.sum(n, -abs(self.offset)) if n == m else None]]
+
     def impl(self, x: Any) -> Any:
         return x.diagonal(self.offset, self.axis1, self.axis2)
 
@@ -742,6 +755,9 @@ class AllocDiag(Linear):
         """The lengths of the result: n and m at their axes, those of the input but its last at the others."""
         rest = iter(shape[:-1])
         return [n if a == self.axis1 else m if a == self.axis2 else next(rest) for a in range(len(shape) + 1)]
+
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [self._around(known.of(node.inputs[0]), *known.filled(self.shape, node.inputs[1:]))]
 
     def impl(self, d: Any, *symbolic: Any) -> Any:
         n, m = filled(self.shape, symbolic)

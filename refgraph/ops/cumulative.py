@@ -136,6 +136,9 @@ class LinearRecurrence(TensorOp):
         dtype = np.result_type(a.type.numpy_dtype, b.type.numpy_dtype).name
         return (TensorType(dtype, b.type.shape),)
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [known.of(node.inputs[1])]
+
     def impl(self, a: Any, b: Any) -> Any:
         y = b.astype(np.result_type(a, b))
         rows, factors = np.moveaxis(y, self.axis, 0), np.moveaxis(a, self.axis, 0)
@@ -217,6 +220,9 @@ class Shift(Linear):
 
     def infer(self, x: TensorVariable) -> tuple[TensorType]:
         return (x.type,)
+
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [known.of(node.inputs[0])]
 
     def impl(self, x: Any) -> Any:
         out = np.full_like(x, self.fill)

@@ -56,6 +56,13 @@ class Einsum(Multilinear):
                     lengths[letter] = n
         return (TensorType(result_dtype(*inputs), [lengths[c] for c in self.out]),)
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        found: dict[str, list[tuple[Any]]] = {}
+        for term, x in zip(self.terms, node.inputs, strict=True):
+            for letter, n in zip(term, known.of(x), strict=True):
+                found.setdefault(letter, []).append((n,))
+        return [[known.joined(*found[letter])[0] for letter in self.out]]
+
     def impl(self, *arrays: Any) -> Any:
         if len(arrays) == 1:
             return np.einsum(self.subscripts, arrays[0])
@@ -147,6 +154,10 @@ class Diagonals(Linear):
             lengths[letter] = known_length(m, n)
         return (TensorType(x.type.dtype, tuple(lengths.values())),)
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        x = known.of(node.inputs[0])
+        return [[x[self.term.index(letter)] for letter in _once(self.term)]]
+
     def impl(self, x: Any) -> Any:
         return np.einsum(self.subscripts, x)
 
@@ -174,12 +185,16 @@ class EmbedDiagonals(Linear):
 
     name = "embed_diagonals"
     __props__ = ("term",)
+    measures = (1,)
 
     def __init__(self, term: str) -> None:
         self.term = term
 
     def infer(self, x: TensorVariable, like: TensorVariable) -> tuple[TensorType]:
         return (TensorType(x.type.dtype, like.type.shape),)
+
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [known.of(node.inputs[1])]
 
     def impl(self, x: Any, like: Any) -> Any:
         out = np.zeros(like.shape, x.dtype)

@@ -423,12 +423,16 @@ class LastWrite(Op):
 
     __props__ = ("template",)
     name = "last_write"
+    measures = (0,)
 
     def __init__(self, template: Template) -> None:
         self.template = template
 
     def infer(self, x: TensorVariable, *parts: TensorVariable) -> tuple[TensorType]:
         return (TensorType("bool", indexed_shape(self.template, x, parts)),)
+
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [_lengths_of(self.template, node, known)]
 
     def impl(self, x: Any, *arrays: Any) -> Any:
         at = fill_template(self.template, arrays)
@@ -681,6 +685,10 @@ class Choose(Op):
         one = TensorType("bool", choices.type.shape[1:]).variable()
         return (TensorType(choices.type.dtype, broadcast_shapes("choose", [a, one])),)
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        a, choices = map(known.of, node.inputs)
+        return [known.joined(a, choices[1:])]
+
     def impl(self, a: Any, choices: Any) -> Any:
         n = len(choices)
         a = np.asarray(a, np.int64)
@@ -834,6 +842,9 @@ class RavelMultiIndex(Op):
             )
         return (TensorType("int64", broadcast_shapes("ravel_multi_index", positions)),)
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [known.broadcast(node.inputs[1:])]
+
     def impl(self, dims: Any, *positions: Any) -> Any:
         at = tuple([np.asarray(p, np.int64) for p in positions])
         return np.ravel_multi_index(at, tuple(dims), mode=self.mode, order=self.order)  # type: ignore[call-overload]
@@ -878,6 +889,9 @@ class UnravelIndex(Op):
                 inputs=[dims],
             )
         return (TensorType("int64", numbers.type.shape),) * n
+
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [known.of(node.inputs[0])] * len(node.outputs)
 
     def impl(self, numbers: Any, dims: Any) -> Any:
         found = np.unravel_index(np.asarray(numbers, np.int64), tuple(dims), self.order)  # type: ignore[call-overload]

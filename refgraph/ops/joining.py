@@ -797,6 +797,11 @@ class Pad(TensorOp):
         shape = [None if n is None or b is None or a is None else n + b + a for n, b, a in pairs]
         return (TensorType(x.type.dtype, shape),)
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        x, widths = known.of(node.inputs[0]), known.filled(self.widths, node.inputs[2:])
+        borders = [known.sum(b, a) for b, a in zip(widths[::2], widths[1::2], strict=True)]
+        return [[known.sum(n, m) for n, m in zip(x, borders, strict=True)]]
+
     def impl(self, x: Any, value: Any, *symbolic: Any) -> Any:
         widths = filled(self.widths, symbolic)
         _refuse_negative_widths(widths)

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from refgraph.core.errors import DomainError, DTypeError, GraphTypeError, ShapeError
+from refgraph.core.graph import Apply
 from refgraph.core.op import BadSample, Sample, declare
 from refgraph.ops.lengths import filled, static
 from refgraph.ops.linear import TensorOp
@@ -97,6 +98,9 @@ class Draw(TensorOp):
 
     def accept(self, shape: Shape, *parameters: TensorVariable) -> None:
         """Raise for parameters that the op has no meaning for, as far as the graph tells."""
+
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [known.filled(self.shape, node.inputs[1 + self.arity :])]
 
     def impl(self, state: Any, *rest: Any) -> Any:
         given, shape = rest[: self.arity], filled(self.shape, rest[self.arity :])

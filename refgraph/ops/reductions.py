@@ -586,6 +586,7 @@ class Count(Op):
     __props__ = ("axis",)
     name = "count"
     measures = (0,)
+    measures = (0,)
 
     def __init__(self, axis: Axes) -> None:
         self.axis = axis
@@ -657,6 +658,9 @@ class ProductOfOthers(Op):
     def infer(self, *inputs: TensorVariable) -> tuple[TensorType]:
         dtype = np.result_type(*[x.type.numpy_dtype for x in inputs]).name
         return (TensorType(dtype, inputs[0].type.shape),)
+
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [known.of(node.inputs[0])]
 
     def impl(self, *inputs: Any) -> Any:
         shape, ndim = inputs[0].shape, inputs[0].ndim

@@ -176,7 +176,7 @@ class Scan(GraphOp):
 
     def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
         """Steps have as many items as there are steps; a state keeps its lengths, and records have those of a step."""
-        sequences, initials, carried, whole = self.parts(node.inputs[1:])
+        sequences, initials, _, whole = self.parts(node.inputs[1:])
         steps = known.number(node.outputs[-1] if self.until else node.inputs[0])
         entries = [steps if k is None else None for k in self.keep]
         starts = [known.of(x)[1:] for x in initials]
@@ -191,7 +191,7 @@ class Scan(GraphOp):
                 (None if n is None else known.sum(n, depth), *lengths)
                 for n, depth, lengths in zip(entries, self.depths, starts, strict=False)
             ],
-            *[known.of(x) for x in carried],
+            *[None] * self.n_carried,
             *[(n, *lengths) for n, lengths in zip(entries[len(self.taps) :], records, strict=True)],
             *[()] * self.until,
         ]

@@ -187,6 +187,9 @@ class ArgTopK(TensorOp):
     def _refusal(self, k: int, n: int | None) -> str:
         return "topk: k is 0" if k == 0 else f"topk: k is {k}, but axis {self.axis} has length {n}"
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [[None if a == self.axis else n for a, n in enumerate(known.of(node.inputs[0]))]]
+
     def impl(self, x: Any, k: Any) -> Any:
         k, n = int(k), x.shape[self.axis]
         if not 0 < abs(k) <= n:
@@ -312,6 +315,11 @@ class Unique(Op):
         inverse = [TensorType("int64", of_each)] if self.return_inverse else []
         return (some, *inverse, *[some] * self.return_counts)
 
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        x = known.of(node.inputs[0])
+        of_each = x if self.axis is None else (x[self.axis],)
+        return [None, *[of_each] * self.return_inverse, *[None] * self.return_counts]
+
     def impl(self, x: Any) -> Any:
         x = np.asarray(x)
         answers: Any = np.unique(x, True, self.return_inverse, self.return_counts, self.axis)  # type: ignore[call-overload]
@@ -388,6 +396,9 @@ class SearchSorted(TensorOp):
 
     def infer(self, x: TensorVariable, v: TensorVariable, *sorter: TensorVariable) -> tuple[TensorType]:
         return (TensorType("int64", v.type.shape),)
+
+    def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
+        return [known.of(node.inputs[1])]
 
     def impl(self, x: Any, v: Any, sorter: Any = None) -> Any:
         return np.searchsorted(x, v, self.side, sorter).astype("int64", copy=False)  # type: ignore[call-overload]

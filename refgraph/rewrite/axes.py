@@ -213,6 +213,7 @@ def _shuffled(y: Any, order: Sequence[Any], ndim: int) -> Any:
 @node_rule("canonical", Reshape, always=True)
 def reshape_by_ones(node: Apply, facts: Facts) -> Any:
     """A reshape that only adds and drops axes of length 1 is a dimshuffle; one that keeps the shape is nothing."""
+    source = facts.lengths(node.inputs[0])
     asked: list[Any] = list(facts.lengths(node.outputs[0]))
     lengths = asked_lengths(node.op.shape, node.inputs[1:])  # type: ignore[attr-defined]  # a Reshape
     for i, d in enumerate(lengths):
@@ -220,9 +221,11 @@ def reshape_by_ones(node: Apply, facts: Facts) -> Any:
             measured = made_by(d, ShapeI) if isinstance(d, Variable) else None
             if measured is not None:
                 asked[i] = facts.lengths(measured.inputs[0])[measured.op.i]
+            elif d in source:  # then it is no -1
+                asked[i] = d
             elif isinstance(d, int):  # -1
                 asked[i] = None
-    order = _order(facts.lengths(node.inputs[0]), asked)
+    order = _order(source, asked)
     return None if order is None else dimshuffle(node.inputs[0], order)
 
 

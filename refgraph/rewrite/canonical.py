@@ -117,7 +117,7 @@ def _as_number(x: Any) -> Any:
 
 
 @node_rule("canonical", Elemwise)
-def constants_in_the_dtype_of_the_sum(node: Apply) -> Any:
+def constants_converted(node: Apply) -> Any:
     """A constant has the dtype in which the op computes: it is converted once."""
     first: Any = node.inputs[0]
     for x in node.inputs:

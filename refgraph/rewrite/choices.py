@@ -251,7 +251,7 @@ def larger_of_same(node: Apply, facts: Facts) -> Any:
 
 @node_rule("canonical", maximum, minimum)
 def larger_than_the_least(node: Apply, facts: Facts) -> Any:
-    """max(x, c) is x where no number is less than c, or x is never negative and c is not positive; so for min."""
+    """max(x, c) is x where x is never less than c: of its dtype, of a length, of what is never negative; so for min."""
     out: Any = node.outputs[0]
     x, y = node.inputs
     if _number(y) is None:
@@ -262,6 +262,9 @@ def larger_than_the_least(node: Apply, facts: Facts) -> Any:
     largest = node.op is maximum
     if c == _bound(out.type.numpy_dtype, not largest) or (largest and c <= 0 and is_never_negative(x)):
         return facts.like(x, out)
+    least = _least(x) if out.type.ndim == 0 and out.type.dtype in DISCRETE else None
+    if least is not None and least >= c:
+        return cast(x if largest else y, out.type.dtype)
     return _with_bound(node, x, c, facts)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from refgraph.core.config import config
-from refgraph.core.errors import RewriteError
+from refgraph.core.errors import BoundsError, RefgraphError, RewriteError, ShapeError
 from refgraph.core.graph import Apply, Constant, Graph, Variable, toposort
 from refgraph.core.op import GraphOp, Op
 from refgraph.core.origin import joined, made_for
@@ -61,8 +61,9 @@ class _Rewriting:
         self.inner: dict[tuple[Graph, _Active], Graph] = {}
 
     def rewritten(self, graph: Graph) -> Graph:
+        graph = self.swept(graph, _MERGING)  # so that rules know how often a value is read
         for active in self.active:
-            if active.rules or active is self.active[0]:
+            if active.rules:
                 graph = self.swept(graph, active)
         return graph
 
@@ -168,6 +169,9 @@ class _Active:
                 elif isinstance(r, PairRule) and (pattern := pattern_of(r)).op is op:
                     found.append((r, pattern))
         return found
+
+
+_MERGING = _Active((), PHASES[:1])
 
 
 @lru_cache(maxsize=32)
@@ -333,7 +337,7 @@ class _Sweep(Facts):
         known = self._known.get(key)
         if known is None or len(known.outputs) != len(node.outputs):
             same = all(a is b for a, b in zip(inputs, node.inputs, strict=True))
-            known = self._known[key] = node if same else node.with_inputs(inputs)
+            known = self._known[key] = node if same else _with_inputs(node, inputs)
         return known
 
     def _constant(self, x: Constant) -> Constant:
@@ -362,6 +366,8 @@ class _Sweep(Facts):
             for rule, pattern in self._active.at(node.op):
                 try:
                     answer = self._answer(rule, pattern, node)
+                except (ShapeError, BoundsError):
+                    continue  # what it would make is known to fail, as the node will when it runs
                 except Exception as error:
                     _report(_raised(rule, node, error))
                     continue
@@ -428,6 +434,17 @@ class _Sweep(Facts):
                 help=f"leave it out: mode.excluding({rule.name!r}), and report it",
                 node=node,
             )
+
+
+def _with_inputs(node: Apply, inputs: Sequence[Variable]) -> Apply:
+    """The same op on other inputs; or the node as it is, where these are known to be of other lengths than it takes.
+
+    Then it fails when it runs, as it would have: the old inputs do not know their lengths.
+    """
+    try:
+        return node.with_inputs(inputs)
+    except RefgraphError:
+        return node
 
 
 def _take_name(new: Variable, old: Variable) -> None:

@@ -180,6 +180,22 @@ def new_axes_by_dimshuffle(node: Apply) -> Any:
     return dimshuffle(picked, [*order, *range(axis, picked.type.ndim)])
 
 
+@node_rule("canonical", IndexUpdate, always=True)
+def update_without_new_axes(node: Apply) -> Any:
+    """x[i, None] = y is x[i] = y without that axis, which has length 1."""
+    op: Any = node.op
+    x: Any = node.inputs[0]
+    y: Any = node.inputs[1]
+    if not is_basic(op.template) or None not in op.template or Ellipsis in op.template:
+        return None
+    items = _items(op.template, node.inputs[2:])
+    added = [item is None for item in items if item is None or isinstance(item, slice)]  # of the axes of x[index]
+    added += [False] * (x.type.ndim + op.template.count(None) - len(items))
+    kept = [a for a, new in enumerate(added[len(added) - y.type.ndim :]) if not new]
+    template, parts = parse(tuple([item for item in items if item is not None]), x)
+    return fitting(lambda: IndexUpdate(template, op.set_instead_of_inc)(x, dimshuffle(y, kept), *parts))
+
+
 @node_rule("canonical", Index, always=True)
 def index_without_whole_slices(node: Apply, facts: Facts) -> Any:
     """x[0:n], where n is the length of x, is x; x[0:n, i] is x[:, i]."""

@@ -23,7 +23,7 @@ _MOST = 16  # classes in a Broadcast: so that a long sum of arrays that nothing 
 
 
 class _Class:
-    """Axes that are equally long. Equal classes are one object: those of deep graphs are compared and hashed at once."""
+    """Axes that are equally long. Equal classes are one object, so that those of deep graphs are compared at once."""
 
     __slots__ = ("__weakref__",)
     _made: ClassVar[WeakValueDictionary[tuple[Any, ...], _Class]] = WeakValueDictionary()

@@ -6,9 +6,12 @@ The gradient of -y log(p), where p is sigmoid(x), is written as -y / p * p (1 - 
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterable
+from functools import cache
 from math import sqrt as _sqrt
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from refgraph.core.graph import Apply
 from refgraph.ops.elementwise import (
@@ -38,7 +41,7 @@ from refgraph.ops.reductions import Reduction, sum
 from refgraph.ops.shape import dimshuffle
 from refgraph.ops.tensor import TensorConstant, weak_constant
 from refgraph.rewrite.engine import Facts, pattern_of
-from refgraph.rewrite.rule import node_rule, rule
+from refgraph.rewrite.rule import PairRule, node_rule, rule
 from refgraph.rewrite.softmax import (
     FLOATS,
     added,
@@ -110,43 +113,62 @@ class Factor(NamedTuple):
 
 
 class Product(NamedTuple):
-    """Factors, as many as there are in an expression through all its products, quotients, squares and signs."""
+    """Factors, as many as there are in an expression through all its products, quotients, squares and signs.
+
+    `makers` are the names of the ops that make them.
+    """
 
     factors: list[Factor]
     negative: bool
+    makers: frozenset[str]
 
     def replaced(self, gone: Iterable[int], by: Iterable[Factor], dtype: str) -> Any:
         """The expression, with some of the factors replaced."""
-        left = [f for i, f in enumerate(self.factors) if i not in set(gone)]
-        return _written([*left, *by], self.negative, dtype)
+        gone = set(gone)
+        return _written([f for i, f in enumerate(self.factors) if i not in gone] + list(by), self.negative, dtype)
 
 
-def product_of(x: Any) -> Product:
+_memos: WeakKeyDictionary[Facts, dict[Any, Product]] = WeakKeyDictionary()
+
+
+def product_of(x: Any, facts: Facts) -> Product:
     """What x is the product of, as far as that is of its dtype; itself alone, where it is no product."""
+    memo = _memos.get(facts)
+    if memo is None:
+        memo = _memos[facts] = {}
+    found = memo.get(x)
+    if found is None:
+        found = memo[x] = _product_of(x)
+    return found
+
+
+def _product_of(x: Any) -> Product:
     found: list[Factor] = []
     negative = False
-    pending = [Factor(x)]
+    pending = [(x, False)]
     while pending:
         y, below = pending.pop()
-        wanted = y.type.dtype == x.type.dtype and len(found) + len(pending) < _MOST
-        node = made_by(y, mul, true_div, neg, square) if wanted else None
-        if node is None:
-            found.append(Factor(y, below))
-        elif node.op is true_div:
-            pending += [Factor(node.inputs[1], not below), Factor(node.inputs[0], below)]
-        elif node.op is square:
-            pending += [Factor(node.inputs[0], below)] * 2
+        node: Any = y.owner if y.type.dtype == x.type.dtype and len(found) + len(pending) < _MOST else None
+        op = None if node is None else node.op
+        if op is mul:
+            pending += [(node.inputs[1], below), (node.inputs[0], below)]
+        elif op is true_div:
+            pending += [(node.inputs[1], not below), (node.inputs[0], below)]
+        elif op is square:
+            pending += [(node.inputs[0], below)] * 2
+        elif op is neg:
+            negative = not negative
+            pending.append((node.inputs[0], below))
         else:
-            negative ^= node.op is neg
-            pending += [Factor(z, below) for z in node.inputs[::-1]]
-    return Product(found, negative)
+            found.append(Factor(y, below))
+    return Product(found, negative, frozenset([f.value.owner.op.name for f in found if f.value.owner is not None]))
 
 
 def _written(factors: Iterable[Factor], negative: bool, dtype: str) -> Any:
-    """The product as an expression."""
+    """The product as an expression, from the smallest arrays to the largest."""
     above: Any = None
     below: Any = None
-    for value, is_below in factors:
+    for value, is_below in sorted(factors, key=lambda f: builtins.sum(n != 1 for n in f.value.type.shape)):
         if is_below:
             below = value if below is None else below * value
         else:
@@ -162,11 +184,11 @@ def exponentials_in_product(node: Apply, facts: Facts) -> Any:
     exp(-x) sigmoid(x) is sigmoid(-x) and exp(x) exp(-x) is 1, with whatever stands between the two in a product.
     """
     out: Any = node.outputs[0]
-    if out.type.dtype not in FLOATS:
+    product = product_of(out, facts)
+    if out.type.dtype not in FLOATS or product.makers.isdisjoint(("exp", "add")):
         return None
-    product = product_of(out)
     for i, f in enumerate(product.factors):
-        if made_by(f.value, exp) is None or f.below:
+        if f.below or made_by(f.value, exp) is None:
             continue
         for j, g in enumerate(product.factors):
             found = _with_exp(f.value, g) if i != j else None
@@ -175,8 +197,20 @@ def exponentials_in_product(node: Apply, facts: Facts) -> Any:
     for i, f in enumerate(product.factors):
         x = _exp_beside_one(f.value) if f.below else None
         if x is not None:
-            return product.replaced((i,), [Factor(sigmoid(neg(x)))], out.type.dtype)
+            return product.replaced((i,), [Factor(sigmoid(opposite_of(x)))], out.type.dtype)
     return None
+
+
+def opposite_of(x: Any) -> Any:
+    """-x, in as few operations as there may be, whoever else reads x."""
+    node = made_by(x, neg, sub)
+    if node is None:
+        return neg(x)
+    first = node.inputs[0]
+    if node.op is neg:
+        return first
+    turned = made_by(first, neg)
+    return sub(node.inputs[1], first) if turned is None else add(turned.inputs[0], node.inputs[1])
 
 
 def _exp_beside_one(y: Any) -> Any:
@@ -198,8 +232,8 @@ def _with_exp(e: Any, g: Factor) -> list[Factor] | None:
         if other.op is exp:
             return [] if not g.below and are_opposite(x, z) else None
         if not g.below and are_opposite(x, z):  # exp(-z) / (1 + exp(-z)), written with the z that there is
-            return [Factor(sigmoid(neg(z)))]
-        return [Factor(sigmoid(neg(z)), below=True)] if g.below and x is z else None
+            return [Factor(sigmoid(opposite_of(z)))]
+        return [Factor(sigmoid(opposite_of(z)), below=True)] if g.below and x is z else None
     found = None
     if g.below:
         found = softmax_of(e, g.value)
@@ -255,24 +289,49 @@ def _is_number(x: Any) -> bool:
 
 
 @node_rule("stable", mul, true_div)
-def pairs_in_product(node: Apply) -> Any:
-    """x y log(x) is y xlogx(x), and so for the other pairs of factors of which a rule is about."""
+def pairs_in_product(node: Apply, facts: Facts) -> Any:
+    """x y log(x) is y xlogx(x), and so for the other pairs of factors that a rule is about."""
     out: Any = node.outputs[0]
-    product = product_of(out) if out.type.dtype in FLOATS else None
-    if product is None or len(product.factors) < 3:
+    product = product_of(out, facts)
+    if out.type.dtype not in FLOATS or len(product.factors) < 3:
         return None
     for pair in _PAIRS:
-        pattern = pattern_of(pair)
-        is_quotient = pattern.op is true_div
-        ops = [x.owner and x.owner.op for x in pattern.root.owner.inputs]  # type: ignore[union-attr]  # it has one
-        for i, f in enumerate(product.factors):
-            for j, g in enumerate(product.factors):
-                fits = i != j and not f.below and g.below == is_quotient
-                if fits and all(op is None or made_by(x.value, op) for op, x in zip(ops, (f, g), strict=True)):
-                    held = pattern.match(pattern.op.make_node(f.value, g.value))
-                    if held is not None:
-                        return product.replaced((i, j), [Factor(pair.made(held))], out.type.dtype)
+        first, second = _sought(pair)
+        if {first, second} - {""} <= product.makers:
+            found = _pair_in(product, pair, first, second)
+            if found is not None:
+                return product.replaced(*found, out.type.dtype)
     return None
+
+
+@cache
+def _sought(pair: PairRule) -> tuple[str, str]:
+    """The names of the ops that make the two factors of which a rule is about; "" for any."""
+    names = [x.owner.op.name if x.owner is not None else "" for x in _root(pair).inputs]
+    return names[0], names[1]
+
+
+def _root(pair: PairRule) -> Apply:
+    node = pattern_of(pair).root.owner
+    assert node is not None  # a pattern is an application
+    return node
+
+
+def _pair_in(product: Product, pair: PairRule, first: str, second: str) -> tuple[tuple[int, int], list[Factor]] | None:
+    """The places of two factors that a rule is about, and what stands for both."""
+    pattern, op = pattern_of(pair), _root(pair).op
+    for i, f in enumerate(product.factors):
+        for j, g in enumerate(product.factors):
+            fits = i != j and not f.below and g.below == (op is true_div)
+            if fits and _is_made_by(f.value, first) and _is_made_by(g.value, second):
+                held = pattern.match(op.make_node(f.value, g.value))
+                if held is not None:
+                    return (i, j), [Factor(pair.made(held))]
+    return None
+
+
+def _is_made_by(x: Any, name: str) -> bool:
+    return not name or (x.owner is not None and x.owner.op.name == name)
 
 
 # Sums in products
@@ -282,9 +341,9 @@ def pairs_in_product(node: Apply) -> Any:
 def product_of_sum(node: Apply, facts: Facts) -> Any:
     """p (x / p + y) is x + p y: a factor goes into a sum where it meets what it cancels, or makes finite."""
     out: Any = node.outputs[0]
-    if out.type.dtype not in FLOATS:
+    product = product_of(out, facts)
+    if out.type.dtype not in FLOATS or product.makers.isdisjoint(("add", "sub")):
         return None
-    product = product_of(out)
     for i, total in enumerate(product.factors):
         if total.below or made_by(total.value, add, sub) is None:
             continue
@@ -302,15 +361,15 @@ def _signed_terms(x: Any) -> list[tuple[Any, bool]]:
     pending = [(x, False)]
     while pending:
         y, minus = pending.pop()
-        wanted = y.type.dtype == x.type.dtype and len(found) + len(pending) < _MOST
-        node = made_by(y, add, sub, neg) if wanted else None
-        if node is None:
-            found.append((y, minus))
-        elif node.op is neg:
+        node: Any = y.owner if y.type.dtype == x.type.dtype and len(found) + len(pending) < _MOST else None
+        op = None if node is None else node.op
+        if op is add or op is sub:
+            a, b = node.inputs
+            pending += [(b, minus ^ (op is sub)), (a, minus)]
+        elif op is neg:
             pending.append((node.inputs[0], not minus))
         else:
-            a, b = node.inputs
-            pending += [(b, minus ^ (node.op is sub)), (a, minus)]
+            found.append((y, minus))
     return found
 
 
@@ -328,7 +387,7 @@ def _sum_of(terms: Iterable[tuple[Any, bool]], dtype: str) -> Any:
 def _meets(f: Any, t: Any, facts: Facts) -> bool:
     """Whether f times the term is less than it looks: f cancels, or makes something finite with what it meets."""
     exponent, logistic = made_by(f, exp), made_by(f, sigmoid)
-    for value, below in product_of(t).factors:
+    for value, below in product_of(t, facts).factors:
         if below and value is f:
             return True
         if not below and _picks_cancel(f, value, facts):
@@ -342,27 +401,29 @@ def _meets(f: Any, t: Any, facts: Facts) -> bool:
 
 
 @node_rule("stable", add, sub)
-def sigmoid_of_rest(node: Apply) -> Any:
+def sigmoid_of_rest(node: Apply, facts: Facts) -> Any:
     """p - p sigmoid(x) is p sigmoid(-x), also among other terms."""
     out: Any = node.outputs[0]
-    terms = _signed_terms(out)
-    powers = [_powers(t) for t, _ in terms]
-    logistic = [x for found in powers for x in found if made_by(x, sigmoid) is not None]
-    if not logistic or out.type.dtype not in FLOATS:
+    if out.type.dtype not in FLOATS:
         return None
+    terms = _signed_terms(out)
+    products = [product_of(t, facts) for t, _ in terms]
+    if not any("sigmoid" in product.makers for product in products):
+        return None
+    powers = list(map(_powers, products))
     for i, (whole, minus) in enumerate(terms):
         for j, (_, other) in enumerate(terms):
             x = _sole(powers[j], powers[i]) if minus != other else None
             if x is not None and made_by(x, sigmoid) is not None:
                 rest = [t for k, t in enumerate(terms) if k not in (i, j)]
-                return _sum_of([(whole * sigmoid(neg(x.owner.inputs[0])), minus), *rest], out.type.dtype)
+                return _sum_of([(whole * sigmoid(opposite_of(x.owner.inputs[0])), minus), *rest], out.type.dtype)
     return None
 
 
-def _powers(x: Any) -> dict[Any, int]:
+def _powers(product: Product) -> dict[Any, int]:
     """The factors of a product, each with its exponent."""
     found: dict[Any, int] = {}
-    for value, below in product_of(x).factors:
+    for value, below in product.factors:
         found[value] = found.get(value, 0) + (-1 if below else 1)
     return {value: n for value, n in found.items() if n}
 
@@ -375,14 +436,14 @@ def _sole(more: dict[Any, int], fewer: dict[Any, int]) -> Any:
 
 
 @node_rule("stable", sum)
-def sum_of_shares(node: Apply) -> Any:
+def sum_of_shares(node: Apply, facts: Facts) -> Any:
     """sum(x (y / s)) is sum(x y) / s, where s is a sum of exponentials, the same for all that is summed."""
     out: Any = node.outputs[0]
     x: Any = node.inputs[0]
     op: Any = node.op
     if x.type.dtype not in ("float32", "float64") or out.type.dtype != x.type.dtype:  # a sum in float16 may overflow
         return None
-    product = product_of(x)
+    product = product_of(x, facts)
     for i, f in enumerate(product.factors):
         if f.below and is_same_along(f.value, op.axis, x) and _is_sum_of_exp(f.value):
             over = Reduction(op.row, op.axis, True, op.dtype, op.acc_dtype)
@@ -401,9 +462,9 @@ def _is_sum_of_exp(x: Any) -> bool:
 def mean_by_shares(node: Apply, facts: Facts) -> Any:
     """sum(x exp(z)) / sum(exp(z)) is sum(x softmax(z)), with whatever stands between the two in a product."""
     out: Any = node.outputs[0]
-    if out.type.dtype not in FLOATS:
+    product = product_of(out, facts)
+    if out.type.dtype not in FLOATS or product.makers.isdisjoint(("sum", "dimshuffle")):
         return None
-    product = product_of(out)
     for j, g in enumerate(product.factors):
         if g.below and _is_sum_of_exp(g.value):
             for i, f in enumerate(product.factors):
@@ -419,7 +480,7 @@ def _mean(total: Any, norm: Any, facts: Facts) -> Any:
     exponent = None if below is None else made_by(below.of, exp)
     if above is None or below is None or exponent is None or above[1:] != below[1:]:
         return None
-    product = product_of(above.of)
+    product = product_of(above.of, facts)
     at = [i for i, f in enumerate(product.factors) if f.value is below.of and not f.below]
     if not at or not facts.same_shape(above.of, below.of):
         return None
@@ -435,31 +496,39 @@ def _mean(total: Any, norm: Any, facts: Facts) -> Any:
 
 @node_rule("stable", mul)
 def product_of_picked(node: Apply, facts: Facts) -> Any:
-    """p times zeros to whose [i] x / p[i] is added is zeros to whose [i] x is added."""
-    out: Any = node.outputs[0]
+    """p times zeros to whose [i] x / p[i] is added, or set, is zeros to whose [i] x is."""
     for p, update in (node.inputs, node.inputs[::-1]):
         if _picks_cancel(p, update, facts):
-            made: Any = update.owner
-            zeros, y, *parts = made.inputs
-            picked = Index(made.op.template)(p, *parts)
-            return made.op(facts.like(zeros, out), y * picked, *parts)
+            p, update, order = _without_view(p, update)
+            zeros, y, *parts = update.owner.inputs
+            found = update.owner.op(zeros, y * Index(update.owner.op.template)(p, *parts), *parts)
+            return found if order is None else dimshuffle(found, order)
     return None
 
 
 def _picks_cancel(p: Any, update: Any, facts: Facts) -> bool:
-    """Whether `update` adds something divided by elements of p to zeros in the places of these elements."""
+    """Whether `update` puts something divided by elements of p among zeros, in the places of these elements."""
+    p, update, _ = _without_view(p, update)
     node: Any = update.owner
-    if node is None or not isinstance(node.op, IndexUpdate) or node.op.set_instead_of_inc:
+    if node is None or not isinstance(node.op, IndexUpdate) or not facts.same_shape(p, update):
         return False
     zeros, y, *parts = node.inputs
-    if not _is_zeros(zeros) or not facts.same_shape(p, update):
+    if not _is_zeros(zeros):
         return False
-    for value, below in product_of(y).factors:
+    for value, below in product_of(y, facts).factors:
         picked = value.owner
         if below and picked is not None and isinstance(picked.op, Index) and picked.op.template == node.op.template:
             if picked.inputs[0] is p and all(a is b for a, b in zip(picked.inputs[1:], parts, strict=True)):
                 return True
     return False
+
+
+def _without_view(x: Any, y: Any) -> tuple[Any, Any, list[Any] | None]:
+    """What two dimshuffles are made of, and their order, where they have the same; else x and y."""
+    order = view_order(x)
+    if order is None or order != view_order(y) or x.owner.inputs[0].type.ndim != y.owner.inputs[0].type.ndim:
+        return x, y, None
+    return x.owner.inputs[0], y.owner.inputs[0], order
 
 
 def _is_zeros(x: Any) -> bool:

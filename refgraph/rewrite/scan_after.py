@@ -1,4 +1,9 @@
-"""What comes after a loop: what nothing but records need, and sums of which only the total is read."""
+"""What comes after a loop: what nothing but records need, and sums of which only the total is read.
+
+What is computed after a loop is computed of what the loop puts out, for all its steps at once (or for the last ones,
+where no others are read). What it reads of a step are its roots. Items, and states that are kept of all steps, are
+there; another root must be recorded: one, in the place of what is computed of it.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +15,38 @@ from refgraph.core.op import GraphOp
 from refgraph.core.origin import made_for
 from refgraph.ops import elementwise
 from refgraph.ops.batching import many_of
+from refgraph.ops.cumulative import Cumulative
 from refgraph.ops.elementwise import minimum
-from refgraph.ops.families import SumTo
-from refgraph.ops.index_pattern import Part
+from refgraph.ops.families import Elemwise, SumTo
+from refgraph.ops.index_pattern import Part, Slice
 from refgraph.ops.indexing import IndexUpdate
+from refgraph.ops.joining import concatenate
 from refgraph.ops.lengths import length, scalar_value
 from refgraph.ops.linalg import Dot, tensor_dot
+from refgraph.ops.nnet import Normalization
 from refgraph.ops.shape import DimShuffle, Reshape, ShapeI, SpecifyShape, broadcast_to, specify_shape
 from refgraph.ops.tensor import CONTINUOUS, TensorType
 from refgraph.rewrite.rule import graph_rule
-from refgraph.rewrite.scan import with_loops
-from refgraph.rewrite.scan_moves import Outside, branches_apart, invariant, no_larger, unturned
+from refgraph.rewrite.scan import Clients, with_loops
+from refgraph.rewrite.scan_moves import Outside, branches_apart, invariant, is_no_larger, no_larger, unturned
 
 if TYPE_CHECKING:
     from refgraph.rewrite.engine import Facts
+
+_FREE = (SumTo, DimShuffle, Reshape, SpecifyShape)
+"""Ops that compute nothing, or little: what they make in a step may as well be made again after the loop."""
+
+_NO_SMALLER = (Elemwise, Normalization, Cumulative)
+"""Ops whose output is at least as large as each of their inputs."""
+
+_ROWS = ((Part.INT,), (Part.INTS,))
+"""Templates of indices that pick whole rows."""
+
+Roots = frozenset[Hashable]
+"""Variables of a step; states, by their numbers."""
+
+Term = tuple[Any, str]
+"""What a step adds to a sum ("+"), subtracts ("-"), or makes of it by adding to rows ("rows")."""
 
 
 @graph_rule("scan")
@@ -31,17 +54,30 @@ def work_on_records(graph: Graph, facts: Facts) -> Graph:
     """What a step computes only to be recorded, or only to be added to a sum of which the total is read, is computed
     after the loop, for all steps at once: a product a step becomes one product.
     """
-    return with_loops(graph, lambda node, fresh: recorded_work(fresh, facts))
+
+    def change(node: Apply, fresh: Apply) -> Sequence[Variable] | None:
+        op: Any = node.op
+        ends = [_is_total(x, k, graph.clients) for x, k in zip(node.outputs, op.keep[: len(op.taps)], strict=False)]
+        return None if op.mode is not None else _recorded_work(branches_apart(fresh), ends, facts)
+
+    return with_loops(graph, change)
 
 
-def recorded_work(node: Apply, facts: Facts) -> Sequence[Variable] | None:
-    """What stands for the outputs of a loop whose records and sums are computed after it, as far as that is no loss."""
+def _is_total(x: Variable, keep: int | None, clients: Clients) -> bool:
+    """Whether of a state that is read one step back only the last value is read."""
+    if keep != 2:
+        return keep == 1
+    after = (Slice(1),)  # without the initial value, so that it is refused where no step was taken
+    return all(isinstance(node, Apply) and getattr(node.op, "template", ()) == after for node, _ in clients[x])
+
+
+def _recorded_work(node: Apply, totals: Sequence[bool], facts: Facts) -> Sequence[Variable] | None:
+    """What stands for the outputs of a loop whose records and sums are computed after it, as far as that is no loss.
+
+    totals: for each state whether only the last value is read.
+    """
     op: Any = node.op
-    if op.mode is not None:
-        return None
-    node = branches_apart(node)
-    op = node.op
-    sums = {i: terms for i in range(len(op.taps)) if (terms := _terms(op, i))}
+    sums = {i: terms for i, total in enumerate(totals) if total and (terms := _terms(op, i))}
     while True:
         after = _After(node, sums, facts)
         if after.totals.keys() == sums.keys():
@@ -50,20 +86,10 @@ def recorded_work(node: Apply, facts: Facts) -> Sequence[Variable] | None:
     return after.outputs() if after.totals or after.records else None
 
 
-_FREE = (SumTo, DimShuffle, Reshape, SpecifyShape)
-"""Ops that compute nothing, or little: what they make in a step may as well be made again after the loop."""
-
-Term = tuple[Any, str]
-"""What a step adds to a sum ("+"), subtracts ("-"), or makes of it by adding rows ("rows")."""
-
-_ROWS = ((Part.INT,), (Part.INTS,))
-"""Templates of indices that pick whole rows."""
-
-
 def _terms(op: Any, i: int) -> list[Term]:
-    """What each step adds to state i, where that is a sum of which nobody reads but the total; else nothing."""
+    """What each step adds to state i, where that is a sum of which no step reads more; else nothing."""
     read, new, clients = op.reads[i][0], op.news[i], op.graph.clients
-    if op.taps[i] != (1,) or op.keep[i] != 1 or new.type.dtype == "bool" or new is read:
+    if op.taps[i] != (1,) or new.type.dtype == "bool" or new is read:
         return []
     terms: list[Term] = []
     look: list[Term] = [(new, "+")]
@@ -95,21 +121,22 @@ def _covers(kept: int | None, wanted: int | None) -> bool:
     return kept is None or (wanted is not None and kept >= wanted)
 
 
+# What can be computed after a loop
+
+
 class _Half:
-    """What can be computed after a loop, in expressions of stand-ins: of all steps, or of the last ones.
+    """What can be computed after a loop, in expressions of stand-ins for what it reads of each step."""
 
-    `roots` says for each variable what it takes: values that are to be recorded, or states (by their numbers) that are
-    to be kept. Of all steps no more than one is taken; for records, which it replaces, nothing of a higher rank.
-    """
+    every = True
+    """Whether of all steps; else of the last."""
 
-    def __init__(self, after: _After, every: bool, replaces: bool = False) -> None:
-        self.after, self.every, self.replaces = after, every, replaces
+    def __init__(self, after: _After) -> None:
+        self.after = after
         self.outside = Outside(after.whole, (), after.count)
-        self.roots: dict[Variable, frozenset[Hashable]] = {}
+        self.roots: dict[Variable, Roots] = {}
+        """For each variable, what must be recorded or kept."""
         self.leaves: dict[Variable, Any] = {}
         """Stand-ins."""
-        self.large: set[Variable] = set()
-        """What takes something of which many are much larger than what the loop has."""
 
     def take(self, x: Variable) -> bool:
         """Whether there is an expression for x, maybe a stand-in; not for sums and what is no tensor."""
@@ -128,19 +155,15 @@ class _Half:
         """Have expressions for the outputs of a node, if that is no loss."""
         if isinstance(node.op, GraphOp) or not all([self.take(x) for x in node.inputs]):
             return
-        roots = frozenset().union(*[self.needed(x) for x in node.inputs])
-        out = node.outputs[0]
-        small = out in self.after.small or out in self.after.same
-        if self.every and not (small and len(roots) <= 1 and all(self.after.may_keep(r) for r in roots)):
-            return
-        if self.replaces and not self.after.may_replace(out, roots):
-            return
-        if self.outside.add(node):
+        roots: Roots = frozenset().union(*[self.needed(x) for x in node.inputs])
+        if self.allows(node, roots) and self.outside.add(node):
             self.roots.update(dict.fromkeys(node.outputs, roots))
-            if not small or not self.large.isdisjoint(node.inputs):
-                self.large.update(node.outputs)
 
-    def needed(self, x: Variable) -> frozenset[Hashable]:
+    def allows(self, node: Apply, roots: Roots) -> bool:
+        """Whether it is no loss to compute a node after the loop, for which it takes these roots."""
+        raise NotImplementedError
+
+    def needed(self, x: Variable) -> Roots:
         """The roots of x."""
         return self.roots.get(x, frozenset())
 
@@ -156,8 +179,65 @@ class _Half:
         return broadcast_to(value, [self.after.count, *[length(value, a) for a in range(value.type.ndim)]])
 
 
+class _ForSums(_Half):
+    """What is summed up over all steps: nothing of it may be larger than what the loop has of each step."""
+
+    def allows(self, node: Apply, roots: Roots) -> bool:
+        return self.after.is_small(node.outputs[0]) and len(roots) <= 1 and self.after.may_keep(roots)
+
+
+class _ForRecords(_Half):
+    """What is recorded of all steps: a root that takes its place must not take more memory."""
+
+    def __init__(self, after: _After) -> None:
+        super().__init__(after)
+        self.widened: set[Variable] = set()
+        """What is at least as large as its roots."""
+
+    def take(self, x: Variable) -> bool:
+        if not self.outside.has(x):
+            self.widened.add(x)
+        return super().take(x)
+
+    def allows(self, node: Apply, roots: Roots) -> bool:
+        out = node.outputs[0]
+        if len(roots) > 1:
+            return False
+        if isinstance(node.op, _NO_SMALLER) and all(x in self.widened for x in node.inputs if self.needed(x)):
+            self.widened.add(out)
+        fits = self.after.is_small(out) and self.after.may_keep(roots)
+        return (fits and self.after.ranks_fit(roots, out)) or out in self.widened
+
+    def may_replace(self, x: Variable) -> bool:
+        """Whether the roots of x may be recorded in its place."""
+        roots = self.needed(x)
+        return x in self.widened or (self.after.may_keep(roots) and self.after.ranks_fit(roots, x))
+
+
+class _ForLast(_Half):
+    """What is recorded of the last steps: all that it takes is little, unless there is something large in it."""
+
+    every = False
+
+    def __init__(self, after: _After) -> None:
+        super().__init__(after)
+        self.fitting: set[Variable] = set()
+        """What is no larger than what it is computed of: several of it take little, too."""
+
+    def take(self, x: Variable) -> bool:
+        if not self.outside.has(x):
+            self.fitting.add(x)
+        return super().take(x)
+
+    def allows(self, node: Apply, roots: Roots) -> bool:
+        out: Any = node.outputs[0]
+        if self.after.is_small(out) or is_no_larger(node, self.fitting, self.after.same, out.type.ndim):
+            self.fitting.add(out)
+        return True
+
+
 class _After:
-    """A loop, and what of its steps can be computed after it."""
+    """A loop, and what of its steps is computed after it."""
 
     def __init__(self, node: Apply, sums: dict[int, list[Term]], facts: Facts) -> None:
         op: Any = node.op
@@ -168,6 +248,7 @@ class _After:
         self.small = no_larger(op, self.same)
         self.hidden = {x for i in sums for x in op.reads[i]}
         self.count = TensorType("int64", ())()
+        """Stands for the number of steps of which something is computed."""
         self.kept = op.keep[len(op.taps) :]
         self.place = self._places()
         self.totals: dict[int, Any] = {}
@@ -180,7 +261,8 @@ class _After:
 
     def _places(self) -> dict[Variable, tuple[str, Any]]:
         """Where the values of all steps are, outside, for the variables of a step of which a loop has them."""
-        op, found = self.op, {}
+        op = self.op
+        found: dict[Variable, tuple[str, Any]] = {}
         for x, keep in zip(op.records, self.kept, strict=True):
             if keep is None:
                 found[x] = ("record", x)
@@ -196,7 +278,7 @@ class _After:
         kind, where = self.place.get(x, ("", None))
         return kind == "item" and not self.op.until and unturned(self.sequences[where]) is not None
 
-    def roots_of(self, x: Variable, every: bool) -> frozenset[Hashable]:
+    def roots_of(self, x: Variable, every: bool) -> Roots:
         """What it takes to have x of all steps, or of the last."""
         kind, where = self.place.get(x, ("value", None))
         if kind == "item" or (kind == "record" and every):
@@ -205,13 +287,17 @@ class _After:
             return frozenset() if every and self.op.keep[where[0]] is None else frozenset([where[0]])
         return frozenset([x])
 
-    def may_replace(self, out: Any, roots: frozenset[Hashable]) -> bool:
-        """Whether to keep `roots` of all steps takes about as much memory as to record `out` does."""
-        return len(roots) <= 1 and all(self._value(r).type.ndim <= out.type.ndim for r in roots)
+    def is_small(self, x: Variable) -> bool:
+        """Whether x is no larger than what the loop has of each step."""
+        return x in self.small or x in self.same
 
-    def may_keep(self, root: Hashable) -> bool:
-        """Whether to keep it of all steps takes no more memory than the loop takes anyway."""
-        return self.roots.get(root, 0) is None or self._value(root) in self.small
+    def may_keep(self, roots: Roots) -> bool:
+        """Whether to keep these of all steps takes no more memory than the loop takes anyway."""
+        return all(self.roots.get(r, 0) is None or self._value(r) in self.small for r in roots)
+
+    def ranks_fit(self, roots: Roots, out: Any) -> bool:
+        """Whether no root has more axes than what is computed of it."""
+        return all(self._value(r).type.ndim <= out.type.ndim for r in roots)
 
     def _value(self, root: Any) -> Any:
         return self.op.news[root] if isinstance(root, int) else root
@@ -219,39 +305,31 @@ class _After:
     # what is found
 
     def _find(self) -> None:
-        op = self.op
-        n_states = len(op.taps)
+        op, n_states = self.op, len(self.op.taps)
         needed = [new for i, new in enumerate(op.news) if i not in self.sums]
         needed += [*op.graph.outputs[n_states : n_states + op.n_carried], *op.graph.outputs[-1:] * op.until]
         inside = set(toposort(needed))
-        self.summed, every, last = _Half(self, True), _Half(self, True, True), _Half(self, False)
+        self.summed, every, last = _ForSums(self), _ForRecords(self), _ForLast(self)
         for node in op.graph.nodes:
             if node not in inside or isinstance(node.op, _FREE):
                 for half in (self.summed, every, last):
                     half.compute(node)
         for i, terms in self.sums.items():
-            total, roots = self._total(self.summed, i, terms)
+            total, roots = self._total(i, terms)
             if total is not None:
                 self.totals[i] = total
                 self.roots.update(dict.fromkeys(roots))
-        if len(self.totals) == len(self.sums):  # else it is looked at again
-            for j, (x, keep) in enumerate(zip(op.records, self.kept, strict=True)):
-                if keep != 0:
-                    self._record(every if keep is None else last, j, x, keep)
-
-    def _record(self, half: _Half, j: int, x: Variable, keep: int | None) -> None:
-        """Compute record j after the loop, if that is no loss."""
-        if not half.take(x) or not (half.computes(x) or self._is_there(j, x)):
-            return
-        roots = half.needed(x)
-        if keep is None and not (self.may_replace(x, roots) and all(self.may_keep(r) for r in roots)):
-            return
-        if keep is not None and keep > 1 and x in half.large:
-            return
-        self.records[j] = half, half.expression(x)
-        for root in roots:
-            known = self.roots.get(root, 0)
-            self.roots[root] = None if known is None or keep is None else max(known, keep)
+        if len(self.totals) < len(self.sums):
+            return  # it is looked at again, without the others
+        for j, (x, keep) in enumerate(zip(op.records, self.kept, strict=True)):
+            found: _Half = every if keep is None else last
+            if keep == 0 or not found.take(x) or not (found.computes(x) or self._is_there(j, x)):
+                continue
+            if every.may_replace(x) if keep is None else keep == 1 or x in last.fitting:
+                self.records[j] = found, found.expression(x)
+                for root in found.needed(x):
+                    known = self.roots.get(root, 0)
+                    self.roots[root] = None if known is None or keep is None else max(known, keep)
 
     def _is_there(self, j: int, x: Variable) -> bool:
         """Whether the values of x are outside already, in something else than record j."""
@@ -260,30 +338,32 @@ class _After:
 
     # sums
 
-    def _total(self, half: _Half, i: int, terms: Sequence[Term]) -> tuple[Any, frozenset[Hashable]]:
-        """The total of a sum, and its roots; None where a term cannot be had after the loop."""
-        total: Any = self.initials[i][-1]
-        roots: frozenset[Hashable] = frozenset()
+    def _total(self, i: int, terms: Sequence[Term]) -> tuple[Any, Roots]:
+        """What stands for the output of a state that is a sum, and its roots; None where a term must stay inside."""
+        initial = self.initials[i]
+        total: Any = initial[-1]
+        roots: Roots = frozenset()
         for x, sign in terms:
-            node = x.owner
-            with made_for(self.node.origin if node is None else node.origin):
+            with made_for(self.node.origin if x.owner is None else x.owner.origin):
                 if sign == "rows":
-                    total, more = self._updated(half, total, node)
+                    total, more = self._updated(total, x.owner)
                 else:
-                    term, more = self._summed(half, x, total.type.dtype)
+                    term, more = self._summed(x, total.type.dtype)
                     total = None if term is None else total - term if sign == "-" else total + term
             roots |= more
-            if total is None or not all(self.may_keep(r) for r in roots):
+            if total is None or not self.may_keep(roots):
                 return None, roots
-        return total[None], roots
+        if self.op.keep[i] == 1:
+            return total[None], roots
+        return concatenate([initial, total[None]])[: self.count + 1], roots
 
-    def _summed(self, half: _Half, x: Any, dtype: str) -> tuple[Any, frozenset[Hashable]]:
+    def _summed(self, x: Any, dtype: str) -> tuple[Any, Roots]:
         """The sum of a term over all steps."""
-        node = x.owner
+        half, node = self.summed, x.owner
         if node is not None and isinstance(node.op, Dot) and x not in self.same and x.type.dtype == dtype:
             a, b = node.inputs
             if half.take(a) and half.take(b):
-                return self._product(half, a, b), half.needed(a) | half.needed(b)
+                return self._product(a, b), half.needed(a) | half.needed(b)
         if not half.take(x):
             return None, frozenset()
         value: Any = half.outside.of.get(x, x)
@@ -291,70 +371,65 @@ class _After:
             return value * self.count.astype(dtype), frozenset()
         return _sum(value, dtype), half.needed(x)
 
-    def _product(self, half: _Half, a: Any, b: Any) -> Any:
+    def _product(self, a: Any, b: Any) -> Any:
         """The sum over all steps of dot(a, b): one product, in which steps are summed over with what it sums over."""
-        many_a, many_b = a in half.outside.many, b in half.outside.many
-        (x, y), _ = half.outside.values([a, b])
+        outside = self.summed.outside
+        many_a, many_b = a in outside.many, b in outside.many
+        (x, y), _ = outside.values([a, b])
         if many_a and many_b:
             return tensor_dot(x, y, (0, a.type.ndim), (0, 1))
         x, y = (_sum(z, z.type.dtype) if many else z for z, many in ((x, many_a), (y, many_b)))
         return tensor_dot(x, y, (x.type.ndim - 1,), (0,))
 
-    def _updated(self, half: _Half, total: Any, node: Apply) -> tuple[Any, frozenset[Hashable]]:
+    def _updated(self, total: Any, node: Apply) -> tuple[Any, Roots]:
         """A sum to which each step adds y at the rows that an index says: all of them added at once."""
-        _, y, *rows = node.inputs
-        if not (half.take(y) and half.take(rows[0])):
+        half = self.summed
+        _, y, rows = node.inputs
+        if not (half.take(y) and half.take(rows)):
             return None, frozenset()
-        full = y.type.ndim == total.type.ndim - 1 + rows[0].type.ndim  # type: ignore[attr-defined]  # tensors
-        if not full or not {y, rows[0]} <= half.outside.many or y.type.dtype != total.type.dtype:  # type: ignore[attr-defined]
+        full = y.type.ndim == total.type.ndim - 1 + rows.type.ndim  # type: ignore[attr-defined]  # tensors
+        if not full or not {y, rows} <= half.outside.many or y.type.dtype != total.type.dtype:  # type: ignore[attr-defined]
             return None, frozenset()
-        values, _ = half.outside.values([y, rows[0]])
-        added = IndexUpdate((Part.INTS,))(total, *values)
-        return added, half.needed(y) | half.needed(rows[0])
+        values, _ = half.outside.values([y, rows])
+        return IndexUpdate((Part.INTS,))(total, *values), half.needed(y) | half.needed(rows)
 
     # the loop without it
 
     def outputs(self) -> list[Any]:
         """What stands for the outputs of the loop."""
-        op = self.op
-        n_states, stop = len(op.taps), len(op.graph.outputs) - op.until
+        op, n_states, stop = self.op, len(self.op.taps), len(self.op.graph.outputs) - self.op.until
         states = [i for i in range(n_states) if i not in self.totals]
         records = [(x, k) for j, (x, k) in enumerate(zip(op.records, self.kept, strict=True)) if j not in self.records]
         for x, k in self.roots.items():
             if isinstance(x, Variable) and not any(y is x and _covers(m, k) for y, m in records):
                 records.append((x, k))
-        keep = [self._kept(i) for i in states] + [k for _, k in records]
-        gone = {x for i in self.totals for x in op.reads[i]}
         ends = op.graph.outputs
+        carried = ends[n_states : n_states + op.n_carried]
         graph = Graph(
-            [x for x in op.graph.inputs if x not in gone],
-            [
-                *[op.news[i] for i in states],
-                *ends[n_states : n_states + op.n_carried],
-                *[x for x, _ in records],
-                *ends[stop:],
-            ],
+            [x for x in op.graph.inputs if x not in self.hidden],
+            [*[op.news[i] for i in states], *carried, *[x for x, _ in records], *ends[stop:]],
         )
-        self.made: Sequence[Any] = ()
+        made: Sequence[Any] = ()
         if graph.outputs:
+            keep = [*[self._kept(i) for i in states], *[k for _, k in records]]
             fresh = op.changed(graph=graph, taps=[op.taps[i] for i in states], keep=keep)
             given = [*self.sequences, *[self.initials[i] for i in states], *self.carried, *self.whole.values()]
-            self.made = fresh.make_node(self.node.inputs[0], *given).outputs
-        self.steps: Any = self.made[-1] if op.until else self.node.inputs[0]
+            made = fresh.make_node(self.node.inputs[0], *given).outputs
         start = len(states) + op.n_carried
-        self.buffers = dict(zip(states, self.made, strict=False))
-        found = list(zip(records, self.made[start:], strict=False))
+        self.steps: Any = made[-1] if op.until else self.node.inputs[0]
+        self.buffers = dict(zip(states, made, strict=False))
+        found = list(zip(records, made[start:], strict=False))
         self.recorded = {x: out for (x, k), out in sorted(found, key=lambda pair: pair[0][1] or 0)}
         self.recorded.update({x: out for (x, k), out in found if k is None})
-        rest = iter(self.made[start:])
+        rest = iter(made[start:])
         return [
             *[self._state(i) for i in range(n_states)],
-            *self.made[len(states) : start],
+            *made[len(states) : start],
             *[
                 self._of_the_loop(*self.records[j], k) if j in self.records else next(rest)
                 for j, k in enumerate(self.kept)
             ],
-            *self.made[len(self.made) - op.until :],
+            *made[len(made) - op.until :],
         ]
 
     def _kept(self, i: int) -> int | None:
@@ -404,11 +479,9 @@ class _After:
             steps = int(steps)
         elif n.owner is not None and isinstance(n.owner.op, ShapeI):
             steps = self.facts.lengths(n.owner.inputs[0])[n.owner.op.i]
-        return (
-            sequence
-            if self.facts.lengths(sequence)[0] == steps
-            else specify_shape(sequence, [n, *[None] * (sequence.type.ndim - 1)])
-        )
+        if self.facts.lengths(sequence)[0] == steps:
+            return sequence
+        return specify_shape(sequence, [n, *[None] * (sequence.type.ndim - 1)])
 
 
 def _sum(x: Any, dtype: str) -> Any:

@@ -74,7 +74,7 @@ def no_larger(op: Scan, same: Collection[Variable]) -> set[Variable]:
     found = {x for x in (*op.items, *kept) if x not in stretches and x not in same}
     most = max([x.type.ndim for x in found], default=0)  # type: ignore[attr-defined]  # tensors
     for node in op.graph.nodes:
-        if node.outputs[0] not in same and _is_no_larger(node, found, same, most):
+        if node.outputs[0] not in same and is_no_larger(node, found, same, most):
             found.update(node.outputs)
     return found
 
@@ -86,7 +86,7 @@ def _ancestors(xs: Iterable[Variable]) -> set[Variable]:
     return found
 
 
-def _is_no_larger(node: Apply, small: Collection[Variable], same: Collection[Variable], most: int) -> bool:
+def is_no_larger(node: Apply, small: Collection[Variable], same: Collection[Variable], most: int) -> bool:
     """Whether the outputs of a node are no larger than those of its inputs that are `small`."""
     if not all(isinstance(x.type, TensorType) for x in (*node.inputs, *node.outputs)):
         return False

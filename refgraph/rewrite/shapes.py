@@ -5,16 +5,18 @@ What broadcasting added is summed away only where something may have been added 
 
 from __future__ import annotations
 
-from math import prod
+from functools import reduce
 from typing import Any
 
-from refgraph.core.graph import Apply, Variable
+from refgraph.core.graph import Apply, Constant, Variable
 from refgraph.ops import reductions
+from refgraph.ops.einsum import EmbedDiagonals
 from refgraph.ops.elementwise import fill, mul, neg, true_div
-from refgraph.ops.families import SUM_TO, SumTo
+from refgraph.ops.families import SUM_TO, Elemwise, SumTo
+from refgraph.ops.indexing import LastWrite
 from refgraph.ops.joining import stack
 from refgraph.ops.reductions import Count
-from refgraph.ops.shape import Shape, ShapeI, broadcast_to
+from refgraph.ops.shape import BroadcastTo, Shape, ShapeI, broadcast_to
 from refgraph.ops.tensor import CONTINUOUS, constant, weak_constant
 from refgraph.rewrite.engine import Facts
 from refgraph.rewrite.rule import node_rule
@@ -52,76 +54,73 @@ def count_of_source(node: Apply, facts: Facts) -> Any:
     lengths = [_read_elsewhere(node.inputs[0], axis, facts) for axis in op.axis]
     if None in lengths:
         return None
-    return prod(lengths, start=constant(1, dtype="int64")) if len(lengths) != 1 else lengths[0]
+    return reduce(mul, lengths) if lengths else constant(1, dtype="int64")
 
 
-@node_rule("canonical", fill, SumTo)
+# what is only measured
+
+_MEASURING = (fill, SumTo, ShapeI, Shape, Count, LastWrite, EmbedDiagonals)
+
+
+@node_rule("canonical", *_MEASURING, always=True)
 def measured_elsewhere(node: Apply, facts: Facts) -> Any:
-    """sum_to(g, exp(x)) is sum_to(g, x): of what is only measured, the simplest that has its shape is measured."""
-    inputs = list(node.inputs)
+    """sum_to(g, exp(x)) is sum_to(g, x): of what is only measured, the simplest that has its shape is measured.
+
+    What would be computed for that alone is not: sum_to(g, x * y) is then sum_to(g, fill(x, fill(y, 0))), and
+    fill(x * y, z) is fill(x, fill(y, z)).
+    """
+    inputs: list[Any] = list(node.inputs)
     for i in node.op.measures:
-        inputs[i] = _lent(inputs[i], facts)
+        x, lender = inputs[i], facts.lender(inputs[i])
+        inputs[i] = lender
+        counted = facts.readers(node.outputs[0]) > 0  # whether the readers of x are known with this one
+        if facts.readers(x) <= counted and facts.readers(lender) <= (counted if lender is x else 1):
+            value = inputs[1] if node.op is fill else weak_constant(0, x.type.dtype)
+            blank = _blank(lender, value, facts)
+            if blank is not None and node.op is fill:
+                return blank
+            inputs[i] = lender if blank is None else blank
     if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
         return None
     return node.op.make_node(*inputs).outputs
 
 
-def _lent(x: Any, facts: Facts) -> Any:
-    """Something of the shape of x that takes no computing: what lends it, or where nothing else reads x a blank."""
-    lender: Any = facts.lender(x)
-    if lender.owner is None or facts.readers(lender) > 1 or _is_blank(lender):
-        return lender
-    lengths = [_read_elsewhere(lender, axis, facts) for axis in range(lender.type.ndim)]
+def _blank(x: Any, value: Any, facts: Facts) -> Any:
+    """`value` broadcast with x, which is not computed for that; None where it is not computed, or must be."""
+    made = x.owner
+    if made is None or _is_blank(x):
+        return None
+    if isinstance(made.op, Elemwise):
+        return reduce(lambda found, y: fill(y, found), [y for y in made.inputs[::-1] if y.type.ndim], value)
+    lengths = [_read_elsewhere(x, axis, facts) for axis in range(x.type.ndim)]
     if None in lengths or not lengths:
-        return lender
-    return broadcast_to(weak_constant(0, x.type.dtype), lengths)
+        return None
+    if value.type.ndim == 0:
+        return broadcast_to(value, lengths)
+    return fill(broadcast_to(weak_constant(0, x.type.dtype), lengths), value)
 
 
 def _is_blank(x: Any) -> bool:
-    return x.owner.op.name in ("broadcast_to", "alloc") and x.owner.inputs[0].owner is None
+    """Whether x is a constant, broadcast."""
+    while x.owner is not None and (x.owner.op is fill or isinstance(x.owner.op, BroadcastTo)):
+        x = x.owner.inputs[1 if x.owner.op is fill else 0]
+    return isinstance(x, Constant)
 
 
 # what broadcasting added
 
 
-@node_rule("canonical", SumTo)
-def sum_to_known_axes(node: Apply, facts: Facts) -> Any:
-    """sum_to(g, x) is g where their shapes agree, and a sum along axes where it is known which were added."""
-    g: Any
-    x: Any
-    g, x = node.inputs
-    axes = _added_axes(g, x, facts)
-    if axes is None:
-        return None
-    if not axes:
-        return g
-    added = g.type.ndim - x.type.ndim
-    if g.type.dtype not in CONTINUOUS:
-        return None  # integers widen in a sum
-    found = reductions.sum.over(g, axes, False, g.type.dtype, g.type.dtype)
-    kept = iter(range(found.type.ndim))
-    return found.dimshuffle(*["x" if a in axes else next(kept) for a in range(added, g.type.ndim)])
-
-
-def _added_axes(g: Any, x: Any, facts: Facts) -> list[int] | None:
-    """The axes of g that are summed to get the shape of x; None where it is not known."""
-    wide, narrow = facts.lengths(g), facts.lengths(x)
-    added = len(wide) - len(narrow)
-    axes = list(range(added))
-    for axis, (n, m) in enumerate(zip(wide[added:], narrow, strict=True), added):
-        if n == m:
-            continue
-        if m != 1:
-            return None
-        axes.append(axis)
-    return axes
+@node_rule("canonical", SumTo, always=True)
+def sum_to_own_shape(node: Apply, facts: Facts) -> Any:
+    """sum_to(g, x) is g where they have one shape."""
+    return node.inputs[0] if facts.same_shape(*node.inputs) else None
 
 
 @node_rule("canonical", SumTo)
-def sum_to_of_sum_to(node: Apply) -> Any:
-    """sum_to(sum_to(g, y), x) is sum_to(g, x)."""
+def sum_to_of_sum_to(node: Apply, facts: Facts) -> Any:
+    """sum_to(sum_to(g, y), x) is sum_to(g, x), where the inner one is made for this alone."""
     inner = node.inputs[0].owner
-    if inner is None or not isinstance(inner.op, SumTo):
+    if inner is None or not isinstance(inner.op, SumTo) or facts.readers(node.inputs[0]) > 1:
         return None
     return SUM_TO(inner.inputs[0], node.inputs[1])
 
@@ -146,10 +145,30 @@ def sum_to_of_product(node: Apply, facts: Facts) -> Any:
 
 
 def _is_within(a: Any, x: Any, g: Any, facts: Facts) -> bool:
-    """Whether each axis of a has the length of that of x, or length 1 where g may be longer than x."""
+    """Whether a is one along each axis along which g is summed to the shape of x, and no larger than x along others."""
     if a.type.ndim > x.type.ndim:
         return False
-    ours, theirs, wide = (facts.lengths(v) for v in (a, x, g))
-    return all(
-        n == m or (n == 1 and (m == w or m == 1)) for n, m, w in zip(ours[::-1], theirs[::-1], wide[::-1], strict=False)
-    )
+    ours, theirs, wide = (facts.lengths(v)[::-1] for v in (a, x, g))
+    return all(n == 1 or n == m or m == w for n, m, w in zip(ours, theirs, wide, strict=False))
+
+
+@node_rule("canonical", SumTo)
+def sum_to_known_axes(node: Apply, facts: Facts) -> Any:
+    """sum_to(g, x) is a sum along the axes that are known to have been added.
+
+    What is left to do where that is not known of all, if anything, is done after that, with less.
+    """
+    g: Any
+    x: Any
+    g, x = node.inputs
+    wide, narrow = facts.lengths(g), facts.lengths(x)
+    added = len(wide) - len(narrow)
+    pairs = list(enumerate(zip(wide[added:], narrow, strict=True), added))
+    axes = [*range(added), *[a for a, (n, m) in pairs if m == 1 and n != 1]]
+    is_all = all(m == 1 or n == m for _, (n, m) in pairs)
+    if not axes or g.type.dtype not in CONTINUOUS:  # integers widen in a sum
+        return None
+    summed = reductions.sum.over(g, axes, False, g.type.dtype, g.type.dtype)
+    kept = iter(range(summed.type.ndim))
+    found = summed.dimshuffle(*["x" if a in axes else next(kept) for a in range(added, g.type.ndim)])
+    return found if is_all else SUM_TO(found, x)

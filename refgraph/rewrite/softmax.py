@@ -26,7 +26,12 @@ MOST = 8  # how many exponentials are looked for in a sum, and how many views on
 
 def made_by(x: Any, *ops: Any) -> Apply | None:
     """The application of one of these ops that makes x, or None."""
-    return x.owner if x.owner is not None and x.owner.op in ops else None
+    node = x.owner
+    if node is not None:
+        for op in ops:
+            if node.op is op:
+                return node  # type: ignore[no-any-return]  # a variable's owner
+    return None
 
 
 def reduced(x: Any, *rows: Any) -> tuple[Any, tuple[int, ...]] | None:

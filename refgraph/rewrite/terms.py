@@ -389,13 +389,14 @@ def _added(terms: Sequence[tuple[int, Any]], dtype: str) -> Any:
 
 @node_rule("canonical", add, sub, neg)
 def signs_of_terms(node: Apply, facts: Facts) -> Any:
-    """x + -y is x - y, x - -y is x + y, -(x - y) is y - x, and 0 is not added."""
+    """x + -y is x - y, x - -y is x + y, -x - y is -(x + y), -(x - y) is y - x, and 0 is not added."""
     out: Any = node.outputs[0]
     op, dtype = node.op, out.type.dtype
     if dtype == "bool":
         return None
     if op is neg:
-        return _negative_of_sum(node.inputs[0], facts)
+        minus = _without_sign(node.inputs[0], dtype, facts)
+        return _negative_of_sum(node.inputs[0], facts) if minus is None else minus
     x: Any
     y: Any
     x, y = node.inputs
@@ -409,7 +410,11 @@ def signs_of_terms(node: Apply, facts: Facts) -> Any:
     if op is add:
         minus_x = _without_sign(x, dtype, facts)
         return None if minus_x is None else _computed(sub, y, minus_x, dtype)
-    return None
+    if not _is_minus(x, dtype) or facts.readers(x) > 1:
+        return None
+    if is_number(y):
+        return _computed(sub, constant_of(np.negative(_value(y, dtype)), dtype), x.owner.inputs[0], dtype)
+    return neg(_computed(add, x.owner.inputs[0], y, dtype)) if rank(x) == rank(out) else None
 
 
 def _negative_of_sum(x: Any, facts: Facts) -> Any:
@@ -442,7 +447,15 @@ def _without_sign(x: Any, dtype: str, facts: Facts) -> Any:
             return _computed(node.op, constant_of(-_value(a, dtype), dtype), b, dtype)
         if is_number(b) and is_negative(_value(b, dtype)):
             return _computed(node.op, a, constant_of(-_value(b, dtype), dtype), dtype)
+        if _is_minus(a, dtype):
+            return _computed(node.op, a.owner.inputs[0], b, dtype)
+        if _is_minus(b, dtype):
+            return _computed(node.op, a, b.owner.inputs[0], dtype)
     return None
+
+
+def _is_minus(x: Any, dtype: str) -> bool:
+    return x.owner is not None and x.owner.op is neg and x.type.dtype == dtype
 
 
 # products
@@ -587,8 +600,9 @@ def constants_of_factors(node: Apply, facts: Facts) -> Any:
         return facts.like(0, out)
     elif _is_zero(y):
         return None
-    a = _stripped(x, dtype, facts, shared=is_number(y))
-    b = _stripped(y, dtype, facts, shared=is_number(x))
+    both = _is_minus(x, dtype) and _is_minus(y, dtype)
+    a = _stripped(x, dtype, facts, shared=both or is_number(y))
+    b = _stripped(y, dtype, facts, shared=both or is_number(x))
     if a is None and b is None:
         return None
     if (a is None and is_number(y)) or (b is None and is_number(x)):
@@ -618,8 +632,6 @@ def _times_number(node: Apply, number: Any, x: Any, dtype: str, facts: Facts) ->
 
 
 def _negative_of_product(x: Any, dtype: str, facts: Facts) -> Any:
-    if x.owner is not None and x.owner.op is neg:
-        return x.owner.inputs[0]
     a = _stripped(x, dtype, facts)
     if a is None or isinstance(x, TensorConstant):
         return None

@@ -315,6 +315,20 @@ def test_kernels_answer_the_same_in_the_memory_of_an_input():
     assert {"add", "tanh", "maximum", "sigmoid", "set_subtensor", "inc_subtensor"} <= tried
 
 
+def test_no_op_answers_memory_that_it_keeps():
+    tried = set()
+    for id, node, values in nodes_of_cases():
+        if node.op not in tried and not node.op.views:
+            tried.add(node.op)
+            arrays = evaluate(node.inputs, values)
+            kernel = node.op.bind(node, program)
+            with np.errstate(all="ignore"):
+                once, again = ([out] if len(node.outputs) == 1 else out for out in (kernel(*arrays), kernel(*arrays)))
+            for a in filter(lambda a: isinstance(a, np.ndarray), once):
+                assert not any(np.may_share_memory(a, b) for b in (*arrays, *again)), id
+    assert len(tried) > 500
+
+
 @pytest.mark.parametrize("at", [[0, 9], [9, 0], [0, -5]])
 @pytest.mark.parametrize("shape", [(4,), (4, 3)])
 @pytest.mark.parametrize("options", [{}, {"ignore_duplicates": True}, {"set_instead_of_inc": True}], ids=str)

@@ -30,6 +30,11 @@ def sized(*shape):
     return T.tensor("float64", shape, "s")
 
 
+def same(output):
+    """For what is to stay as it is."""
+    return output, output
+
+
 NEEDED, BOTH = T.exp(x), T.concatenate([x, y])
 NOTHING, SINGLE, ONE, FEW = sized(0, 3), sized(1, 1), sized(None, 1), sized(2, 3, 4)
 ROWS, BYTES = sized(1, 5), T.tensor("int8", (1, 3), "b")
@@ -87,6 +92,8 @@ TABLE = {
     "reshape of a dimshuffle": (x.dimshuffle(0, "x", 1).reshape((3, 4)), x.reshape((3, 4))),
     "reshape of a transpose stays": (x.T.reshape((3, 4)), x.T.reshape((3, 4))),
     "reshape of alloc": (T.alloc(c, 4, 6).reshape((8, 3)), T.alloc(c, 8, 3)),
+    "reshape of alloc to its lengths": (T.alloc(v, n, m).reshape((n, m)), T.alloc(v, n, m)),
+    "reshape of alloc to other lengths": same(T.alloc(v, n, m).reshape((m, n))),
     "reshape of fill": (fill(FEW, c).reshape((6, 4)), T.alloc(c, 6, 4)),
     "into exp, reshaped": (T.exp(x).reshape((3, 4)), T.exp(x.reshape((3, 4)))),
     "into a product with a number": ((c * x).reshape((3, 4)), c * x.reshape((3, 4))),

@@ -168,7 +168,7 @@ def test_what_large_constants_are_made_into_may_be_as_large():
 
 
 def test_a_constant_that_cannot_be_computed_raises_when_it_runs():
-    assert not folded(T.repeat(T.constant(np.arange(3)), T.constant(np.array([1, -1, 1]))))
+    assert not folded(T.constant(np.arange(3))[T.constant(np.arange(9)).sum()])
 
 
 def test_random_numbers_are_not_folded():

@@ -58,6 +58,8 @@ TABLE = {
     "everything": (x[...], x),
     "whole slices": (x[:, 0 : x.shape[1]], x),
     "a whole slice beside an index": (x[0 : x.shape[0], i], x[:, i]),
+    "an assignment to a new axis": (setting(v[1:, None], col), setting(v[1:], col.dimshuffle(0))),
+    "an assignment to a new axis beside an index": (adding(x[i, None, 1:], row), adding(x[i, 1:], row.dimshuffle(1))),
     "a slice to a known length": (BLOCK[:, 0:4], BLOCK),
     "a slice beyond a known length": (BLOCK[i, 0:9], BLOCK[i]),
     "a slice from before the beginning": (BLOCK[-3:], BLOCK),

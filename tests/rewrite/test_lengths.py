@@ -6,8 +6,12 @@ import pytest
 import refgraph.tensor as T
 from refgraph.core.graph import Variable, toposort
 from refgraph.interp.evaluate import evaluate
+from refgraph.interp.loops import scan, until
+from refgraph.interp.streams import Stream
+from refgraph.ops.branch import ifelse
 from refgraph.ops.elementwise import exp
 from refgraph.ops.shape import ShapeI
+from refgraph.ops.subgraph import OpFromGraph
 from refgraph.ops.tensor import TensorType
 from refgraph.rewrite.lengths import Axis, Broadcast, Lengths, Moved
 from refgraph.testing.cases import cases
@@ -62,6 +66,12 @@ x, y, m, c = T.dvector("x"), T.dvector("y"), T.dmatrix("m"), T.dcol("c")
 n, i = T.lscalar("n"), T.lvector("i")
 X, Y, R, C = Axis(x, 0), Axis(y, 0), Axis(m, 0), Axis(m, 1)
 
+
+def steps_of(build, *sequences, **options):
+    """What a loop puts out."""
+    return scan(build, sequences=sequences, **options)[0]
+
+
 SAID = {
     "elementwise": (T.exp(m), (R, C)),
     "with a number": (m + 1, (R, C)),
@@ -94,6 +104,28 @@ SAID = {
     "stacked": (T.stack([x, x]), (2, X)),
     "joined": (T.concatenate([x, np.ones(2)]), (Moved(X, 2),)),
     "joined, and the rest of it": (T.concatenate([np.ones(2), x])[2:], (X,)),
+    "joined, of too many unknown lengths to tell": (T.concatenate([x, y, np.ones(2)]), (None,)),
+    "padded": (T.pad(m, ((1, 2), (0, 0))), (Moved(R, 3), C)),
+    "diagonal of a square": (T.dot(m, m.T).diagonal(1), (Moved(R, -1),)),
+    "diagonal": (m.diagonal(), (None,)),
+    "on the diagonal": (T.diag(x), (X, X)),
+    "eye": (T.eye(x.shape[0], n), (X, n)),
+    "linspace": (T.linspace(x, 1.0, n), (n, X)),
+    "einsum": (T.einsum("ij,kj->ki", m, m), (R, R)),
+    "einsum, broadcast": (T.einsum("i,i->i", x, y), (Broadcast(frozenset({X, Y})),)),
+    "einsum, diagonal": (T.einsum("iji->ji", T.ones((n, 2, n))), (2, n)),
+    "sorted": (T.sort(m, 0), (R, C)),
+    "searched": (T.searchsorted(x, m), (R, C)),
+    "greatest": (T.argtopk(m, n, axis=0), (None, C)),
+    "drawn": (Stream(1).normal(size=(n, x.shape[0])), (n, X)),
+    "either": (ifelse(n, T.exp(m), m + 1), (R, C)),
+    "either, of different lengths": (ifelse(n, m, m.T), (None, None)),
+    "a function": (OpFromGraph([x, y], [T.exp(x)[1:] * y[0]])(y, x), (Moved(Y, -1),)),
+    "loop over a matrix": (steps_of(lambda row: 2 * row, m), (R, C)),
+    "loop of so many steps": (steps_of(lambda y: x * y.sum(), n_steps=n, non_sequences=[y]), (n, X)),
+    "states": (steps_of(lambda a, h: a * h, x, outputs_info=[m[0]]).owner.inputs[0], (Moved(X, 1), C)),
+    "states after the first": (steps_of(lambda a, h: a * h, x, outputs_info=[m[0]]), (X, C)),
+    "what a step alone knows": (steps_of(lambda a: T.arange(T.cast(a.sum(), "int64")), m), (R, None)),
     "reshaped": (x.reshape((x.shape[0], 1)), (X, 1)),
     "what is left": (m.reshape((m.shape[0], -1, 1)), (R, C, 1)),
     "softmax": (T.nnet.softmax(m), (R, C)),
@@ -106,6 +138,11 @@ def test_lengths(id):
     out, want = SAID[id]
     own = tuple([Axis(out, i) for i in range(out.ndim)])
     assert Lengths().of(out) == tuple([a if b is None else b for a, b in zip(own, want, strict=True)])
+
+
+def test_a_loop_that_ends_itself_is_as_long_as_the_steps_that_it_took():
+    out = steps_of(lambda a: (a, until(a > 1)), x)
+    assert Lengths().of(out) == (out.owner.outputs[-1],)
 
 
 def test_broadcasting_with_a_length_of_1_at_run_time_is_minded():
@@ -128,6 +165,25 @@ def test_a_length_is_read_from_what_is_computed_anyway():
     first, second = x + y, y * x
     assert lengths.of(first) == lengths.of(second)
     assert lengths.length(second, 0).owner.inputs[0] is second
+
+
+def test_classes_of_deep_graphs_are_compared_without_recursion():
+    def shorter_and_shorter(out):
+        for _ in range(3_000):
+            out = T.tanh(out[1:] + y)
+        return out
+
+    lengths = Lengths()
+    assert lengths.of(shorter_and_shorter(x)) == lengths.of(shorter_and_shorter(x))
+    assert lengths.of(shorter_and_shorter(x)) != lengths.of(shorter_and_shorter(T.exp(y)))
+
+
+def test_a_long_sum_of_unknown_lengths_does_not_take_quadratic_time():
+    out = x
+    for _ in range(5_000):
+        out = out + T.dvector()
+    (n,) = Lengths().of(out)
+    assert len(n.members) <= 16
 
 
 def test_deep_graphs_are_walked_without_recursion():

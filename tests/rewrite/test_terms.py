@@ -83,6 +83,13 @@ BECOMES = [
     (-2 * x + y, y - 2 * x),
     (x - -2 * y, x + 2 * y),
     (x + y / -3, x - y / 3),
+    (-x - y, -(x + y)),
+    (-x + -y, -(x + y)),
+    (z - (-x - y), (x + y) + z),
+    (-x - 3, -3 - x),
+    (z - x * -y, z + x * y),
+    (z + -x / y, z - x / y),
+    (T.neg(x * -y), x * y),
     (-(1 + x), -1 - x),
     (-(x - 1), 1 - x),
     (0 - x, -x),
@@ -193,8 +200,8 @@ STAYS = [
     1 + x + y,
     (x - 1) + y,
     x - y - z,
-    -x - y,
     -(x + y),
+    -x - X,  # of the small array it is less to change the sign
     2 * (x + y),
     s * x + s * y,
     2 * x + 2 * y,
@@ -256,6 +263,8 @@ def test_what_others_read_is_looked_through_where_that_saves_work():
     assert_form([shared, shared + z + shared], [shared, 2 * shared + z], rules=HERE)
     scaled = 2 * x
     assert_form([scaled, 3 * scaled], [scaled, 6 * x], rules=HERE)
+    minus = [-x, -y]
+    assert_form([*minus, minus[0] * minus[1]], [*minus, x * y], rules=HERE)
     quotient = x / y
     assert_form([quotient, quotient * y], [quotient, x], rules=HERE)
 
