@@ -6,6 +6,9 @@ Both run the same graph, as it is written (FAST_COMPILE), so that it is the plan
 fuses. Times are medians of calls; bytes are those of a profile: the most that a call holds at a time, and all that it
 makes. Answers are compared before they are timed. A shared variable is updated in its own memory where its new value is
 computed by an op that can, and in the memory of the gradient where that is free.
+
+What was tried and left out is measured in NumPy alone: a list of buffers that are free, and two arrays of a variable
+that take turns. So is what a plan takes to make.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import argparse
 import gc
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +124,18 @@ def measured(make: Callable[[Mode], Made], quick: bool) -> dict[str, Any]:
     for wanted, got in zip(*[answer() for _, _, answer in both.values()], strict=True):
         np.testing.assert_array_equal(got, wanted)
     works = [lambda f=f, arrays=arrays: f(*arrays) for f, arrays, _ in both.values()]
+    row: dict[str, Any] = {}
+    for (name, (f, arrays, _)), us in zip(both.items(), timed(works, quick), strict=True):
+        watched = f.copy(profile=True)
+        watched(*arrays)
+        row[name] = {"us": us, "peak": watched.profile.peak, "made": watched.profile.allocated}
+    row["ratio"] = row["afresh"]["us"] / row["in place"]["us"]
+    return row
+
+
+def timed(works: Iterable[Callable[[], Any]], quick: bool) -> list[float]:
+    """The median microseconds of each, taking turns."""
+    works = list(works)
     once = sum(interleaved(3, *works))
     loops = max(1, int(2e-4 / once))
     repeat = 5 if quick else int(min(201, max(7, ENOUGH / (once * loops))))
@@ -133,14 +148,53 @@ def measured(make: Callable[[Mode], Made], quick: bool) -> dict[str, Any]:
         return run
 
     gc.collect()
-    seconds = interleaved(repeat, *map(many, works))
-    row: dict[str, Any] = {}
-    for (name, (f, arrays, _)), s in zip(both.items(), seconds, strict=True):
-        watched = f.copy(profile=True)
-        watched(*arrays)
-        row[name] = {"us": 1e6 * s / loops, "peak": watched.profile.peak, "made": watched.profile.allocated}
-    row["ratio"] = row["afresh"]["us"] / row["in place"]["us"]
-    return row
+    return [1e6 * s / loops for s in interleaved(repeat, *map(many, works))]
+
+
+def free_buffers(n: int, quick: bool) -> dict[str, Any]:
+    """A sum of two arrays that both live on: in the buffer of something dead, and in a fresh one."""
+    x, y = np.linspace(1, 2, n), np.linspace(2, 3, n)
+
+    def reused() -> None:
+        dead = np.multiply(x, y)
+        np.add(x, y, dead)
+
+    def fresh() -> None:
+        dead = np.multiply(x, y)
+        del dead
+        np.add(x, y)
+
+    return {"elements": n, **dict(zip(("reused", "fresh"), timed([reused, fresh], quick), strict=True))}
+
+
+def turns(n: int, quick: bool) -> dict[str, Any]:
+    """w * 0.9 as the new value of w: in its own array, in that of the value before, and in a fresh one."""
+    places = [[np.ones(n)] for _ in range(3)]
+    spare = [np.ones(n)]
+
+    def own() -> None:
+        np.multiply(places[0][0], 0.9, places[0][0])
+
+    def in_turn() -> None:
+        new = np.multiply(places[1][0], 0.9, spare[0])
+        spare[0], places[1][0] = places[1][0], new
+
+    def fresh() -> None:
+        places[2][0] = np.multiply(places[2][0], 0.9)
+
+    return {"elements": n, **dict(zip(("own", "in turn", "fresh"), timed([own, in_turn, fresh], quick), strict=True))}
+
+
+def planning(quick: bool) -> dict[str, float]:
+    """Microseconds to plan an application of a large graph, in both ways."""
+    x, *parameters = [T.matrix("x"), *[T.matrix(f"w{i}") for i in range(10 if quick else 400)]]
+    h = x
+    for w in parameters:
+        h = T.tanh(T.dot(h, w) + 0.5 * h)
+    cost = (h**2).mean()
+    f = refgraph.function([x, *parameters], [cost, *refgraph.grad(cost, parameters)], mode="FAST_COMPILE")
+    works = [lambda mode=mode: mode.compile(f.graph) for mode in MODES.values()]
+    return {name: us / len(f.graph.nodes) for name, us in zip(MODES, timed(works, quick), strict=True)}
 
 
 def main() -> None:
@@ -157,6 +211,17 @@ def main() -> None:
         a, b = row["in place"], row["afresh"]
         held, all_made = (f"{a[k] / 1e6:>8.3f} /{b[k] / 1e6:>8.3f}" for k in ("peak", "made"))
         print(f"{what:<26} {elements:>10,} {a['us']:>11.1f} {b['us']:>11.1f} {row['ratio']:>6.2f}x {held} {all_made}")
+    sizes = (1_000, 100_000) if args.quick else (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+    for what, measure in {"a list of free buffers": free_buffers, "two arrays in turn": turns}.items():
+        print(f"\n{what}, in NumPy alone: microseconds")
+        report[what] = [measure(n, args.quick) for n in sizes]
+        for row in report[what]:
+            cells = "".join([f"{name:>12} {us:>10.1f}" for name, us in row.items() if name != "elements"])
+            print(f"{row['elements']:>10,}{cells}")
+    report["planning"] = planning(args.quick)
+    print(
+        "\nmicroseconds to plan an application: " + ", ".join([f"{us:.2f} {n}" for n, us in report["planning"].items()])
+    )
     if args.json:
         with open(args.json, "w") as file:
             json.dump(report, file, indent=1)

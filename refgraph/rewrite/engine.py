@@ -33,6 +33,7 @@ SWEEPS = (("canonical", "stable"), ("scan",), ("specialize", "matmul"), ("fuse",
 _ALSO = {"scan": ("canonical", "stable")}
 """Phases whose rules are tried in a later one again: what leaves a loop is an expression like any other."""
 
+_SWEEPS = 3  # of one graph after the other; the first does nearly all there is to do
 _ROUNDS = 20  # how often the rules for whole graphs may change something, and the other rules look again
 _MOST = 60  # changes for each application; beyond 1,000, a graph that takes more does not settle
 _MERGED = 1 << 12  # bytes up to which constants are compared by value
@@ -70,7 +71,7 @@ class _Rewriting:
     def swept(self, graph: Graph, active: _Active) -> Graph:
         """The graph as the rules of some phases make it: those for applications and those for whole graphs in turns."""
         for _ in range(_ROUNDS):
-            graph = self._guarded(_Sweep(self, active, graph).run, graph)
+            graph = self._settled(graph, active)
             before = graph
             for rule in active.graph_rules:
                 changed = self._guarded(_Ruled(rule, graph, self), graph)
@@ -82,6 +83,14 @@ class _Rewriting:
             if graph is before:
                 return graph
         return self._guarded(_no_end(active.graph_rules), graph)
+
+    def _settled(self, graph: Graph, active: _Active) -> Graph:
+        """The graph after a sweep, and after more while they change something: each knows better who reads what."""
+        for _ in range(_SWEEPS):
+            before, graph = graph, self._guarded(_Sweep(self, active, graph).run, graph)
+            if graph is before:
+                break
+        return graph
 
     def swept_inside(self, graph: Graph, active: _Active) -> Graph:
         """The same for a graph that an op holds; inputs and outputs keep their types."""

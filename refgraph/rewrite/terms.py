@@ -481,6 +481,8 @@ def _product_of(operands: Sequence[tuple[Any, int, bool]], work: int, out: Any, 
     dtype = out.type.dtype
     powers: dict[Any, int] = {}
     p = q = np.array(1, dtype)
+    if any(abs(exponent) > _HIGHEST for _, exponent, _ in operands):
+        return None
     with np.errstate(all="ignore"):
         for x, exponent, _ in operands:
             if _is_finite(x):

@@ -263,7 +263,7 @@ def check(graph, arrays, rules):
         assert len(new.type.shape) == len(old.type.shape)
         finite = np.isfinite(want)
         scale = max(1.0, np.max(np.abs(want), initial=0, where=finite))
-        wrong = finite & ~(np.abs(got - want) <= TOLERANCE[want.dtype.name] * scale)
+        wrong = finite & ~(np.abs(got - want) <= TOLERANCE[arrays[0].dtype.name] * scale)
         assert not wrong.any(), f"rewritten {got[wrong]}, unrewritten {want[wrong]}"
 
 
