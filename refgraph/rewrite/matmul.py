@@ -10,7 +10,7 @@ from math import prod
 from typing import Any
 
 from refgraph.core.graph import Apply, Variable
-from refgraph.ops.blas import gemm
+from refgraph.ops.blas import Gemm, gemm
 from refgraph.ops.construct import alloc
 from refgraph.ops.elementwise import add, mul, neg, sub, true_div
 from refgraph.ops.lengths import scalar_value
@@ -259,6 +259,18 @@ def _fills(c: Any, product: Any) -> bool:
     if c.type.ndim != product.type.ndim:
         return False
     return not any(a and not b for a, b in zip(c.type.broadcastable, product.type.broadcastable, strict=True))
+
+
+@node_rule("matmul", neg)
+def negative_of_gemm(node: Apply, facts: Facts) -> Any:
+    """-gemm(c, a, x, y, b) is gemm(c, -a, x, y, -b), for numbers a and b."""
+    inner = _made_by(node.inputs[0], Gemm, facts)
+    if inner is None:
+        return None
+    c, alpha, x, y, beta = inner.inputs
+    if not isinstance(alpha, TensorConstant) or not isinstance(beta, TensorConstant):
+        return None
+    return gemm(c, -alpha.value.item(), x, y, -beta.value.item())
 
 
 @node_rule("matmul", Dot, MatMul)

@@ -245,7 +245,7 @@ def test_readers_of_what_stands_for_something_are_those_of_that():
         asked.append(facts.readers(node.inputs[0]))
 
     rewritten([T.tanh(a), T.sin(a)], pair(lambda x: (T.tan(x), T.cosh(x)), "canonical"), node_rule(ask, e.tanh))
-    assert asked == [2]
+    assert set(asked) == {2}
 
 
 # names and lines

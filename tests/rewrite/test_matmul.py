@@ -38,7 +38,7 @@ TABLE = {
     "weight decay": (0.9 * w - 0.5 * T.dot(x.T, g), gemm(w, -0.5, x.T, g, 0.9)),
     "difference the other way": (T.dot(x, w) - c, gemm(c, 1, x, w, -1)),
     "sum of products": (T.dot(x, w) + T.dot(g, c), gemm(T.dot(x, w), 1, g, c)),
-    "negative of both": (-T.dot(x, w) - c, -gemm(c, 1, x, w)),
+    "negative of both": (-T.dot(x, w) - c, gemm(c, -1, x, w, -1)),
     "matrix and vector": (u + T.dot(x, v), gemm(u, 1, x, v)),
     "vector and matrix": (u + 2 * T.dot(v, x), gemm(u, 2, v, x)),
     "column times row": (w - lr * T.dot(col, row), gemm(w, -lr, col, row)),
