@@ -8,13 +8,14 @@ nothing to do, it goes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 from refgraph.core.errors import RefgraphError
 from refgraph.core.graph import Apply, Variable
 from refgraph.ops.construct import alloc
 from refgraph.ops.cumulative import CumProd, CumSum
-from refgraph.ops.elementwise import cast, fill
+from refgraph.ops.elementwise import add, cast, fill
 from refgraph.ops.families import Elemwise
 from refgraph.ops.joining import Join, Pad, Repeat, Roll, Split, Stack, Tile, join
 from refgraph.ops.lengths import scalar_value, split_lengths
@@ -28,6 +29,7 @@ from refgraph.ops.shape import (
     SpecifyShape,
     dimshuffle,
     reshape,
+    shape_i,
     specify_shape,
 )
 from refgraph.ops.sorting import ArgSort, Sort
@@ -351,7 +353,29 @@ def broadcast_of_broadcast(node: Apply, facts: Facts) -> Any:
     return node.op(value, *node.inputs[1:])
 
 
+@node_rule("canonical", BroadcastTo, always=True)
+def broadcast_of_added_axes(node: Apply) -> Any:
+    """x with axes added on the left, broadcast, is x broadcast, which adds them."""
+    made = made_by(node.inputs[0], DimShuffle)
+    if made is None or made.op.order[:1] != ("x",):
+        return None
+    return node.op(dimshuffle(made.inputs[0], without_added(made.op.order)), *node.inputs[1:])
+
+
 # Joining and splitting
+
+
+@node_rule("canonical", ShapeI, always=True)
+def length_of_pieces(node: Apply) -> Any:
+    """The length of join(x, y) along their axis is the sum of theirs; that of x laid twice is twice that of x."""
+    made, axis = made_by(node.inputs[0], (Join, Tile)), node.op.i  # type: ignore[attr-defined]  # a ShapeI
+    if made is None:
+        return None
+    if isinstance(made.op, Tile):
+        times = made.op.reps[axis]
+        return None if times is None else times * shape_i(made.inputs[0], axis)
+    lengths = [shape_i(x, axis) for x in made.inputs]
+    return reduce(add, lengths) if axis == made.op.axis else lengths[0]
 
 
 @node_rule("canonical", Join, always=True)

@@ -19,6 +19,7 @@ from refgraph.core.origin import joined, made_for
 from refgraph.ops.families import Elemwise
 from refgraph.ops.fused import Fused, FusedGraph
 from refgraph.ops.reductions import Reduction
+from refgraph.ops.subgraph import OpFromGraph
 from refgraph.rewrite.engine import Facts
 from refgraph.rewrite.rule import graph_rule, node_rule
 
@@ -44,6 +45,13 @@ def fuse_elementwise(graph: Graph, facts: Facts) -> Graph:
 def fused_in_line(node: Apply) -> Any:
     """What was fused once is rewritten as the ops that it is made of."""
     return node.op.graph(*node.inputs)  # type: ignore[attr-defined]  # a Fused
+
+
+@node_rule("canonical", OpFromGraph, always=True)
+def subgraph_in_line(node: Apply) -> Any:
+    """A subgraph that is made `inline` is the expressions that it holds."""
+    op: Any = node.op
+    return op.graph(*node.inputs) if op.inline else None
 
 
 def _in_branches(graph: Graph) -> Graph:

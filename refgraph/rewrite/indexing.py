@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from refgraph.core.graph import Apply, Variable
+from refgraph.ops import reductions
 from refgraph.ops.construct import ARange, alloc
-from refgraph.ops.elementwise import add, cast, fill, maximum, minimum
+from refgraph.ops.elementwise import add, cast, fill, maximum, minimum, sub
 from refgraph.ops.families import Elemwise
 from refgraph.ops.index_pattern import Part, Slice, Template, is_basic, parse
 from refgraph.ops.indexing import Index, IndexUpdate, index
@@ -23,7 +24,7 @@ from refgraph.ops.linalg import Dot
 from refgraph.ops.nnet import Normalization
 from refgraph.ops.reductions import Reduction
 from refgraph.ops.shape import BroadcastTo, DimShuffle, Shape, dimshuffle, shape_i
-from refgraph.ops.tensor import INTEGERS, TensorConstant, constant
+from refgraph.ops.tensor import CONTINUOUS, INTEGERS, TensorConstant, constant, weak_constant
 from refgraph.rewrite.axes import asked_lengths, few_behind, fitting, has_length, made_by, made_only_for_this
 from refgraph.rewrite.engine import Facts
 from refgraph.rewrite.rule import node_rule
@@ -896,3 +897,40 @@ def sum_with_update_of_zeros(node: Apply, facts: Facts) -> Any:
         if x.type.dtype == term.type.dtype and (not op.set_instead_of_inc or _picks_once(made)):  # type: ignore[attr-defined]
             return IndexUpdate(op.template, False, op.ignore_duplicates)(x, *made.inputs[1:])
     return None
+
+
+@node_rule("canonical", sub, always=True)
+def difference_with_update_of_zeros(node: Apply, facts: Facts) -> Any:
+    """x - (zeros with y added in some place) is x with -y added there, and the other way round -x with y."""
+    for i in (0, 1):
+        x: Any = node.inputs[1 - i]
+        made = made_only_for_this(node.inputs[i], IndexUpdate, facts)
+        if made is None or not _is_zero(made.inputs[0]) or not facts.same_shape(x, made.inputs[0]):
+            continue
+        op: Any = made.op
+        if x.type.dtype == made.inputs[0].type.dtype and (not op.set_instead_of_inc or _picks_once(made)):
+            terms = (x, -made.inputs[1]) if i else (-x, made.inputs[1])
+            return IndexUpdate(op.template, False, op.ignore_duplicates)(*terms, *made.inputs[2:])
+    return None
+
+
+@node_rule("canonical", reductions.sum, always=True)
+def sum_of_update_of_zeros(node: Apply, facts: Facts) -> Any:
+    """sum(zeros with y added at [i, j], axis=1), for arrays i and j, is zeros with y added at [i]."""
+    op: Any = node.op
+    made = made_by(node.inputs[0], IndexUpdate)
+    if made is None or made.op.set_instead_of_inc or made.op.ignore_duplicates or not _is_zero(made.inputs[0]):
+        return None
+    x, y, *arrays = made.inputs
+    summed, left = ([at for a, at in enumerate(arrays) if (a in op.axis) is taken] for taken in (True, False))
+    if any(item is not Part.INTS for item in made.op.template) or len(summed) < len(op.axis) or not left:
+        return None
+    if x.type.dtype != node.outputs[0].type.dtype or x.type.dtype not in CONTINUOUS or op.dtype or op.acc_dtype:  # type: ignore[attr-defined]
+        return None
+    for at in summed:  # an array may be broadcast to the others
+        left[0] = left[0] if facts.same_shape(left[0], at) else fill(at, left[0])
+    kept = [a for a in range(x.type.ndim) if a not in op.axis]
+    zeros = alloc(weak_constant(0, x.type.dtype), [shape_i(x, a) for a in kept])
+    found = IndexUpdate((Part.INTS,) * len(left), False)(zeros, y, *left)
+    order = [kept.index(a) if a in kept else "x" for a in range(x.type.ndim)]
+    return dimshuffle(found, order) if op.keepdims else found

@@ -77,7 +77,7 @@ def dot_with_broadcast(node: Apply, facts: Facts) -> Any:
         c, y = _broadcast_number(node.inputs[i]), node.inputs[other]
         if c is not None:
             axis = 0 if i == 0 else y.type.ndim - 1  # type: ignore[attr-defined]  # tensors
-            sums = c * y.sum(axis)  # type: ignore[attr-defined]
+            sums = c * y.astype(out.type.dtype).sum(axis)  # type: ignore[attr-defined]  # the product is computed in that
             if sums.type.dtype != out.type.dtype:
                 return None
             if i == 1 and sums.type.ndim and out.type.ndim > sums.type.ndim:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable
-from functools import cache
 from math import sqrt as _sqrt
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -18,13 +17,11 @@ from refgraph.ops.elementwise import (
     abs,
     add,
     cast,
-    erfc,
     erfcx,
     exp,
     expm1,
     log,
     mul,
-    ndtr,
     neg,
     sigmoid,
     sign,
@@ -37,11 +34,11 @@ from refgraph.ops.elementwise import (
 from refgraph.ops.families import Reals
 from refgraph.ops.indexing import Index, IndexUpdate
 from refgraph.ops.nnet import Softmax
-from refgraph.ops.reductions import Reduction, sum
+from refgraph.ops.reductions import sum
 from refgraph.ops.shape import dimshuffle
 from refgraph.ops.tensor import TensorConstant, weak_constant
-from refgraph.rewrite.engine import Facts, pattern_of
-from refgraph.rewrite.rule import PairRule, node_rule, rule
+from refgraph.rewrite.engine import Facts
+from refgraph.rewrite.rule import node_rule, rule
 from refgraph.rewrite.softmax import (
     FLOATS,
     added,
@@ -75,31 +72,10 @@ def quotient_by_abs(x: Any) -> Any:
     return x / abs(x), sign(x)
 
 
-@rule("stable", _REAL, fails=[30])
-def slope_of_log_erfc(x: Any) -> Any:
-    """exp(-x^2) / erfc(x), in the derivative of log(erfc(x)), is 1 / erfcx(x)."""
-    return exp(-square(x)) / erfc(x), 1 / erfcx(x)
-
-
-@rule("stable", _REAL, fails=[-40])
-def slope_of_log_ndtr(x: Any) -> Any:
-    """exp(-x^2 / 2) / ndtr(x), in the derivative of log(ndtr(x)), is 2 / erfcx(-x / sqrt(2))."""
-    return exp(-0.5 * square(x)) / ndtr(x), 2 / erfcx(-_sqrt(0.5) * x)
-
-
 @rule("stable", _REAL, fails=[800])
 def quotient_by_expm1(x: Any) -> Any:
     """exp(x) / (exp(x) - 1), in the derivative of log(1 - exp(x)), is -1 / (exp(-x) - 1)."""
     return exp(x) / expm1(x), -(1 / expm1(-x))
-
-
-@rule("stable", _WIDE, fails=[800])
-def expm1_times_sigmoid(x: Any) -> Any:
-    """(exp(x) - 1) / (exp(x) + 1) is tanh(x / 2)."""
-    return expm1(x) * sigmoid(-x), tanh(0.5 * x)
-
-
-_PAIRS = (x_log_x, quotient_by_abs, slope_of_log_erfc, slope_of_log_ndtr, quotient_by_expm1, expm1_times_sigmoid)
 
 
 # Products
@@ -179,21 +155,31 @@ def _written(factors: Iterable[Factor], negative: bool, dtype: str) -> Any:
 
 
 @node_rule("stable", mul, true_div)
-def exponentials_in_product(node: Apply, facts: Facts) -> Any:
-    """exp(x) / sum(exp(x)) is softmax(x), exp(x) / (1 + exp(x)) is sigmoid(x), y / (1 + exp(x)) is y sigmoid(-x),
-    exp(-x) sigmoid(x) is sigmoid(-x) and exp(x) exp(-x) is 1, with whatever stands between the two in a product.
+def pairs_in_product(node: Apply, facts: Facts) -> Any:
+    """exp(x) / sum(exp(x)) is softmax(x), exp(x) / (1 + exp(x)) is sigmoid(x), exp(-x) sigmoid(x) is sigmoid(-x),
+    exp(x) exp(-x) is 1, (exp(x) - 1) sigmoid(-x) is tanh(x / 2), exp(-x^2) / erfc(x) is 1 / erfcx(x), x log(x) is
+    xlogx(x), and so on: also with other factors between the two.
     """
     out: Any = node.outputs[0]
     product = product_of(out, facts)
-    if out.type.dtype not in FLOATS or product.makers.isdisjoint(("exp", "add")):
+    if out.type.dtype not in FLOATS or product.makers.isdisjoint(_TOGETHER):
         return None
     for i, f in enumerate(product.factors):
-        if f.below or made_by(f.value, exp) is None:
-            continue
-        for j, g in enumerate(product.factors):
-            found = _with_exp(f.value, g) if i != j else None
+        together = None if f.value.owner is None else _TOGETHER.get(f.value.owner.op.name)
+        for j, g in enumerate(product.factors) if together is not None else ():
+            found = together(f, g) if i != j else None
             if found is not None:
                 return facts.like(product.replaced((i, j), found, out.type.dtype), out)
+    return None
+
+
+@node_rule("stable", true_div)
+def quotient_by_one_plus_exp(node: Apply, facts: Facts) -> Any:
+    """y / (1 + exp(x)) is y sigmoid(-x)."""
+    out: Any = node.outputs[0]
+    product = product_of(out, facts)
+    if out.type.dtype not in FLOATS or "add" not in product.makers:
+        return None
     for i, f in enumerate(product.factors):
         x = _exp_beside_one(f.value) if f.below else None
         if x is not None:
@@ -209,7 +195,7 @@ def opposite_of(x: Any) -> Any:
     first = node.inputs[0]
     if node.op is neg:
         return first
-    turned = made_by(first, neg)
+    turned = made_by(first, neg) if first.type.dtype in FLOATS else None  # integers wrap
     return sub(node.inputs[1], first) if turned is None else add(turned.inputs[0], node.inputs[1])
 
 
@@ -219,26 +205,88 @@ def _exp_beside_one(y: Any) -> Any:
     for one, other in () if node is None else (node.inputs, node.inputs[::-1]):
         exponent = made_by(other, exp)
         if is_one(one) and exponent is not None:
-            return exponent.inputs[0]
+            return cast(exponent.inputs[0], y.type.dtype)
     return None
 
 
-def _with_exp(e: Any, g: Factor) -> list[Factor] | None:
-    """What stands for exp(x), which is e, and another factor of the same product; None where nothing better does."""
-    x = e.owner.inputs[0]
-    other = made_by(g.value, sigmoid, exp)
-    if other is not None:
-        (z,) = other.inputs
-        if other.op is exp:
-            return [] if not g.below and are_opposite(x, z) else None
-        if not g.below and are_opposite(x, z):  # exp(-z) / (1 + exp(-z)), written with the z that there is
-            return [Factor(sigmoid(opposite_of(z)))]
-        return [Factor(sigmoid(opposite_of(z)), below=True)] if g.below and x is z else None
-    found = None
-    if g.below:
-        found = softmax_of(e, g.value)
-        found = _share(x, e, added(g.value)) if found is None else found
+def _with_exp(f: Factor, g: Factor) -> list[Factor] | None:
+    """What stands for exp(x) and another factor; None where nothing better does."""
+    if f.below or g.value.owner is None:
+        return None
+    x = cast(f.value.owner.inputs[0], f.value.type.dtype)
+    with_it = _WITH_EXP.get(g.value.owner.op.name)
+    if with_it is not None:
+        return with_it(x, g)
+    if not g.below:
+        return None
+    found = softmax_of(f.value, g.value)
+    found = _share(x, f.value, added(g.value)) if found is None else found
     return None if found is None else [Factor(found)]
+
+
+def _exp_and_exp(x: Any, g: Factor) -> list[Factor] | None:
+    """exp(x) exp(-x) is 1."""
+    return [] if not g.below and are_opposite(x, g.value.owner.inputs[0]) else None
+
+
+def _exp_and_expm1(x: Any, g: Factor) -> list[Factor] | None:
+    """exp(x) / (exp(x) - 1): see the rule."""
+    return [Factor(quotient_by_expm1.made([x]))] if g.below and g.value.owner.inputs[0] is x else None
+
+
+def _exp_and_sigmoid(x: Any, g: Factor) -> list[Factor] | None:
+    """exp(-z) sigmoid(z) is sigmoid(-z), and exp(z) / sigmoid(z) is 1 / sigmoid(-z), written with the z that there is."""
+    (z,) = g.value.owner.inputs
+    if g.below:
+        return [Factor(sigmoid(opposite_of(z)), below=True)] if x is z else None
+    return [Factor(sigmoid(opposite_of(z)))] if are_opposite(x, z) else None
+
+
+def _exp_and_erfc(x: Any, g: Factor) -> list[Factor] | None:
+    """exp(z^2) erfc(z) is erfcx(z)."""
+    (z,) = g.value.owner.inputs
+    return [Factor(erfcx(z), g.below)] if _is_multiple_of_square(x, z, -1.0 if g.below else 1.0) else None
+
+
+def _exp_and_ndtr(x: Any, g: Factor) -> list[Factor] | None:
+    """exp(-z^2 / 2) / ndtr(z) is 2 / erfcx(-z / sqrt(2))."""
+    (z,) = g.value.owner.inputs
+    if not g.below or not _is_multiple_of_square(x, z, -0.5):
+        return None
+    return [Factor(2 / erfcx(-_sqrt(0.5) * z))]
+
+
+_WITH_EXP = {
+    "exp": _exp_and_exp,
+    "expm1": _exp_and_expm1,
+    "sigmoid": _exp_and_sigmoid,
+    "erfc": _exp_and_erfc,
+    "ndtr": _exp_and_ndtr,
+}
+
+
+def _with_expm1(f: Factor, g: Factor) -> list[Factor] | None:
+    """(exp(x) - 1) sigmoid(-x), which is (exp(x) - 1) / (exp(x) + 1), is tanh(x / 2)."""
+    logistic = made_by(g.value, sigmoid)
+    x = f.value.owner.inputs[0]
+    fits = logistic is not None and not f.below and not g.below and are_opposite(x, logistic.inputs[0])
+    return [Factor(tanh(0.5 * x))] if fits else None
+
+
+def _with_log(f: Factor, g: Factor) -> list[Factor] | None:
+    """x log(x): see the rule."""
+    fits = not f.below and not g.below and f.value.owner.inputs[0] is g.value
+    return [Factor(x_log_x.made([g.value]))] if fits and g.value.type.dtype in FLOATS else None
+
+
+def _with_abs(f: Factor, g: Factor) -> list[Factor] | None:
+    """x / |x|: see the rule."""
+    fits = f.below and not g.below and f.value.owner.inputs[0] is g.value
+    return [Factor(quotient_by_abs.made([g.value]))] if fits and g.value.type.dtype in FLOATS else None
+
+
+_TOGETHER = {"exp": _with_exp, "expm1": _with_expm1, "log": _with_log, "abs": _with_abs}
+"""By the name of the op that makes a factor: what stands for it and another one."""
 
 
 def _share(x: Any, e: Any, terms: list[Any]) -> Any:
@@ -254,6 +302,8 @@ def _share(x: Any, e: Any, terms: list[Any]) -> Any:
 
 def are_opposite(x: Any, y: Any) -> bool:
     """Whether x is -y, as far as their sums tell."""
+    if x.type.dtype not in FLOATS or y.type.dtype not in FLOATS:
+        return False  # integers wrap
     first, second = _coefficients(x), _coefficients(y)
     return first.keys() == second.keys() and all(first[key] == -second[key] for key in first)
 
@@ -288,50 +338,22 @@ def _is_number(x: Any) -> bool:
     return isinstance(x, TensorConstant) and x.type.ndim == 0
 
 
-@node_rule("stable", mul, true_div)
-def pairs_in_product(node: Apply, facts: Facts) -> Any:
-    """x y log(x) is y xlogx(x), and so for the other pairs of factors that a rule is about."""
-    out: Any = node.outputs[0]
-    product = product_of(out, facts)
-    if out.type.dtype not in FLOATS or len(product.factors) < 3:
-        return None
-    for pair in _PAIRS:
-        first, second = _sought(pair)
-        if {first, second} - {""} <= product.makers:
-            found = _pair_in(product, pair, first, second)
-            if found is not None:
-                return product.replaced(*found, out.type.dtype)
-    return None
+def _is_multiple_of_square(x: Any, z: Any, scale: float) -> bool:
+    """Whether x is scale * z^2, as far as their products tell."""
+    if x.type.dtype != z.type.dtype or x.type.dtype not in FLOATS:
+        return False
+    (p, powers), (q, roots) = _monomial(x), _monomial(z)
+    return powers == {f: 2 * n for f, n in roots.items()} and isclose(p, scale * q * q, rel_tol=1e-6)
 
 
-@cache
-def _sought(pair: PairRule) -> tuple[str, str]:
-    """The names of the ops that make the two factors of which a rule is about; "" for any."""
-    names = [x.owner.op.name if x.owner is not None else "" for x in _root(pair).inputs]
-    return names[0], names[1]
-
-
-def _root(pair: PairRule) -> Apply:
-    node = pattern_of(pair).root.owner
-    assert node is not None  # a pattern is an application
-    return node
-
-
-def _pair_in(product: Product, pair: PairRule, first: str, second: str) -> tuple[tuple[int, int], list[Factor]] | None:
-    """The places of two factors that a rule is about, and what stands for both."""
-    pattern, op = pattern_of(pair), _root(pair).op
-    for i, f in enumerate(product.factors):
-        for j, g in enumerate(product.factors):
-            fits = i != j and not f.below and g.below == (op is true_div)
-            if fits and _is_made_by(f.value, first) and _is_made_by(g.value, second):
-                held = pattern.match(op.make_node(f.value, g.value))
-                if held is not None:
-                    return (i, j), [Factor(pair.made(held))]
-    return None
-
-
-def _is_made_by(x: Any, name: str) -> bool:
-    return not name or (x.owner is not None and x.owner.op.name == name)
+def _monomial(x: Any) -> tuple[float, dict[Any, int]]:
+    """The number in a product, and its other factors with their exponents."""
+    product = _product_of(x)
+    number = -1.0 if product.negative else 1.0
+    for value, below in product.factors:
+        if _is_number(value):
+            number = number / float(value.value) if below and value.value else number * float(value.value)
+    return number, {f: n for f, n in _powers(product).items() if not _is_number(f)}
 
 
 # Sums in products
@@ -392,7 +414,7 @@ def _meets(f: Any, t: Any, facts: Facts) -> bool:
             return True
         if not below and _picks_cancel(f, value, facts):
             return True
-        if exponent is not None and _with_exp(f, Factor(value, below)) is not None:
+        if exponent is not None and _with_exp(Factor(f), Factor(value, below)) is not None:
             return True
         other = None if below else made_by(value, exp)
         if logistic is not None and other is not None and are_opposite(other.inputs[0], logistic.inputs[0]):
@@ -416,7 +438,8 @@ def sigmoid_of_rest(node: Apply, facts: Facts) -> Any:
             x = _sole(powers[j], powers[i]) if minus != other else None
             if x is not None and made_by(x, sigmoid) is not None:
                 rest = [t for k, t in enumerate(terms) if k not in (i, j)]
-                return _sum_of([(whole * sigmoid(opposite_of(x.owner.inputs[0])), minus), *rest], out.type.dtype)
+                other_side = sigmoid(opposite_of(cast(x.owner.inputs[0], x.type.dtype)))
+                return _sum_of([(whole * other_side, minus), *rest], out.type.dtype)
     return None
 
 
@@ -446,9 +469,11 @@ def sum_of_shares(node: Apply, facts: Facts) -> Any:
     product = product_of(x, facts)
     for i, f in enumerate(product.factors):
         if f.below and is_same_along(f.value, op.axis, x) and _is_sum_of_exp(f.value):
-            over = Reduction(op.row, op.axis, True, op.dtype, op.acc_dtype)
-            total = over(product.replaced((i,), [], x.type.dtype)) / f.value
-            return total if op.keepdims else dimshuffle(total, [a for a in range(x.type.ndim) if a not in op.axis])
+            added = x.type.ndim - f.value.type.ndim
+            kept = [a - added for a in range(added, x.type.ndim) if a not in op.axis]
+            return op(product.replaced((i,), [], x.type.dtype)) / (
+                f.value if op.keepdims else dimshuffle(f.value, kept)
+            )
     return None
 
 
@@ -484,7 +509,7 @@ def _mean(total: Any, norm: Any, facts: Facts) -> Any:
     at = [i for i, f in enumerate(product.factors) if f.value is below.of and not f.below]
     if not at or not facts.same_shape(above.of, below.of):
         return None
-    shares = Softmax(below.axis)(exponent.inputs[0])
+    shares = Softmax(below.axis)(cast(exponent.inputs[0], below.of.type.dtype))
     weighed = product.replaced(at[:1], [Factor(shares)], above.of.type.dtype)
     if view_order(total) is None:
         return total.owner.op(weighed)

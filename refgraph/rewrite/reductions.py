@@ -22,6 +22,7 @@ from refgraph.ops.reductions import Reduction
 from refgraph.ops.shape import BroadcastTo, DimShuffle, Reshape, dimshuffle
 from refgraph.ops.tensor import CONTINUOUS, weak_constant
 from refgraph.rewrite.axes import asked_lengths, made_by, made_only_for_this, without_added
+from refgraph.rewrite.canonical import is_never_negative
 from refgraph.rewrite.engine import Facts
 from refgraph.rewrite.rule import node_rule
 
@@ -286,6 +287,17 @@ def _length(x: Any, axis: int, facts: Facts) -> Any:
     return length(x, axis) if n is None else n
 
 
+@node_rule("stable", e.log)
+def log_of_product(node: Apply, facts: Facts) -> Any:
+    """log(prod(x)) is sum(log(x)), which neither overflows nor underflows, where x is never negative."""
+    out: Any = node.outputs[0]
+    made = made_only_for_this(node.inputs[0], Reduction, facts)
+    if made is None or made.op.row is not r._prod or not is_never_negative(made.inputs[0]):
+        return None
+    found = r.sum.over(e.log(made.inputs[0]), made.op.axis, made.op.keepdims)
+    return found if found.type.dtype == out.type.dtype else None
+
+
 @node_rule("canonical", r.max, r.min, always=True)
 def greatest_of_negative(node: Apply) -> Any:
     """max(-x) is -min(x), and min(-x) is -max(x).
@@ -342,7 +354,7 @@ def reduction_of_pieces(node: Apply, facts: Facts) -> Any:
         axes = [a - (a > made.op.axis) for a in op.axis if a != made.op.axis]
     else:
         axes = list(op.axis)
-        if not op.row.empty and any(0 in x.type.shape or None in x.type.shape for x in made.inputs):
+        if not op.row.empty and any(x.type.shape[a] in (0, None) for x in made.inputs for a in axes):
             return None
     work = out.type.dtype
     if op.row in (r.sum, r._prod) and (axes or len(made.inputs) > 2):

@@ -8,7 +8,7 @@ from math import log as _log
 from typing import Any, NamedTuple
 
 from refgraph.core.graph import Apply
-from refgraph.ops.elementwise import add, exp, log, logaddexp, mul, neg, softplus, sub, true_div
+from refgraph.ops.elementwise import add, cast, exp, log, logaddexp, mul, neg, softplus, sub, true_div
 from refgraph.ops.indexing import Index
 from refgraph.ops.nnet import LogSoftmax, Softmax
 from refgraph.ops.reductions import Reduction, count, logsumexp, max, mean, sum
@@ -116,10 +116,11 @@ def _log_of_reduced(x: Any) -> Any:
     if exponent is None:
         return None
     op: Any = x.owner.op
-    total = logsumexp(exponent.inputs[0], axis, op.keepdims)
+    exponents: Any = exponent.inputs[0]
+    total = logsumexp(cast(exponents, x.type.dtype), axis, op.keepdims)
     if op.row is sum:
         return total
-    n = count(exponent.inputs[0], axis)  # type: ignore[arg-type]  # a tensor
+    n = count(exponents, axis)
     if isinstance(n, int):
         return total - _log(n) if n else None
     return total - log(n.astype(x.type.dtype))
@@ -170,7 +171,7 @@ def _logarithm(x: Any) -> Any:
     exponent = made_by(x, exp)
     if exponent is None:
         return _log_of_reduced(x)
-    return exponent.inputs[0] if _is_float(x) else None
+    return cast(exponent.inputs[0], x.type.dtype) if _is_float(x) else None
 
 
 def added(x: Any) -> list[Any]:
@@ -214,7 +215,7 @@ def softmax_of(x: Any, y: Any) -> Any:
     places = [o if o == "x" else axes[o] for o in found.places]
     if places != without_leading(["x" if o in summed else o for o in order]):
         return None
-    return dimshuffle(Softmax(tuple(sorted(summed)))(z), order)
+    return dimshuffle(Softmax(tuple(sorted(summed)))(cast(z, x.type.dtype)), order)
 
 
 def exponent_of(x: Any) -> tuple[Any, list[Any]] | None:
@@ -254,7 +255,7 @@ def logsoftmax_of_difference(node: Apply) -> Any:
     """x - logsumexp(x) is logsoftmax(x)."""
     x, y = node.inputs
     found = reduced_beside(y, logsumexp)
-    return LogSoftmax(found.axis)(x) if found is not None and found.of is x else None
+    return LogSoftmax(found.axis)(cast(x, y.type.dtype)) if found is not None and found.of is x else None  # type: ignore[attr-defined]  # a tensor
 
 
 @node_rule("stable", Softmax, LogSoftmax)
@@ -267,7 +268,8 @@ def softmax_of_shifted(node: Apply, facts: Facts) -> Any:
         return None
     for c, other in (shifted.inputs, shifted.inputs[::-1]):
         if is_same_along(c, op.axis, x) and facts.same_shape(other, x):
-            return op(neg(other) if shifted.op is sub and other is shifted.inputs[1] else other)
+            other = cast(other, x.type.dtype)  # type: ignore[attr-defined]  # a tensor
+            return op(neg(other) if shifted.op is sub and c is shifted.inputs[0] else other)
     return None
 
 
@@ -289,7 +291,7 @@ def logsumexp_of_centered(node: Apply, facts: Facts) -> Any:
         keepdims = total.owner.op.keepdims  # type: ignore[union-attr]  # it is a reduction
         same = is_same_along(beside, axis, z) and facts.same_shape(x, z)
         if same and _is_laid_beside(beside, m, axis, keepdims, z):
-            return logsumexp(x, axis, keepdims)
+            return logsumexp(cast(x, z.type.dtype), axis, keepdims)
     return None
 
 

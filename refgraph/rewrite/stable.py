@@ -139,10 +139,10 @@ def minus_tanh_of_sigmoid(x: Any) -> Any:
     return 1 - 2 * sigmoid(x), -tanh(0.5 * x)
 
 
-@rule("stable", _REAL, fails=[800, -800, 1e-20])
-def tanh_of_exps(x: Any) -> Any:
-    """(exp(x) - exp(-x)) / (exp(x) + exp(-x)) is tanh(x)."""
-    return (exp(x) - exp(-x)) / (exp(x) + exp(-x)), tanh(x)
+@rule("stable", _REAL, _REAL, fails=[(800, -800), (-800, 800), (1e-20, -1e-20)])
+def tanh_of_exps(x: Any, y: Any) -> Any:
+    """(exp(x) - exp(y)) / (exp(x) + exp(y)) is tanh((x - y) / 2): for y = -x, tanh(x)."""
+    return (exp(x) - exp(y)) / (exp(x) + exp(y)), tanh(0.5 * (x - y))
 
 
 # exp near 0

@@ -38,9 +38,10 @@ def test_agrees_with_evaluate(case):
     inputs, outputs = case
     arrays = [np.array([0.5, -1.0, 2.0]), np.array([-0.25, 3.0, 1.0])]
     want = evaluate(outputs, dict(zip(inputs, arrays, strict=True)))
-    got = Plan(Graph(inputs, outputs))(*arrays)
-    for w, g in zip(want, got, strict=True):
-        np.testing.assert_array_equal(g, w)
+    for in_place in (True, False):
+        got = Plan(Graph(inputs, outputs), in_place=in_place)(*arrays)
+        for w, g in zip(want, got, strict=True):
+            np.testing.assert_array_equal(g, w)
 
 
 def test_several_outputs_of_one_node_and_constants():

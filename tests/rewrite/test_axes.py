@@ -70,6 +70,11 @@ TABLE = {
     "alloc of broadcast_to": (T.alloc(T.broadcast_to(v, (2, 3)), 4, 2, 3), T.alloc(v, 4, 2, 3)),
     "alloc of fill": (T.alloc(fill(sized(3), c), 2, 3), T.alloc(c, 2, 3)),
     "alloc of alloc of unknown length": (T.alloc(T.alloc(c, n), 2, m), T.alloc(T.alloc(c, n), 2, m)),
+    "alloc of a row": (T.alloc(v.dimshuffle("x", 0), n, m), T.alloc(v, n, m)),
+    "broadcast_to of a row and a column": (
+        T.broadcast_to(x.dimshuffle("x", 0, "x", 1), (2, 3, n, m)),
+        T.broadcast_to(x.dimshuffle(0, "x", 1), (2, 3, n, m)),
+    ),
     "alloc to its own shape": (T.alloc(FEW, 2, 3, 4), FEW),
     "broadcast_to longer stays": (T.broadcast_to(v, (2, 3)), T.broadcast_to(v, (2, 3))),
     # shapes
@@ -132,6 +137,10 @@ TABLE = {
     "join of columns": (T.concatenate([v.dimshuffle(0, "x"), w.dimshuffle(0, "x")], 1), T.stack([v, w], 1)),
     "join of parts": (T.concatenate(T.split(x, [n, m])), x),
     "join of some parts": (T.concatenate(T.split(x, [n, m])[::-1]), T.concatenate(T.split(x, [n, m])[::-1])),
+    "length of a join": (T.concatenate([x, y]).shape[0], x.shape[0] + y.shape[0]),
+    "length of a join along another axis": (T.concatenate([x, y]).shape[1], x.shape[1]),
+    "length of what is laid twice": (T.tile(x, (2, n)).shape[0], 2 * x.shape[0]),
+    "length of what is laid n times": same(T.tile(x, (2, n)).shape[1]),
     "stack of one": (T.stack([x], 1), x.dimshuffle(0, "x", 1)),
     "split into one": (Split(1, (5,))(ROWS), ROWS),
     "split into one of its length": (Split(0, (None,))(x, x.shape[0]), x),

@@ -17,7 +17,7 @@ from refgraph.ops.fused import Fused
 from refgraph.ops.reductions import Reduction
 from refgraph.rewrite import select
 from refgraph.rewrite.engine import Facts, rewrite
-from refgraph.rewrite.fuse import _MOST, fuse_elementwise, fused_in_line
+from refgraph.rewrite.fuse import _MOST, fuse_elementwise, fused_in_line, subgraph_in_line
 from refgraph.rewrite.lengths import Lengths
 
 x, y, w = T.dmatrices("x", "y", "w")
@@ -201,6 +201,18 @@ def test_what_was_fused_is_opened_to_be_rewritten():
     assert groups(opened) == ["mul", "exp", "add"]
     again = rewrite(graph, [fused_in_line, fuse_elementwise])
     assert groups(again) == groups(graph)
+
+
+def test_an_inline_subgraph_is_opened_and_another_is_not():
+    for inline in (True, False):
+        op = rg.OpFromGraph([x, y], [T.exp(x) + y, x * y], inline=inline)
+        graph = rewrite(graph_of(*op(y, w)), [subgraph_in_line])
+        assert ops(graph) == (["add", "exp", "mul"] if inline else ["subgraph"])
+
+
+def test_an_inline_subgraph_is_fused_with_its_neighbours():
+    z = T.tanh(rg.OpFromGraph([x, y], [T.exp(x) + y], inline=True)(x, w))
+    assert groups(rewrite(graph_of(z), select.chosen("fast_run"))) == [["exp", "add", "tanh"]]
 
 
 def test_lengths_are_not_read_from_what_was_there_before():

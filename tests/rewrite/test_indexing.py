@@ -42,7 +42,7 @@ def sized(*shape):
 FOUR, PAIR, SIX = sized(4), sized(2), sized(6)
 BLOCK, FLOOR, LINE, VALUE = sized(3, 4), sized(1, 4), sized(4), sized(2)
 EXP, DOT, JOINED = T.exp(x), T.dot(x, y), T.concatenate([PAIR, v])
-ZEROS = T.zeros_like(x)
+ZEROS, ZEROS3 = T.zeros_like(x), T.zeros_like(t)
 PICKS = np.array([0, 2])
 setting, adding = T.set_subtensor, T.inc_subtensor
 SET, ADDED = setting(FOUR[1:3], VALUE), adding(FOUR[1:3], VALUE)
@@ -232,6 +232,25 @@ TABLE = {
         adding(setting(ZEROS[1], v)[2:], y),
     ),
     "sum of a place among zeros of another shape": same(y + adding(ZEROS[idx], a)),
+    "difference with a place among zeros": (EXP - adding(ZEROS[idx], a), adding(EXP[idx], -a)),
+    "difference of a place among zeros": (adding(ZEROS[idx], a) - EXP, adding((-EXP)[idx], a)),
+    "difference with a place that is set by arrays": same(EXP - setting(ZEROS[idx], a)),
+    "difference with a place among zeros of another shape": same(y - adding(ZEROS[idx], a)),
+    "sum over an axis of places among zeros": (
+        adding(ZEROS[idx, other], a).sum(axis=1),
+        adding(T.alloc(0.0, ZEROS.shape[0])[fill(other, idx)], a),
+    ),
+    "sum over an axis of equally many places among zeros": (
+        adding(ZEROS[idx, -idx], v).sum(axis=0, keepdims=True),
+        adding(T.alloc(0.0, ZEROS.shape[1])[-idx], v).dimshuffle("x", 0),
+    ),
+    "sum over an axis of places in rows of zeros": (
+        adding(ZEROS3[idx, other], w).sum(axis=0),
+        adding(T.alloc(0.0, ZEROS3.shape[1], ZEROS3.shape[2])[fill(idx, other)], w),
+    ),
+    "sum over an axis of rows": same(adding(ZEROS[idx], v).sum(axis=1)),
+    "sum over all of places among zeros": same(adding(ZEROS[idx, other], a).sum()),
+    "sum over an axis of places that are set": same(setting(ZEROS[idx, other], a).sum(axis=1)),
 }
 
 

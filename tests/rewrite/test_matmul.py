@@ -182,3 +182,11 @@ def test_a_long_chain_of_products_is_linear():
         out = T.dot(out, w)
     graph = Graph([x, w, v], [T.dot(out, v)])
     assert count(rewritten(graph.outputs[0], *LATE), "dot") == 2_001
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64"])
+def test_a_product_with_a_broadcast_number_is_summed_in_its_dtype(dtype):
+    y = T.tensor(dtype, (None, None), name="y")
+    array = np.full((3, 2), 2**62 if dtype == "int64" else 1 / 3, dtype)
+    (found,) = evaluate([rewritten(T.dot(y.T, T.ones((y.shape[0], 4))), *LATE)], {y: array})
+    np.testing.assert_allclose(found, np.dot(array.T.astype("float64"), np.ones((3, 4))), rtol=1e-15, strict=True)

@@ -36,6 +36,7 @@ def sized(*shape, dtype="float64"):
 
 SIX, ODD, BYTE = sized(6), sized(3), sized(1, 3, dtype="int8")
 SUM, PRODUCT, STACK = x.sum(axis=0), 2 * x, T.stack([v, w])
+ABSOLUTE, ROW = abs(x).prod(), row.dimshuffle(1)
 
 
 def same(*outputs):
@@ -166,6 +167,7 @@ TABLE = {
     "sum of a join along another axis": same(T.concatenate([x, y]).sum(axis=1)),
     "greatest of a join": (T.concatenate([SIX, ODD]).max(), T.maximum(SIX.max(), ODD.max())),
     "greatest of a join of what may be nothing": same(T.concatenate([v, w]).max()),
+    "least of a join, of columns": (T.concatenate([row, row + 1]).min(axis=0), T.minimum(ROW, ROW + 1)),
     "sum of a stack of bytes": (T.stack([i8, i8]).sum(axis=0), i8.astype("int64") + i8.astype("int64")),
     "sum of a stack of three, as precise": (
         T.stack([f32, f32, f32]).sum(axis=0),
@@ -177,6 +179,12 @@ TABLE = {
     ),
     "sum of a stack that is needed": same(STACK.sum(axis=0), STACK),
     "sum of a long stack": same(T.stack([v] * 9).sum(axis=0)),
+    # logarithms
+    "log of a product": (T.log(abs(x).prod(axis=1)), T.log(abs(x)).sum(axis=1)),
+    "log of a product, kept": (T.log(T.exp(x).prod(keepdims=True)), T.log(T.exp(x)).sum(keepdims=True)),
+    "log of a product of what may be negative": same(T.log(x.prod())),
+    "log of a product of integers": same(T.log(truth.prod())),
+    "log of a product that is needed": same(T.log(ABSOLUTE), ABSOLUTE),
 }
 
 
