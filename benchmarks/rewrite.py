@@ -13,7 +13,8 @@ what the first left on disk. warm: later functions of that process, each of expr
 of repetitions in which a library takes turns with ours. We keep no cache: our cold and warm start differ by noise.
 A ratio is the other's warm time over our own (FAST_RUN) of the same process.
 
-PyTensor by its default mode, by C++ (the mode CVM), and by FAST_COMPILE, which rewrites less and runs in Python.
+PyTensor by its default mode, which compiles by Numba, and by FAST_COMPILE, which rewrites less and runs in Python. What
+does not compile within a limit when cold is not called when warm: then both libraries are compared without that.
 
 Growth is what a node costs `function` in graphs of several sizes, each in processes of their own that take turns.
 """
@@ -51,8 +52,9 @@ GOAL_RATIO, GOAL_GROWTH = 10.0, 1.3  # times PyTensor's warm time; a node of a l
 RATE = 0.1  # of learning
 BATCH, TIME, DEPTH = 60, 20, 20
 PATIENCE = 20.0  # seconds for the repetitions of a pair
+LIMIT = 600.0  # seconds for a function and its first call in a fresh process
 SIZES = (1_000, 10_000, 50_000)  # nodes
-PEERS = ("PyTensor", "PyTensor C", "PyTensor FAST_COMPILE", "JAX")
+PEERS = ("PyTensor", "PyTensor FAST_COMPILE", "JAX")
 OURS = ("FAST_RUN", "FAST_COMPILE")
 STEPS = ("build", "function", "call")
 Arrays = list[np.ndarray[Any, Any]]
@@ -223,20 +225,22 @@ class Symbolic:
         new = [p - RATE * g for p, g in zip(parameters, gradients, strict=True)]
         return parameters, inputs, [cost, *new], time.perf_counter() - start
 
-    def __call__(self, program: Program) -> tuple[Seconds, Arrays]:
-        """The seconds of each step, and the cost and the parameters after a call."""
+    def __call__(self, program: Program, call: bool = True) -> tuple[Seconds, Arrays]:
+        """The seconds of each step, and the cost and the parameters after a call, if there is to be one."""
         parameters, inputs, (cost, *new), building = self.expressions(program)
         updates = list(zip(parameters, new, strict=True))
         start = time.perf_counter()
         f = self.library.function(inputs, cost, updates=updates, mode=self.mode)
         made = time.perf_counter()
+        seconds = {"build": building, "function": made - start}
+        if not call:
+            return seconds, []
         value = f(*program.data)
-        called = time.perf_counter()
-        seconds = {"build": building, "function": made - start, "call": called - made}
+        seconds["call"] = time.perf_counter() - made
         return seconds, [value, *[p.get_value() for p in parameters]]
 
 
-def jax_(program: Program) -> tuple[Seconds, Arrays]:
+def jax_(program: Program, call: bool = True) -> tuple[Seconds, Arrays]:
     import jax
     import jax.numpy as jnp
 
@@ -266,11 +270,11 @@ def jax_(program: Program) -> tuple[Seconds, Arrays]:
     return seconds, [np.asarray(a) for a in (cost, *new)]
 
 
-def library(name: str) -> Callable[[Program], tuple[Seconds, Arrays]]:
+def library(name: str) -> Callable[[Program, bool], tuple[Seconds, Arrays]]:
     """What makes a function of a program, and times it."""
     if name == "JAX":
         return jax_
-    modes = {"PyTensor": None, "PyTensor C": "CVM", "PyTensor FAST_COMPILE": "FAST_COMPILE"}
+    modes = {"PyTensor": None, "PyTensor FAST_COMPILE": "FAST_COMPILE"}
     return Symbolic(modes[name], pytensor=True) if name in modes else Symbolic(name)
 
 
@@ -285,24 +289,23 @@ def peers() -> list[str]:
 def once(what: str, name: str) -> Seconds:
     """The first function of this process."""
     program, make = PROGRAMS[what](), library(name)
-    return make(program)[0]
+    return make(program, True)[0]
 
 
-def turns(what: str, names: list[str], quick: bool) -> dict[str, dict[str, Seconds]]:
+def turns(what: str, names: list[str], call: bool, quick: bool) -> dict[str, dict[str, Seconds]]:
     """The first function of each library in this process, and the median of later ones, which take turns."""
     program, made = PROGRAMS[what](), [library(name) for name in names]
-    first, results = zip(*[make(program) for make in made], strict=True)
-    for result in results[1:]:
-        for a, b in zip(results[0], result, strict=True):
-            np.testing.assert_allclose(b, a, rtol=1e-6, atol=1e-9)
+    first, results = zip(*[make(program, call) for make in made], strict=True)
+    for a, b in zip(*results, strict=True) if len(names) > 1 else ():
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-9)
     start = time.perf_counter()
     rounds: list[list[Seconds]] = []
     while len(rounds) < 3 or (len(rounds) < 21 and not quick and time.perf_counter() - start < PATIENCE):
         rounds.append([])
         for make in made:
             gc.collect()
-            rounds[-1].append(make(program)[0])
-    later = [{step: median([r[i][step] for r in rounds]) for step in STEPS} for i in range(len(names))]
+            rounds[-1].append(make(program, call)[0])
+    later = [{step: median([r[i][step] for r in rounds]) for step in first[i]} for i in range(len(names))]
     return {
         name: {"warm start": a, "warm": b, "rounds": {"count": len(rounds)}}
         for name, a, b in zip(names, first, later, strict=True)
@@ -323,7 +326,7 @@ def large(count: int, mode: str) -> dict[str, float]:
 
 
 def fresh(task: str, *arguments: Any, cache: str) -> Any:
-    """What a fresh process answers, whose caches on disk are in `cache`."""
+    """What a fresh process answers, whose caches on disk are in `cache`; None where it takes longer than the limit."""
     flags = {
         "PYTENSOR_FLAGS": f"base_compiledir={cache}",
         "NUMBA_CACHE_DIR": f"{cache}/numba",
@@ -332,7 +335,11 @@ def fresh(task: str, *arguments: Any, cache: str) -> Any:
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
     command = [sys.executable, __file__, "--task", json.dumps([task, *arguments])]
-    done = subprocess.run(command, env={**os.environ, **flags}, stdout=subprocess.PIPE, check=True)
+    environment = {**os.environ, **flags}
+    try:
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        return None
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -340,11 +347,11 @@ def making(quick: bool) -> Iterator[dict[str, Any]]:
     """A row for each program and library."""
     for what in list(PROGRAMS)[: 2 if quick else None]:
         for name in (*peers(), *OURS):
+            pair = [name, OURS[0]] if name != OURS[0] else [name]
             with tempfile.TemporaryDirectory() as cache:
-                row = {"program": what, "library": name, "cold": fresh("once", what, name, cache=cache)}
-                pair = [name, OURS[0]] if name != OURS[0] else [name]
-                found = fresh("turns", what, pair, quick, cache=cache)
-            row |= found[name]
+                cold = fresh("once", what, name, cache=cache)
+                found = fresh("turns", what, pair, cold is not None, quick, cache=cache)
+            row = {"program": what, "library": name, "cold": cold, **found[name]}
             ours, theirs = found[OURS[0]]["warm"], row["warm"]
             row["ratio"] = {
                 "function": theirs["function"] / ours["function"],
@@ -372,7 +379,12 @@ def growth(quick: bool) -> list[dict[str, Any]]:
 
 
 def show_making(row: dict[str, Any]) -> None:
-    cells = ["".join([f"{1e3 * row[when][step]:>10.1f}" for step in STEPS]) for when in ("cold", "warm start", "warm")]
+    cells = [
+        "".join([f"{1e3 * row[when][step]:>10.1f}" if step in row[when] else f"{'':>10}" for step in STEPS])
+        if row[when]
+        else f"{f'more than {LIMIT:.0f} s':>30}"
+        for when in ("cold", "warm start", "warm")
+    ]
     ratios = f"{row['ratio']['function']:>8.1f}x {row['ratio']['all']:>8.1f}x" if row["library"] != OURS[0] else ""
     print(f"{row['program']:<27} {row['library']:<22}{''.join(cells)} {ratios}".rstrip(), flush=True)
 

@@ -112,8 +112,10 @@ class Op:
 
         For each output None, or for each of its axes a length: an int, or what `known` answers, which is a
         refgraph.rewrite.lengths.Lengths: `known.of(x)` has the lengths of an input, `known.number(n)` the one that a
-        0-d integer input is, `known.broadcast(inputs)` those of inputs broadcast together. None stands for one of
-        which nothing is known, and what the types of the outputs say need not be said again.
+        0-d integer input is, `known.broadcast(inputs)` those of inputs broadcast together, `known.joined(*shapes)` of
+        lengths broadcast together, `known.sum(n, m)` a sum; `known.filled(shape, numbers)` has the lengths of a shape
+        that the op holds, and `known.inside(graph, inputs)` what a graph makes of those of its inputs. None stands for
+        one of which nothing is known, and what the types of the outputs say need not be said again.
         """
         return None
 

@@ -345,16 +345,16 @@ def switch_turned(node: Apply) -> Any:
 
 
 @node_rule("canonical", switch)
-def switch_in_switch(node: Apply) -> Any:
-    """switch(c, switch(c, x, y), z) is switch(c, x, z), and so on the other side."""
+def switch_in_switch(node: Apply, facts: Facts) -> Any:
+    """switch(c, switch(c, x, y), z) is switch(c, x, z), and so on the other side; y must not broadcast the others."""
     c, x, y = node.inputs
-    dtype = node.outputs[0].type.dtype  # type: ignore[attr-defined]  # a tensor
+    out: Any = node.outputs[0]
     for i in (1, 2):
         inner = _made_by(node.inputs[i], switch)
         if inner is not None and inner.inputs[0] is c:
             chosen = inner.inputs[i]
             fresh = switch(c, chosen, y) if i == 1 else switch(c, x, chosen)
-            return fresh if fresh.type.dtype == dtype and fresh.type.ndim == node.outputs[0].type.ndim else None  # type: ignore[attr-defined]
+            return fresh if fresh.type.dtype == out.type.dtype and facts.same_shape(fresh, out) else None
     return None
 
 

@@ -94,13 +94,12 @@ class Lengths:
         for x in node.inputs:
             if x not in self._found:
                 self._found[x] = _own(x)
-        said = node.op.lengths(node, self) or [None] * len(node.outputs)
-        for out, lengths in zip(node.outputs, said, strict=True):
-            own = _own(out)
-            if lengths is not None:
-                pairs = zip(own, lengths, strict=True)
-                own = tuple([a if isinstance(a, int) or b is None else b for a, b in pairs])
-            self._found.setdefault(out, own)
+        said: Sequence[Any] | None = None
+        if any(None in out.type.shape for out in node.outputs if isinstance(out.type, TensorType)):
+            said = node.op.lengths(node, self)
+        for i, out in enumerate(node.outputs):
+            if out not in self._found:
+                self._found[out] = _own(out, None if said is None else said[i])
 
     # what ops ask
 
@@ -141,47 +140,21 @@ class Lengths:
 
     def sum(self, n: Length | None, m: Length | None) -> Length | None:
         """The sum of two lengths; None where it is of no class."""
-        if n is None or m is None:
-            return None
-        if isinstance(n, int) and isinstance(m, int):
-            return max(n + m, 0)
-        if isinstance(n, int):
-            n, m = m, n
-        if not isinstance(m, int):
-            return None
-        if m == 0:
-            return n
-        if not isinstance(n, Moved):
-            return Moved(n, m)
-        if n.by < 0 < m:  # it may have come to 0 on the way
-            return Moved(n, m)
-        return n.length if n.by + m == 0 else Moved(n.length, n.by + m)
+        return _sum(n, m)
 
     def inside(self, graph: Graph, inputs: Sequence[Any]) -> list[list[Length | None]]:
-        """The lengths of what a graph computes of these: variables, or the lengths of what is given in their place."""
-        inner = Lengths()
-        numbers: dict[Variable, Variable] = {}
-        for x, given in zip(graph.inputs, inputs, strict=True):
-            if isinstance(given, Variable):
-                inner._found[x] = self.of(given)
-                numbers[x] = given
-            elif given is not None:
-                inner._found[x] = tuple(given)
-        return [[self._outside(n, numbers) for n in inner.of(out)] for out in graph.outputs]
+        """The lengths of what a graph computes of these: variables, or the lengths of what is given in their place.
 
-    def _outside(self, n: Length, numbers: dict[Variable, Variable]) -> Length | None:
-        """A class as it is called outside of a graph; None for one that is only known within."""
-        if isinstance(n, Variable):
-            return self.number(numbers[n]) if n in numbers else None
-        if isinstance(n, Axis):
-            return n if n.x in self._found else None
-        if isinstance(n, Broadcast):
-            members = [self._outside(m, numbers) for m in n.members]
-            return None if None in members else _together(members)
-        if isinstance(n, Moved):
-            length = self._outside(n.length, numbers)
-            return None if length is None else self.sum(length, n.by)
-        return n
+        None stands for an input of which nothing is known.
+        """
+        outside: dict[Length, Length] = {}
+        for x, given in zip(graph.inputs, inputs, strict=True):
+            self._found.setdefault(x, _own(x))
+            if isinstance(given, Variable):
+                outside[x] = self.number(given)
+                given = self.of(given)
+            outside.update([(Axis(x, i), n) for i, n in enumerate(given or ())])
+        return [[_outside(n, outside) for n in self.of(out)] for out in graph.outputs]
 
     def lender(self, x: Variable) -> Variable:
         """The simplest variable that has the shape of x: looking back from x as long as an input has it."""
@@ -241,14 +214,63 @@ def _expression(n: Length) -> Any:
     return n if isinstance(n, int) else None
 
 
-def _own(x: Variable) -> tuple[Length, ...]:
-    """The lengths of a variable, each one that its type does not know in a class of its own."""
+def _outside(n: Length, found: dict[Length, Length | None]) -> Length | None:
+    """A class as it is called outside of a graph, None for one that is only known within; `found` has those of inputs.
+
+    What is found is added to that, parts before the whole, for there may be many.
+    """
+    stack = [n]
+    while stack:
+        n = stack[-1]
+        parts = n.members if isinstance(n, Broadcast) else (n.length,) if isinstance(n, Moved) else ()
+        new = [m for m in parts if m not in found]
+        stack += new
+        if not new:
+            stack.pop()
+            if n not in found:
+                found[n] = _with_parts(n, [found[m] for m in parts])
+    return found[n]
+
+
+def _with_parts(n: Length, parts: Sequence[Length | None]) -> Length | None:
+    """A class of other classes than those that it is made of; an int is itself."""
+    if isinstance(n, int):
+        return n
+    if not parts or None in parts:
+        return None
+    return _sum(parts[0], n.by) if isinstance(n, Moved) else _together(parts)
+
+
+def _own(x: Variable, said: Sequence[Length | None] | None = None) -> tuple[Length, ...]:
+    """The lengths of a variable: those that its type knows, those that are said, or each in a class of its own."""
     if not isinstance(x.type, TensorType):
         return ()
-    return tuple([Axis(x, i) if n is None else n for i, n in enumerate(x.type.shape)])
+    shape = x.type.shape
+    if None not in shape:
+        return shape
+    pairs = zip(shape, said or (None,) * len(shape), strict=True)
+    return tuple([d if d is not None else n if n is not None else Axis(x, i) for i, (d, n) in enumerate(pairs)])
 
 
-def _together(lengths: Iterable[Length]) -> Length | None:
+def _sum(n: Length | None, m: Length | None) -> Length | None:
+    if n is None or m is None:
+        return None
+    if isinstance(n, int) and isinstance(m, int):
+        return max(n + m, 0)
+    if isinstance(n, int):
+        n, m = m, n
+    if not isinstance(m, int):
+        return None
+    if m == 0:
+        return n
+    if not isinstance(n, Moved):
+        return Moved(n, m)
+    if n.by < 0 < m:  # it may have come to 0 on the way
+        return Moved(n, m)
+    return n.length if n.by + m == 0 else Moved(n.length, n.by + m)
+
+
+def _together(lengths: Iterable[Length | None]) -> Length | None:
     """The length that axes of these have, broadcast; None where that is of too many to say."""
     members: set[Length] = set()
     for n in lengths:

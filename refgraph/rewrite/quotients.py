@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable
+from math import isclose
 from math import sqrt as _sqrt
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
+
+import numpy as np
 
 from refgraph.core.graph import Apply
 from refgraph.ops.elementwise import (
@@ -34,7 +37,7 @@ from refgraph.ops.elementwise import (
 from refgraph.ops.families import Reals
 from refgraph.ops.indexing import Index, IndexUpdate
 from refgraph.ops.nnet import Softmax
-from refgraph.ops.reductions import sum
+from refgraph.ops.reductions import Reduction, sum
 from refgraph.ops.shape import dimshuffle
 from refgraph.ops.tensor import TensorConstant, weak_constant
 from refgraph.rewrite.engine import Facts
@@ -42,6 +45,7 @@ from refgraph.rewrite.rule import node_rule, rule
 from refgraph.rewrite.softmax import (
     FLOATS,
     added,
+    after_reduction,
     exponent_of,
     is_one,
     is_same_along,
@@ -50,11 +54,11 @@ from refgraph.rewrite.softmax import (
     made_by,
     softmax_of,
     view_order,
+    without_leading,
 )
 
 _MOST = 12  # factors of a product, and terms of a sum, that are looked at
 _REAL = Reals(-4, 4, edges=(0.0, -0.0, 1e-20), kinds="f")
-_WIDE = Reals(-40, 40, edges=(0.0, -0.0), kinds="f")
 
 
 # Pairs of factors
@@ -166,8 +170,10 @@ def pairs_in_product(node: Apply, facts: Facts) -> Any:
         return None
     for i, f in enumerate(product.factors):
         together = None if f.value.owner is None else _TOGETHER.get(f.value.owner.op.name)
-        for j, g in enumerate(product.factors) if together is not None else ():
-            found = together(f, g) if i != j else None
+        if together is None:
+            continue
+        for j, g in enumerate(product.factors):
+            found = together(f, g, facts) if i != j else None
             if found is not None:
                 return facts.like(product.replaced((i, j), found, out.type.dtype), out)
     return None
@@ -192,7 +198,7 @@ def opposite_of(x: Any) -> Any:
     node = made_by(x, neg, sub)
     if node is None:
         return neg(x)
-    first = node.inputs[0]
+    first: Any = node.inputs[0]
     if node.op is neg:
         return first
     turned = made_by(first, neg) if first.type.dtype in FLOATS else None  # integers wrap
@@ -209,7 +215,7 @@ def _exp_beside_one(y: Any) -> Any:
     return None
 
 
-def _with_exp(f: Factor, g: Factor) -> list[Factor] | None:
+def _with_exp(f: Factor, g: Factor, facts: Facts) -> list[Factor] | None:
     """What stands for exp(x) and another factor; None where nothing better does."""
     if f.below or g.value.owner is None:
         return None
@@ -218,10 +224,39 @@ def _with_exp(f: Factor, g: Factor) -> list[Factor] | None:
     if with_it is not None:
         return with_it(x, g)
     if not g.below:
-        return None
+        return _exp_and_sum(f.value, g.value, facts)
     found = softmax_of(f.value, g.value)
     found = _share(x, f.value, added(g.value)) if found is None else found
     return None if found is None else [Factor(found)]
+
+
+def _exp_and_sum(e: Any, total: Any, facts: Facts) -> list[Factor] | None:
+    """exp(x) sum(y / s) is softmax(x) sum(y), where s, a sum of exp(x), is the same for all that is summed."""
+    order = view_order(total)
+    node: Any = total.owner if order is None else total.owner.inputs[0].owner
+    if node is None or not isinstance(node.op, Reduction) or node.op.row is not sum or total.type.dtype == "float16":
+        return None
+    inside: Any = node.inputs[0]
+    product = product_of(inside, facts)
+    for i, f in enumerate(product.factors):
+        if f.below and is_same_along(f.value, node.op.axis, inside) and _is_sum_of_exp(f.value):
+            shares = softmax_of(e, _brought_out(f.value, node, order))
+            if shares is not None:
+                rest = node.op(product.replaced((i,), [], inside.type.dtype))
+                return [Factor(shares), Factor(rest if order is None else dimshuffle(rest, order))]
+    return None
+
+
+def _brought_out(x: Any, node: Any, order: list[Any] | None) -> Any:
+    """x, which is the same for all that a node reduces, beside the result, of which `order` is that of a view."""
+    inside, inner = node.inputs[0], view_order(x)
+    base = x if inner is None else x.owner.inputs[0]
+    axes: list[Any] = list(range(x.type.ndim)) if inner is None else inner
+    axes = ["x"] * (inside.type.ndim - len(axes)) + axes
+    axes = after_reduction(axes, node.op.axis, node.op.keepdims)
+    if order is not None:
+        axes = [o if o == "x" else axes[o] for o in order]
+    return dimshuffle(base, without_leading(axes))
 
 
 def _exp_and_exp(x: Any, g: Factor) -> list[Factor] | None:
@@ -235,7 +270,7 @@ def _exp_and_expm1(x: Any, g: Factor) -> list[Factor] | None:
 
 
 def _exp_and_sigmoid(x: Any, g: Factor) -> list[Factor] | None:
-    """exp(-z) sigmoid(z) is sigmoid(-z), and exp(z) / sigmoid(z) is 1 / sigmoid(-z), written with the z that there is."""
+    """exp(-z) sigmoid(z) is sigmoid(-z), and exp(z) / sigmoid(z) is 1 / sigmoid(-z): both of the z that there is."""
     (z,) = g.value.owner.inputs
     if g.below:
         return [Factor(sigmoid(opposite_of(z)), below=True)] if x is z else None
@@ -265,7 +300,7 @@ _WITH_EXP = {
 }
 
 
-def _with_expm1(f: Factor, g: Factor) -> list[Factor] | None:
+def _with_expm1(f: Factor, g: Factor, facts: Facts) -> list[Factor] | None:
     """(exp(x) - 1) sigmoid(-x), which is (exp(x) - 1) / (exp(x) + 1), is tanh(x / 2)."""
     logistic = made_by(g.value, sigmoid)
     x = f.value.owner.inputs[0]
@@ -273,13 +308,13 @@ def _with_expm1(f: Factor, g: Factor) -> list[Factor] | None:
     return [Factor(tanh(0.5 * x))] if fits else None
 
 
-def _with_log(f: Factor, g: Factor) -> list[Factor] | None:
+def _with_log(f: Factor, g: Factor, facts: Facts) -> list[Factor] | None:
     """x log(x): see the rule."""
     fits = not f.below and not g.below and f.value.owner.inputs[0] is g.value
     return [Factor(x_log_x.made([g.value]))] if fits and g.value.type.dtype in FLOATS else None
 
 
-def _with_abs(f: Factor, g: Factor) -> list[Factor] | None:
+def _with_abs(f: Factor, g: Factor, facts: Facts) -> list[Factor] | None:
     """x / |x|: see the rule."""
     fits = f.below and not g.below and f.value.owner.inputs[0] is g.value
     return [Factor(quotient_by_abs.made([g.value]))] if fits and g.value.type.dtype in FLOATS else None
@@ -343,7 +378,8 @@ def _is_multiple_of_square(x: Any, z: Any, scale: float) -> bool:
     if x.type.dtype != z.type.dtype or x.type.dtype not in FLOATS:
         return False
     (p, powers), (q, roots) = _monomial(x), _monomial(z)
-    return powers == {f: 2 * n for f, n in roots.items()} and isclose(p, scale * q * q, rel_tol=1e-6)
+    rounding = 4 * float(np.finfo(x.type.numpy_dtype).eps)
+    return powers == {f: 2 * n for f, n in roots.items()} and isclose(p, scale * q * q, rel_tol=rounding)
 
 
 def _monomial(x: Any) -> tuple[float, dict[Any, int]]:
@@ -414,7 +450,7 @@ def _meets(f: Any, t: Any, facts: Facts) -> bool:
             return True
         if not below and _picks_cancel(f, value, facts):
             return True
-        if exponent is not None and _with_exp(Factor(f), Factor(value, below)) is not None:
+        if exponent is not None and _with_exp(Factor(f), Factor(value, below), facts) is not None:
             return True
         other = None if below else made_by(value, exp)
         if logistic is not None and other is not None and are_opposite(other.inputs[0], logistic.inputs[0]):
@@ -456,25 +492,6 @@ def _sole(more: dict[Any, int], fewer: dict[Any, int]) -> Any:
     differ = [x for x in {**more, **fewer} if more.get(x, 0) != fewer.get(x, 0)]
     alone = len(differ) == 1 and more.get(differ[0], 0) - fewer.get(differ[0], 0) == 1
     return differ[0] if alone else None
-
-
-@node_rule("stable", sum)
-def sum_of_shares(node: Apply, facts: Facts) -> Any:
-    """sum(x (y / s)) is sum(x y) / s, where s is a sum of exponentials, the same for all that is summed."""
-    out: Any = node.outputs[0]
-    x: Any = node.inputs[0]
-    op: Any = node.op
-    if x.type.dtype not in ("float32", "float64") or out.type.dtype != x.type.dtype:  # a sum in float16 may overflow
-        return None
-    product = product_of(x, facts)
-    for i, f in enumerate(product.factors):
-        if f.below and is_same_along(f.value, op.axis, x) and _is_sum_of_exp(f.value):
-            added = x.type.ndim - f.value.type.ndim
-            kept = [a - added for a in range(added, x.type.ndim) if a not in op.axis]
-            return op(product.replaced((i,), [], x.type.dtype)) / (
-                f.value if op.keepdims else dimshuffle(f.value, kept)
-            )
-    return None
 
 
 def _is_sum_of_exp(x: Any) -> bool:

@@ -7,6 +7,8 @@ from functools import reduce
 from math import log as _log
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from refgraph.core.graph import Apply
 from refgraph.ops.elementwise import add, cast, exp, log, logaddexp, mul, neg, softplus, sub, true_div
 from refgraph.ops.indexing import Index
@@ -157,7 +159,8 @@ def log_of_added(terms: Sequence[Any]) -> Any:
     ones = len(terms) - len(exponents)
     if not exponents or ones > 1 or any(e is None for e in exponents):
         return None
-    first, *rest = exponents
+    dtype = np.result_type(*[t.type.dtype for t in terms]).name
+    first, *rest = [cast(e, dtype) for e in exponents]
     return reduce(logaddexp, rest, softplus(first) if ones else first)
 
 

@@ -27,7 +27,7 @@ from refgraph.ops.elementwise import (
     tanh,
 )
 from refgraph.ops.families import Elemwise, Reals
-from refgraph.ops.tensor import TensorType
+from refgraph.ops.tensor import DISCRETE, TensorType
 from refgraph.rewrite.rule import PairRule, rule
 
 _REAL = Reals(-4, 4, edges=(0.0, -0.0, 1e-20), kinds="f")
@@ -53,11 +53,18 @@ def _size(row: Elemwise, naive: Callable[..., Any]) -> int:
     return len(toposort([naive(*[TensorType("float64", ())() for _ in row.on])]))
 
 
+def _starts_with_floats(row: Elemwise, naive: Callable[..., Any]) -> bool:
+    """Whether an expression of integers computes nothing but floats."""
+    nodes = toposort([naive(*[TensorType("int64", ())() for _ in row.on])])
+    return all(out.type.dtype not in DISCRETE for node in nodes for out in node.outputs)  # type: ignore[attr-defined]
+
+
 def _pair_of(row: Elemwise, name: str, naive: Callable[..., Any]) -> PairRule:
     def build(*holes: Variable) -> tuple[Any, Any]:
         return naive(*holes), row(*holes)
 
-    on = [Reals(r.low, r.high, r.edges, r.kinds.replace("b", "")) for r in row.on]  # bools have arithmetic of their own
+    unlike = "b" if _starts_with_floats(row, naive) else "biu"  # integers wrap, bools have arithmetic of their own
+    on = [Reals(r.low, r.high, r.edges, "".join([k for k in r.kinds if k not in unlike])) for r in row.on]
     return PairRule(name, "stable", row.__doc__, build, on)
 
 

@@ -256,3 +256,9 @@ def test_values_stay(tree, dtypes, shapes):
     assert_same_values(before, arrays, HERE)
     if before.type.is_continuous:
         assert_same_values(isnan(before), arrays, [r for r in HERE if r.name != "product_of_switch"])
+
+
+def test_switch_in_switch_keeps_the_shape_that_what_is_not_chosen_gives():
+    c, p, q = TensorType("int8", (None, 1))("c"), T.dmatrix("p"), T.dmatrix("q")
+    given = {c: np.array([[1], [0]], "int8"), p: np.ones((2, 1)), q: np.ones((1, 3))}
+    assert_same_values([T.switch(c, p, T.switch(c, q, 2)), T.switch(c, T.switch(c, p, q), 2)], given, HERE)

@@ -178,6 +178,13 @@ def test_classes_of_deep_graphs_are_compared_without_recursion():
     assert lengths.of(shorter_and_shorter(x)) != lengths.of(shorter_and_shorter(T.exp(y)))
 
 
+def test_classes_within_deep_graphs_are_said_outside_without_recursion():
+    out = x
+    for _ in range(3_000):
+        out = T.tanh(out[1:] + y)
+    assert Lengths().of(OpFromGraph([x, y], [out])(x, y)) == Lengths().of(out)
+
+
 def test_a_long_sum_of_unknown_lengths_does_not_take_quadratic_time():
     out = x
     for _ in range(5_000):

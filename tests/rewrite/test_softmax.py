@@ -154,3 +154,14 @@ def test_softmax_of_shifted_keeps_its_dtype(shifted, dtype):
     given = {y: np.array([[0, 1, 1], [1, 0, 1]], dtype), c: np.array([[3.0], [4.0]])}
     assert found.type.dtype == "float64"
     assert_close(*evaluate([found, z], given), "float64")
+
+
+@pytest.mark.parametrize("one", [1, np.ones(3)])
+def test_log_of_exponentials_of_several_dtypes_is_computed_in_the_widest(one):
+    v = T.fvector("v")
+    given = {v: np.array([1, -2, 3], "float32"), y: np.array([0.5, 3, -1])}
+    outputs = [log(one + exp(v) + exp(y)), log(T.constant(1.0) + exp(v)), exp(v) / (exp(y) + exp(v))]
+    found = rewrite(Graph(list(given), outputs), rules_of("canonical", "stable")).outputs
+    for got, want in zip(evaluate(found, given), evaluate(outputs, given), strict=True):
+        assert got.dtype == want.dtype
+        np.testing.assert_allclose(got, want, rtol=1e-6)

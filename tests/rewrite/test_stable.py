@@ -8,7 +8,7 @@ from refgraph.ops import elementwise as e
 from refgraph.ops.tensor import TensorType
 
 from .far import assert_close, dtypes, far, log_one_plus_exp, logistic, values_and_gradient
-from .forms import assert_form
+from .forms import assert_form, assert_same_values, rules_of
 
 x, y, z = T.dvectors("x", "y", "z")
 m = T.dmatrix("m")
@@ -140,3 +140,8 @@ def test_tail_of_erfc(dtype):
     series = 1 - 1 / (2 * x**2) + 3 / (4 * x**4) - 15 / (8 * x**6) + 105 / (16 * x**8)
     assert_close(value, -(x**2) - np.log(x * np.sqrt(np.pi)) + np.log(series), dtype)
     np.testing.assert_allclose(slope, -2 * x / series, rtol=1e-7 if dtype == "float64" else 1e-5)
+
+
+def test_sigmoid_of_unsigned_integers_written_out_stays_that_of_what_wraps():
+    v = TensorType("uint64", (None,))("v")
+    assert_same_values(1 / (1 + exp(-v)), {v: np.array([0, 1, 3], "uint64")}, rules_of("canonical", "stable"))
