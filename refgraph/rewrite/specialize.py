@@ -150,7 +150,7 @@ def small_factors_first(node: Apply, facts: Facts) -> Any:
         made = b.owner
         if made is None or b.type.dtype != dtype or facts.readers(b) > 1 or rank(a) >= large:
             continue
-        x, y = (*made.inputs, None)[:2]
+        x, y = (*made.inputs, None, None)[:2]
         if made.op is mul:
             v, big = (x, y) if rank(x) <= rank(y) else (y, x)
             if rank(v) < large and rank(big) == large and not is_number(v):

@@ -222,7 +222,7 @@ def _term(x: Any, dtype: str) -> tuple[Any, Any]:
         return _CONSTANT, _value(x, dtype)
     node = x.owner
     if node is not None and x.type.dtype == dtype:
-        a, b = (*node.inputs, None)[:2]
+        a, b = (*node.inputs, None, None)[:2]
         if node.op is mul:
             if is_number(a):
                 return b, _value(a, dtype)
@@ -421,7 +421,7 @@ def _negative_of_sum(x: Any, facts: Facts) -> Any:
     node = x.owner
     if node is None or facts.readers(x) > 1:
         return None
-    a, b = (*node.inputs, None)[:2]
+    a, b = (*node.inputs, None, None)[:2]
     if node.op is sub:
         return _computed(sub, b, a, x.type.dtype)
     if node.op is add and (is_number(a) or is_number(b)):
@@ -564,7 +564,7 @@ def _stripped(x: Any, dtype: str, facts: Facts, shared: bool = False) -> _Stripp
     alone = facts.readers(x) <= 1
     if not alone and not shared:
         return None
-    a, b = (*node.inputs, None)[:2]
+    a, b = (*node.inputs, None, None)[:2]
     if op is neg:
         return _Stripped(np.array(-1).astype(dtype), one, a)
     if is_number(a):

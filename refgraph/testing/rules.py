@@ -30,7 +30,7 @@ from refgraph.testing.exact import exact
 
 Array = np.ndarray[Any, Any]
 
-_DTYPES = ("float32", "float64", "complex128", "int64", "int8", "uint8", "bool")
+_DTYPES = ("float16", "float32", "float64", "complex128", "int64", "int8", "uint8", "bool")
 _FALLBACK = {"f": "float64", "i": "int64", "u": "uint8", "b": "bool", "c": "complex128"}
 _EVERYWHERE = (0.0, -0.0, 1e-20, -1e-20, 1e-4, 0.3, -0.3, 1.0, -1.0, 2.5, -2.5, 19.0, -19.0, 90.0, -90.0, 800.0, -800.0)
 """Besides its domain a rule is tried here: no finite right answer may become a wrong one."""

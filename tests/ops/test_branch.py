@@ -161,7 +161,7 @@ def test_inside_an_op_that_holds_a_graph(noted, ran):
 
     assert ran(f, 1.0)[0] == ["a"]
     assert ran(f, -1.0)[0] == ["b"]
-    assert ran(rg.function([y], rg.grad(op(y), y), on_unused_input="ignore"), -1.0)[0] == ["b", "b'"]
+    assert ran(rg.function([y], rg.grad(op(y), y), on_unused_input="ignore"), -1.0)[0] == ["b'"]
 
 
 def test_inside_what_runs_for_every_item(noted, ran):
@@ -263,7 +263,7 @@ def test_nested_gradients_run_one_branch(noted, ran):
     cost = ifelse(x > 0, noted("a", x), ifelse(x > -1, noted("b", x), noted("c", x)) * noted("d", x))
     f = rg.function([x], rg.grad(cost, x))
 
-    assert set(ran(f, 1.0)[0]) == {"a'", "a"}
+    assert set(ran(f, 1.0)[0]) == {"a'"}  # rewriting has found that the value of a is not needed
     assert set(ran(f, -0.5)[0]) == {"b", "b'", "d", "d'"}
     assert set(ran(f, -2.0)[0]) == {"c", "c'", "d", "d'"}
     assert ran(f, -2.0)[1] == -4.0
