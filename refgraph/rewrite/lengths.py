@@ -71,6 +71,9 @@ class Moved(_Class):
         return super().__new__(cls, by, length)  # type: ignore[no-any-return]  # a Moved
 
 
+_NUMBERS = frozenset([TensorType(dtype, ()) for dtype in INTEGERS])
+
+
 class Lengths:
     """The lengths of the axes of variables; what was found is kept, as graphs do not change."""
 
@@ -151,7 +154,8 @@ class Lengths:
         for x, given in zip(graph.inputs, inputs, strict=True):
             self._found.setdefault(x, _own(x))
             if isinstance(given, Variable):
-                outside[x] = self.number(given)
+                if given.type in _NUMBERS:
+                    outside[x] = self.number(given)
                 given = self.of(given)
             outside.update([(Axis(x, i), n) for i, n in enumerate(given or ())])
         return [[_outside(n, outside) for n in self.of(out)] for out in graph.outputs]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from refgraph.core.graph import Variable, toposort
+from refgraph.core.graph import Apply, Variable, toposort
 from refgraph.core.op import OPS
 from refgraph.ops.elementwise import (
     abs,
+    cast,
     erf,
     erfc,
     erfcx,
@@ -28,11 +29,10 @@ from refgraph.ops.elementwise import (
 )
 from refgraph.ops.families import Elemwise, Reals
 from refgraph.ops.tensor import DISCRETE, TensorType
-from refgraph.rewrite.rule import PairRule, rule
+from refgraph.rewrite.rule import PairRule, node_rule, rule
 
 _REAL = Reals(-4, 4, edges=(0.0, -0.0, 1e-20), kinds="f")
 _POSITIVE = Reals(0.1, 8, kinds="f")
-_OPEN_01 = Reals(0.1, 0.9, kinds="f")
 
 
 # What rows say that they are stable for. Larger patterns first, as part of what they look for may be what another does.
@@ -209,10 +209,15 @@ def erfc_minus_one(x: Any) -> Any:
     return erfc(x) - 1, -erf(x)
 
 
-@rule("stable", _REAL, fails=[30, 1e-20])
-def log_of_erfc(x: Any) -> Any:
+@node_rule("stable", log)
+def log_of_erfc(node: Apply) -> Any:
     """log(erfc(x)) is log(erfcx(x)) - x^2 far right, where erfc(x) is 0, and log1p(-erf(x)) elsewhere."""
-    return log(erfc(x)), switch(x > 1, log(erfcx(x)) - square(x), log1p(-erf(x)))
+    out: Any = node.outputs[0]
+    tail = node.inputs[0].owner
+    if tail is None or tail.op is not erfc or out.type.is_complex:
+        return None
+    x = cast(tail.inputs[0], out.type.dtype)  # as the square is to have the digits of the rest
+    return switch(x > 1, log(erfcx(x)) - square(x), log1p(-erf(x)))
 
 
 @rule("stable", Reals(0.3, 5, kinds="f"), Reals(0.1, 8, kinds="f"), fails=[(5.0, 1e-4)])

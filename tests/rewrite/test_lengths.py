@@ -198,3 +198,10 @@ def test_deep_graphs_are_walked_without_recursion():
     for _ in range(20_000):
         out = T.tanh(out)
     assert Lengths().of(out) == (X,)
+
+
+@pytest.mark.parametrize("value", [np.ones(2), np.float64("nan"), np.float64("inf"), 1j])
+def test_a_constant_given_to_an_op_that_holds_graphs_need_be_no_length(value):
+    x = T.vector()
+    y = OpFromGraph([x, c := T.constant(value).type("c")], [x * c, x])(x, T.constant(value))[1]
+    assert Lengths().of(y) == (Axis(x, 0),)

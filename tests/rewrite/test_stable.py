@@ -142,6 +142,15 @@ def test_tail_of_erfc(dtype):
     np.testing.assert_allclose(slope, -2 * x / series, rtol=1e-7 if dtype == "float64" else 1e-5)
 
 
+def test_log_of_erfc_near_0_keeps_its_digits():
+    v = T.dvector("v")
+    x = np.array([1e-20, -1e-18, 0.0])
+
+    value, _ = values_and_gradient([log(T.erfc(v))], log(T.erfc(v)).sum(), v, {v: x})
+
+    assert_close(value, -2 / np.sqrt(np.pi) * x, "float64")
+
+
 def test_sigmoid_of_unsigned_integers_written_out_stays_that_of_what_wraps():
     v = TensorType("uint64", (None,))("v")
     assert_same_values(1 / (1 + exp(-v)), {v: np.array([0, 1, 3], "uint64")}, rules_of("canonical", "stable"))
