@@ -26,8 +26,6 @@ from refgraph.ops.tensor import CONTINUOUS, TensorType, TensorVariable, weak_con
 
 _LARGE = 1 << 15
 """Elements from which on it matters how often memory is gone over."""
-_THIN = 16
-"""Columns of x up to which its product with y is made some rows after the others, to be added while in the cache."""
 
 
 @declare
@@ -77,27 +75,19 @@ class Gemm(TensorOp):
             z = np.matmul(x, y) if self.stacked else np.dot(x, y)
             z = z if alpha == 1 else z * alpha
             return (c if beta == 1 else c * beta) + z
-        if x.shape[1] > _THIN:
+        if x.shape[1] == 1:
+            z = np.multiply(x if alpha == 1 else x * alpha, y)
+        else:
             z = np.dot(x, y)
-            return self._added(z if out is None else out, c, alpha, z, beta)
-        out = np.empty_like(c) if out is None else out
-        step = max(1, _LARGE // c.shape[1])
-        for start in range(0, len(c), step):
-            rows = slice(start, start + step)
-            self._added(out[rows], c[rows], alpha, np.dot(x[rows], y), beta)
-        return out
+            if alpha != 1:
+                z *= alpha
+        return np.add(c if beta == 1 else c * beta, z, out=z if out is None else out)
 
     def _is_plain(self, c: Any, x: Any, y: Any) -> bool:
         """Whether these are matrices, c as large as the product."""
         return bool(
             x.ndim == y.ndim == 2 and not self.stacked and c.shape == (x.shape[0], y.shape[1]) and x.shape[1] == len(y)
         )
-
-    def _added(self, out: Any, c: Any, alpha: Any, z: Any, beta: Any) -> Any:
-        """beta * c + alpha * z, written into `out`; z is overwritten."""
-        if alpha != 1:
-            z *= alpha
-        return np.add(c if beta == 1 else c * beta, z, out=out)
 
     def vjp(self, node: Apply, cotangents: Derivatives) -> Derivatives:
         (g,) = cotangents

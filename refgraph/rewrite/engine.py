@@ -8,6 +8,7 @@ in proportion to the number of applications, old and new. Nothing recurses but i
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, cached_property, lru_cache, reduce
@@ -48,7 +49,13 @@ def rewrite(graph: Graph, rules: Iterable[Rule], note: Note | None = None) -> Gr
     `note` is told of each change. Where a rule raises, answers what cannot stand for what was, or changes a graph
     without end, the flag on_opt_error says what happens: "raise" RewriteError; "warn", or "ignore", and do without.
     """
-    return _Rewriting(tuple(rules), note).rewritten(graph)
+    collecting = gc.isenabled()
+    gc.disable()  # it would walk over all of the graphs again and again, which hold nothing to be collected
+    try:
+        return _Rewriting(tuple(rules), note).rewritten(graph)
+    finally:
+        if collecting:
+            gc.enable()
 
 
 class _Rewriting:
@@ -64,7 +71,7 @@ class _Rewriting:
     def rewritten(self, graph: Graph) -> Graph:
         graph = self.swept(graph, _MERGING)  # so that rules know how often a value is read
         for active in self.active:
-            if active.rules:
+            if active.rules and (not active.is_of_loops or any(isinstance(node.op, GraphOp) for node in graph.nodes)):
                 graph = self.swept(graph, active)
         return graph
 
@@ -151,6 +158,7 @@ class _Active:
     """The rules of phases that run together, by the op at the root of what they look for."""
 
     def __init__(self, rules: Sequence[Rule], phases: tuple[str, ...]) -> None:
+        self.is_of_loops = phases == ("scan",)
         first = PHASES.index(phases[0])
         also = {p for phase in phases for p in _ALSO.get(phase, ())}
         ordered = [r for phase in PHASES for r in rules if r.phase == phase]
