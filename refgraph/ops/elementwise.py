@@ -79,6 +79,12 @@ def _log1mexp(x: _Any) -> _Any:
     return _np.where(x > -_LN2, _np.log(-_np.expm1(x)), _np.log1p(-_np.exp(x)))
 
 
+def _softplus(x: _Any) -> _Any:
+    if x.dtype.kind in "biu":
+        x = x.astype(_np.logaddexp.resolve_dtypes((x.dtype, x.dtype, None))[-1])
+    return _np.maximum(x, 0) + _np.log1p(_np.exp(-_np.abs(x)))
+
+
 def _complex_of(re: _Any, im: _Any) -> _Any:
     z = _np.empty(_np.broadcast_shapes(_np.shape(re), _np.shape(im)), _complex_dtype(re.dtype, im.dtype))
     z.real, z.imag = re, im
@@ -220,7 +226,7 @@ log1mexp: _Row = _op("log1mexp", _log1mexp, d=lambda z, x: -1 / expm1(-x), like=
                on=_Reals(-8, -0.1, edges=(-0.0, -1e-20, -800.0, -_INF, _NAN), kinds="bif"), stable_for=(lambda x: log(-expm1(x)), lambda x: log1p(-exp(x))), doc="log(1 - exp(x)) for x < 0, without cancellation.")
 sigmoid: _Row = _op("sigmoid", "scipy.special:expit", d=lambda z, x: z * (1 - z), c="1 / (1 + exp(-{x}))", on=_WIDE,
                stable_for=(lambda x: 1 / (1 + exp(-x)), lambda x: exp(x) / (1 + exp(x))), doc="1 / (1 + exp(-x)), the logistic function.")
-softplus: _Row = _op("softplus", lambda x: _np.logaddexp(x, x.dtype.type(0)), d=lambda z, x: sigmoid(x), like=lambda x: _np.logaddexp.resolve_dtypes((x, x, None)), c="fmax({x}, 0) + log1p(exp(-fabs({x})))", on=_WIDE,
+softplus: _Row = _op("softplus", _softplus, d=lambda z, x: sigmoid(x), like=lambda x: _np.logaddexp.resolve_dtypes((x, x, None)), c="fmax({x}, 0) + log1p(exp(-fabs({x})))", on=_WIDE,
                stable_for=(lambda x: log1p(exp(x)), lambda x: log(1 + exp(x))), doc="log(1 + exp(x)) without overflow.")
 logit: _Row = _op("logit", "scipy.special:logit", d=lambda z, x: 1 / (x * (1 - x)), c="log({x} / (1 - {x}))", on=_Reals(0.1, 0.9, edges=(0.0, 1.0, 0.5, 0.499993, _NAN), kinds="bf"), stable_for=(lambda x: log(x / (1 - x)),), doc="log(x / (1 - x)), the inverse of sigmoid.")
 xlogx: _Row = _op("xlogx", lambda x: _special("xlogy")(x, x), d=lambda z, x: 1 + log(x), like="scipy.special:gammaln", c="{x} == 0 ? 0 : {x} * log({x})", on=_POSITIVE_REAL, doc="x log(x), and 0 at 0.")

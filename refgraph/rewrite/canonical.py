@@ -188,11 +188,15 @@ def fill_outside(node: Apply, facts: Facts) -> Any:
             if made.op is fill:
                 return fill(made.inputs[0], fresh)
             return made.op(fresh, *made.inputs[1:])
-    if any(made.op is not fill for made in broadcast):
-        return None
+    if any(made.op is not fill or _is_filled(made.inputs[1]) for made in broadcast):
+        return None  # a chain of many shapes would drag all of them along
     for made in broadcast:
         fresh = fill(made.inputs[0], fresh)
     return fresh
+
+
+def _is_filled(x: Any) -> bool:
+    return x.owner is not None and x.owner.op is fill
 
 
 # Casts

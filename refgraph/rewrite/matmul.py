@@ -130,7 +130,7 @@ def _factors(node: Apply, facts: Facts) -> list[Any]:
     """The matrices whose product, in their order, is what the node makes; fewer than three where there is no chain."""
     found: list[Any] = []
     stack: list[Variable] = [node.outputs[0]]
-    while stack and len(found) <= _LONGEST:
+    while stack and len(found) + len(stack) <= _LONGEST:
         x = stack.pop()
         product = node if x is node.outputs[0] else _made_by(x, Dot, facts)
         if product is not None and _ranks(product) == [2, 2]:

@@ -101,10 +101,10 @@ def _blank(x: Any, value: Any, facts: Facts) -> Any:
 
 
 def _is_blank(x: Any) -> bool:
-    """Whether x is a constant, broadcast."""
+    """Whether x is something that is not computed, broadcast."""
     while x.owner is not None and (x.owner.op is fill or isinstance(x.owner.op, BroadcastTo)):
         x = x.owner.inputs[1 if x.owner.op is fill else 0]
-    return isinstance(x, Constant)
+    return x.owner is None
 
 
 # what broadcasting added

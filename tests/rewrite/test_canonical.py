@@ -247,3 +247,14 @@ def test_repetition_keeps_shapes_that_broadcast(data):
 
 def test_every_cast_has_a_rule():
     assert all(canonical.cast_of_cast.looks_at(op) for op in _CASTS.values())
+
+
+def test_fills_of_many_unknown_shapes_take_linear_time():
+    vectors = [TensorType("float64", (None,))(f"v{i}") for i in range(30)]
+    work = []
+    for length in (100, 400):
+        out = vectors[0]
+        for i in range(length):
+            out = T.fill(out, vectors[i % 30]) + out
+        work.append(calls(lambda out=out: rewritten(out, "canonical")))
+    assert work[1] < 5 * work[0]
