@@ -330,6 +330,20 @@ class _After:
                 for root in found.needed(x):
                     known = self.roots.get(root, 0)
                     self.roots[root] = None if known is None or keep is None else max(known, keep)
+        self._keep_what_is_read()
+
+    def _keep_what_is_read(self) -> None:
+        """Leave records that are read as such, by what comes after the loop, as they are."""
+        found = [*self.records.values(), *[(self.summed, total) for total in self.totals.values()]]
+        read = {x for half, value in found for x in self._read(half, value)}
+        for j, (x, keep) in enumerate(zip(self.op.records, self.kept, strict=True)):
+            if keep is None and x in read and self.place[x][0] == "record":
+                self.records.pop(j, None)
+
+    def _read(self, half: _Half, value: Any) -> list[Variable]:
+        """The variables of a step that an expression reads, for which it has stand-ins."""
+        stand_ins = {stand_in: x for x, stand_in in half.leaves.items()}
+        return [stand_ins[y] for y in leaves([value], {*self.node.inputs, *stand_ins}) if y in stand_ins]
 
     def _is_there(self, j: int, x: Variable) -> bool:
         """Whether the values of x are outside already, in something else than record j."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import reduce
 from typing import Any
 
-from refgraph.core.graph import Apply, Constant, Variable
+from refgraph.core.graph import Apply, Variable
 from refgraph.ops import reductions
 from refgraph.ops.einsum import EmbedDiagonals
 from refgraph.ops.elementwise import fill, mul, neg, true_div
