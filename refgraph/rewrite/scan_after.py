@@ -336,9 +336,10 @@ class _After:
         """Leave records that are read as such, by what comes after the loop, as they are."""
         found = [*self.records.values(), *[(self.summed, total) for total in self.totals.values()]]
         read = {x for half, value in found for x in self._read(half, value)}
-        for j, (x, keep) in enumerate(zip(self.op.records, self.kept, strict=True)):
-            if keep is None and x in read and self.place[x][0] == "record":
-                self.records.pop(j, None)
+        for j, (half, _) in list(self.records.items()):
+            x = self.op.records[j]
+            if x in read and half.computes(x) and self.place[x][0] == "record":
+                del self.records[j]
 
     def _read(self, half: _Half, value: Any) -> list[Variable]:
         """The variables of a step that an expression reads, for which it has stand-ins."""

@@ -14,7 +14,7 @@ from refgraph.ops.printing import Print
 from refgraph.ops.tensor import DTYPES, TensorType
 from refgraph.random import Stream
 from refgraph.rewrite import canonical
-from tests.rewrite.forms import assert_form, assert_same_values, declared_in, rewritten
+from tests.rewrite.forms import assert_form, assert_same_values, calls, declared_in, rewritten
 
 HERE = declared_in(canonical)
 

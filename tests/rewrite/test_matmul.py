@@ -5,7 +5,6 @@ import pytest
 
 import refgraph as rg
 import refgraph.tensor as T
-from refgraph.core.graph import Graph
 from refgraph.interp.evaluate import evaluate
 from refgraph.ops.blas import gemm
 
