@@ -79,6 +79,14 @@ def _log1mexp(x: _Any) -> _Any:
     return _np.where(x > -_LN2, _np.log(-_np.expm1(x)), _np.log1p(-_np.exp(x)))
 
 
+def _sigmoid(x: _Any) -> _Any:
+    if x.dtype.char not in "fd":
+        x = x.astype(_special("expit").resolve_dtypes((x.dtype, None))[-1])
+    z = _np.exp(-x)
+    z += 1
+    return 1 / z
+
+
 def _softplus(x: _Any) -> _Any:
     if x.dtype.kind in "biu":
         x = x.astype(_np.logaddexp.resolve_dtypes((x.dtype, x.dtype, None))[-1])
@@ -224,7 +232,7 @@ def _gap(x: _Any, y: _Any) -> _Any:
 
 log1mexp: _Row = _op("log1mexp", _log1mexp, d=lambda z, x: -1 / expm1(-x), like=_np.cbrt, c="{x} > -0.69314718055994530942 ? log(-expm1({x})) : log1p(-exp({x}))",
                on=_Reals(-8, -0.1, edges=(-0.0, -1e-20, -800.0, -_INF, _NAN), kinds="bif"), stable_for=(lambda x: log(-expm1(x)), lambda x: log1p(-exp(x))), doc="log(1 - exp(x)) for x < 0, without cancellation.")
-sigmoid: _Row = _op("sigmoid", "scipy.special:expit", d=lambda z, x: z * (1 - z), c="1 / (1 + exp(-{x}))", on=_WIDE,
+sigmoid: _Row = _op("sigmoid", _sigmoid, like="scipy.special:expit", d=lambda z, x: z * (1 - z), c="1 / (1 + exp(-{x}))", on=_WIDE,
                stable_for=(lambda x: 1 / (1 + exp(-x)), lambda x: exp(x) / (1 + exp(x))), doc="1 / (1 + exp(-x)), the logistic function.")
 softplus: _Row = _op("softplus", _softplus, d=lambda z, x: sigmoid(x), like=lambda x: _np.logaddexp.resolve_dtypes((x, x, None)), c="fmax({x}, 0) + log1p(exp(-fabs({x})))", on=_WIDE,
                stable_for=(lambda x: log1p(exp(x)), lambda x: log(1 + exp(x))), doc="log(1 + exp(x)) without overflow.")
