@@ -338,7 +338,7 @@ class _After:
         read = {x for half, value in found for x in self._read(half, value)}
         for j, (half, _) in list(self.records.items()):
             x = self.op.records[j]
-            if x in read and half.computes(x) and self.place[x][0] == "record":
+            if x in read and half.computes(x) and self.place.get(x, ("", 0))[0] == "record":
                 del self.records[j]
 
     def _read(self, half: _Half, value: Any) -> list[Variable]:

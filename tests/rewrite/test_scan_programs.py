@@ -52,5 +52,4 @@ def test_the_rules_for_loops_have_something_to_do():
         rewrite(Graph(list(program.given), found), scan_rules(), lambda rule, *_: applied.add(rule.name))
 
     collect()
-    rare = {"last_entry", "entries_from_the_end", "sequence_of_one_value", "loop_of_one_step", "loop_of_no_step"}
-    assert {rule.name for rule in scan_rules()} - applied <= rare
+    assert applied >= {"loop_invariants", "work_on_sequences", "work_on_records", "only_what_is_read", "unread_outputs"}
