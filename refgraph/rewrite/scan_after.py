@@ -368,6 +368,8 @@ class _After:
             roots |= more
             if total is None or not self.may_keep(roots):
                 return None, roots
+        if not self.facts.same_shape(total, initial[-1]):  # terms may be smaller; a state has one shape
+            total = specify_shape(total, [length(initial, a) for a in range(1, initial.type.ndim)])
         if self.op.keep[i] == 1:
             return total[None], roots
         return concatenate([initial, total[None]])[: self.count + 1], roots

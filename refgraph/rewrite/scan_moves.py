@@ -7,7 +7,7 @@ it. Neither happens where it takes much more memory than the loop has anyway: `n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import reduce
 from typing import Any
 
@@ -18,7 +18,8 @@ from refgraph.core.show import formula
 from refgraph.ops import elementwise
 from refgraph.ops.batching import has_items
 from refgraph.ops.cumulative import Cumulative
-from refgraph.ops.families import Elemwise, SumTo
+from refgraph.ops.elementwise import fill
+from refgraph.ops.families import SUM_TO, Elemwise, SumTo
 from refgraph.ops.gradient import PassThrough
 from refgraph.ops.index_pattern import Part, Slice, is_basic
 from refgraph.ops.indexing import Index, IndexUpdate
@@ -32,6 +33,7 @@ from refgraph.ops.scan import Loop, Scan
 from refgraph.ops.shape import DimShuffle, Reshape, ShapeI, SpecifyShape, broadcast_to, shape_i, specify_shape
 from refgraph.ops.tensor import TensorType, weak_constant
 from refgraph.ops.vectorize import of_many
+from refgraph.rewrite.lengths import Lengths
 from refgraph.rewrite.rule import graph_rule, node_rule
 from refgraph.rewrite.scan import with_loops
 
@@ -72,11 +74,16 @@ def no_larger(op: Scan, same: Collection[Variable]) -> set[Variable]:
     kept.update([x for keep, x in zip(op.keep[len(op.taps) :], op.records, strict=True) if keep is None])
     stretches = _ancestors([x for node in op.graph.nodes if isinstance(node.op, Scan) for x in node.inputs])
     found = {x for x in (*op.items, *kept) if x not in stretches and x not in same}
-    most = max([x.type.ndim for x in found], default=0)  # type: ignore[attr-defined]  # tensors
-    for node in op.graph.nodes:
-        if node.outputs[0] not in same and is_no_larger(node, found, same, most):
-            found.update(node.outputs)
-    return found
+    while True:
+        most = max([x.type.ndim for x in found], default=0)  # type: ignore[attr-defined]  # tensors
+        for node in op.graph.nodes:
+            if node.outputs[0] not in same and is_no_larger(node, found, same, most):
+                found.update(node.outputs)
+        states = [reads for reads, new in zip(op.reads, op.news, strict=True) if new in found]
+        more = {x for reads in states for x in reads} - found - stretches
+        if not more:
+            return found
+        found |= more  # a state is as large as what a step makes of it
 
 
 def _ancestors(xs: Iterable[Variable]) -> set[Variable]:
@@ -104,14 +111,18 @@ def is_no_larger(node: Apply, small: Collection[Variable], same: Collection[Vari
         y: Any = node.inputs[1]
         return first in small or (first not in xs and y in small and is_basic(op.template) and y.type.ndim == rank)
     if isinstance(op, _PRODUCTS):
-        if len(xs) == 2:
-            return bool(smalls) and rank < max([x.type.ndim for x in smalls])
-        return bool(smalls) and rank <= smalls[0].type.ndim
+        most = max([_rank(x) for x in smalls], default=-1)
+        return _rank(out) < most if len(smalls) == 2 else _rank(out) <= most
     if isinstance(op, Elemwise):
         return any(_spans(x, out) for x in smalls)
     if isinstance(op, (Join, Stack)):
         return len(smalls) == len(xs)
     return isinstance(op, _OF_ONE) and first in small
+
+
+def _rank(x: Any) -> int:
+    """How many axes x has that are not known to have length 1."""
+    return sum([n != 1 for n in x.type.shape])
 
 
 def _spans(x: Any, out: Any) -> bool:
@@ -298,6 +309,32 @@ class _Measured:
         return self._blanks[x]
 
 
+@graph_rule("scan")
+def lengths_as_outside(graph: Graph) -> Graph:
+    """What is known outside of a loop of lengths is known inside: sum_to(g, x) and fill(x, g) are g where shapes agree."""
+    known = Lengths()
+
+    def change(_: Apply, node: Apply) -> Sequence[Variable] | None:
+        op: Any = node.op
+        inner = {n.outputs[0]: n.inputs[1 - n.op.measures[0]] for n in op.graph.nodes if n.op in (SUM_TO, fill)}
+        if not inner:
+            return None
+        sequences, initials, _, whole = op.parts(node.inputs[1:])
+        reads = [known.of(x)[1:] for x, taps in zip(initials, op.taps, strict=True) for _ in taps]
+        given = [*[known.of(x)[1:] for x in sequences], *reads, *[None] * op.n_carried, *whole]
+        found = known.inside(Graph(op.graph.inputs, [*inner, *inner.values()]), given)
+        pairs = zip(inner, found, found[len(inner) :], strict=False)
+        same = {x for x, a, b in pairs if a == b and None not in a}
+        if not same:
+            return None
+        fresh = _with_step(
+            node, lambda n, new: new.get(inner[n.outputs[0]], inner[n.outputs[0]]) if n.outputs[0] in same else None
+        )
+        return fresh.outputs
+
+    return with_loops(graph, change)
+
+
 # What only items say
 
 
@@ -350,21 +387,37 @@ def sums_grouped(node: Apply) -> Apply:
     for inner in graph.nodes:
         if all(x in early or isinstance(x, Constant) for x in inner.inputs):
             early.update(inner.outputs)
-    new: dict[Variable, Variable] = {}
-    for inner in graph.nodes:
+
+    def grouped(inner: Apply, new: dict[Variable, Variable]) -> Variable | None:
         terms = _terms(inner.outputs[0], graph, early) if inner.op is elementwise.add else []
         first = [x for x in terms if x in early or isinstance(x, Constant)]
-        if len(first) > 1:
-            late = [new.get(x, x) for x in terms if x not in first]
-            with made_for(inner.origin):
-                new[inner.outputs[0]] = reduce(elementwise.add, [*late, reduce(elementwise.add, first)])
+        if len(first) < 2:
+            return None
+        late = [new.get(x, x) for x in terms if x not in first]
+        return reduce(elementwise.add, [*late, reduce(elementwise.add, first)])
+
+    return _with_step(node, grouped)
+
+
+def _with_step(node: Apply, change: Callable[[Apply, dict[Variable, Variable]], Variable | None]) -> Apply:
+    """The same loop, where `change` says what may stand for the output of an application in a step.
+
+    It is given what stands for the variables before.
+    """
+    op: Any = node.op
+    new: dict[Variable, Variable] = {}
+    for inner in op.graph.nodes:
+        with made_for(inner.origin):
+            better = change(inner, new)
+        if better is not None:
+            new[inner.outputs[0]] = better
         elif not new.keys().isdisjoint(inner.inputs):
             fresh = inner.with_inputs([new.get(x, x) for x in inner.inputs])
             new.update(zip(inner.outputs, fresh.outputs, strict=True))
     if not new:
         return node
-    changed = op.changed(graph=Graph(graph.inputs, [new.get(x, x) for x in graph.outputs]))
-    return changed.make_node(*node.inputs)  # type: ignore[no-any-return]  # an Apply
+    graph = Graph(op.graph.inputs, [new.get(x, x) for x in op.graph.outputs])
+    return op.changed(graph=graph).make_node(*node.inputs)  # type: ignore[no-any-return]  # an Apply
 
 
 def _terms(total: Any, graph: Graph, early: Collection[Variable]) -> list[Variable]:

@@ -304,7 +304,7 @@ def test_jacobians_and_hessians_are_those_of_the_steps_in_a_row(program):
 def test_without_rewriting_it_is_the_same(program):
     program.truncate = -1
     found = [x for _, x in derivatives(program, program.looped(), np.random.default_rng(0))]
-    f = rg.function(list(program.given), found, on_unused_input="ignore")
+    f = rg.function(list(program.given), found, on_unused_input="ignore", mode="FAST_COMPILE")
     for a, b in zip(f(*program.given.values()), evaluate(found, program.given), strict=True):
         np.testing.assert_array_equal(a, b)
 
