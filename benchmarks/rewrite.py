@@ -1,6 +1,6 @@
 """From expression to compiled function: seconds for nets, recurrent nets and a large graph, beside PyTensor and JAX.
 
-    uv run benchmarks/rewrite.py [--json FILE] [--quick]
+    uv run benchmarks/rewrite.py [--json FILE] [--quick] [--programs NAME ...]
     uv run --isolated --with pytensor --with jax benchmarks/rewrite.py
 
 The variables are there; what is timed is a training step: "build" is the cost, its gradient and the updates, "function"
@@ -343,9 +343,9 @@ def fresh(task: str, *arguments: Any, cache: str) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def making(quick: bool) -> Iterator[dict[str, Any]]:
+def making(programs: Sequence[str], quick: bool) -> Iterator[dict[str, Any]]:
     """A row for each program and library."""
-    for what in list(PROGRAMS)[: 2 if quick else None]:
+    for what in programs:
         for name in (*peers(), *OURS):
             pair = [name, OURS[0]] if name != OURS[0] else [name]
             with tempfile.TemporaryDirectory() as cache:
@@ -398,6 +398,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", metavar="FILE", help="also write the numbers there")
     parser.add_argument("--quick", action="store_true", help="two programs, few repetitions: to see that it runs")
+    parser.add_argument("--programs", nargs="*", choices=PROGRAMS, help="only these")
     parser.add_argument("--task", help=argparse.SUPPRESS)  # what a fresh process is to measure
     args = parser.parse_args()
     if args.task:
@@ -409,7 +410,8 @@ def main() -> None:
     print(f"milliseconds to make a training step; ratios to ours when warm (goal: PyTensor at least {GOAL_RATIO:.0f}x)")
     heads = "".join([f"{when:>30}" for when in ("cold", "warm start", "warm")])
     print(f"{'':<50}{heads}\n{'':<50}{''.join([f'{step:>10}' for step in STEPS * 3])} {'function':>9} {'all':>9}")
-    for row in making(args.quick):
+    programs = args.programs if args.programs is not None else list(PROGRAMS)[: 2 if args.quick else None]
+    for row in making(programs, args.quick):
         report["making"].append(row)
         show_making(row)
     print(f"\nmilliseconds by size, and microseconds a node for function (goal: at most {GOAL_GROWTH} times)")
