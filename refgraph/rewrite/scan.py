@@ -25,6 +25,8 @@ Change = Callable[[Apply, Apply], Sequence[Variable] | None]
 
 def with_loops(graph: Graph, change: Change, live: Iterable[Apply] | None = None) -> Graph:
     """The same function, where `change` says what stands for loops; nothing but `live` applications is looked at."""
+    if not any(isinstance(node.op, Scan) for node in graph.nodes):
+        return graph
     made: dict[Variable, Variable] = {}
     for node in graph.nodes if live is None else live:
         inputs = [made.get(x, x) for x in node.inputs]
@@ -219,6 +221,8 @@ def _difference(i: Any, n: Variable) -> int | None:
 @graph_rule("scan")
 def unread_outputs(graph: Graph) -> Graph:
     """What nobody reads of a loop, and no step needs, is not computed."""
+    if not any(isinstance(node.op, Scan) for node in graph.nodes):
+        return graph
     read = set(graph.outputs)
     live: list[Apply] = []
     needed: dict[Apply, _Needed] = {}

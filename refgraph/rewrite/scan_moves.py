@@ -311,7 +311,7 @@ class _Measured:
 
 @graph_rule("scan")
 def lengths_as_outside(graph: Graph) -> Graph:
-    """What is known outside of a loop of lengths is known inside: sum_to(g, x) and fill(x, g) are g where shapes agree."""
+    """What is known outside of lengths holds in a step: sum_to(g, x) and fill(x, g) are g where shapes agree."""
     known = Lengths()
 
     def change(_: Apply, node: Apply) -> Sequence[Variable] | None:

@@ -13,6 +13,7 @@ import numpy as np
 from refgraph.core.graph import Apply, Constant, Graph, Variable, leaves
 from refgraph.interp.evaluate import evaluate
 from refgraph.ops.scan import Scan
+from refgraph.rewrite import select
 from refgraph.rewrite.engine import rewrite
 from refgraph.rewrite.rule import RULES, Rule
 
@@ -24,6 +25,12 @@ def scan_rules() -> tuple[Rule, ...]:
     """The rules for loops, and no others."""
     names = [import_module(f"refgraph.rewrite.{room}").__name__ for room in ROOMS]
     return tuple([r for r in RULES.values() if getattr(r, "function", r).__module__ in names])
+
+
+def every_rule() -> tuple[Rule, ...]:
+    """All rules of ours."""
+    select.load()
+    return tuple(RULES.values())
 
 
 def rewritten(outputs: Any, rules: Sequence[Rule] | None = None) -> Graph:

@@ -7,11 +7,12 @@ import refgraph.tensor as T
 from refgraph import function, grad, scan, scan_checkpoints
 from refgraph.core.errors import ShapeError
 from refgraph.core.graph import Graph, leaves
+from refgraph.interp.evaluate import evaluate
 from refgraph.ops.printing import Print
 from refgraph.rewrite.engine import rewrite
 from refgraph.scan_module import until
 
-from .loops import checked, executed, in_steps, loops, outside, rewritten, scan_rules
+from .loops import checked, every_rule, executed, in_steps, loops, outside, rewritten, scan_rules
 
 RNG = np.random.default_rng(0)
 x, z, h0, m0 = T.dmatrix("x"), T.dtensor3("z"), T.dvector("h0"), T.dmatrix("m0")
@@ -48,6 +49,23 @@ def net(batch, read=lambda h, y: y, **options):
         return h, T.nnet.softmax(T.dot(h, v) + c)
 
     return scan(step, z if batch else x, [m0 if batch else h0, None], **options)[0]
+
+
+def test_derivatives_of_derivatives_keep_no_matrix_of_each_step():
+    """The cotangent of the weights' gradient is the same in each step, and sums of products are formed at once."""
+    h, _ = scan(lambda a, h: T.tanh(T.dot(h, w) + a), x, h0)
+    along = T.constant(RNG.normal(size=(3, 3)))
+    slope = grad((h[-1] ** 2).sum(), w)
+    for _ in range(2):
+        slope = grad((slope * along).sum(), w)
+    graph = rewrite(Graph([x, h0, w], [slope]), every_rule())
+    assert len(loops(graph)) >= 3
+    for node in loops(graph):
+        assert not any(reads[0].ndim == 2 for reads in node.op.reads)
+        assert all(record.ndim < 2 for record in node.op.records)
+    (want,) = evaluate([slope], given(slope))
+    (got,) = evaluate(graph.outputs, given(slope))
+    np.testing.assert_allclose(got, want, 1e-9)
 
 
 # Records

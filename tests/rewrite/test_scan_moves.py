@@ -80,6 +80,22 @@ def test_a_sum_of_the_shape_of_an_item_reads_no_item():
     assert loop.op.n_sequences == 0
 
 
+def test_what_is_known_of_lengths_outside_is_known_in_a_step():
+    """A sum down to a shape that the initial value has, and filling one, are nothing."""
+
+    def step(a, h, whole):
+        return [SUM_TO(T.tanh(h[0]), whole[0]) + T.fill(a[1], a[0]), SUM_TO(h[1] * 2, a[1])], []
+
+    node = raw(step, sequences=[x, x * 2], states=[v[None], T.zeros_like(v)[None]], whole=[T.exp(v)])
+    graph = after(*node.outputs)
+    assert in_steps(graph)["fill"] == 0
+    assert (
+        in_steps(graph)["sum_to"] == 1
+    )  # the items may be of another length: x and v have nothing to do with one another
+    (loop,) = loops(after(node.outputs[0]))
+    assert "sum_to" not in [inner.op.name for inner in loop.op.graph.nodes]
+
+
 def test_constants_are_in_the_step_and_nothing_is_given_twice_or_in_vain():
     def step(a, h, whole):
         return [h[0] * whole[0] + whole[1] * whole[2] + a[0] * T.sin(h[0]) * a[1]], []

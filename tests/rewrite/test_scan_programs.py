@@ -7,17 +7,10 @@ from hypothesis import strategies as st
 
 from refgraph.core.graph import Graph
 from refgraph.interp.evaluate import evaluate
-from refgraph.rewrite import select
 from refgraph.rewrite.engine import rewrite
-from refgraph.rewrite.rule import RULES
 
 from ..ops.test_scan_gradient import derivatives, programs  # noqa: TID252  (they are drawn there)
-from .loops import scan_rules
-
-
-def every_rule():
-    select.load()
-    return tuple(RULES.values())
+from .loops import every_rule, scan_rules
 
 
 def assert_same(program, forward, rules):
