@@ -232,7 +232,7 @@ def _gap(x: _Any, y: _Any) -> _Any:
 
 log1mexp: _Row = _op("log1mexp", _log1mexp, d=lambda z, x: -1 / expm1(-x), like=_np.cbrt, c="{x} > -0.69314718055994530942 ? log(-expm1({x})) : log1p(-exp({x}))",
                on=_Reals(-8, -0.1, edges=(-0.0, -1e-20, -800.0, -_INF, _NAN), kinds="bif"), stable_for=(lambda x: log(-expm1(x)), lambda x: log1p(-exp(x))), doc="log(1 - exp(x)) for x < 0, without cancellation.")
-sigmoid: _Row = _op("sigmoid", _sigmoid, like="scipy.special:expit", d=lambda z, x: z * (1 - z), c="1 / (1 + exp(-{x}))", on=_WIDE,
+sigmoid: _Row = _op("sigmoid", _sigmoid, stands_for="scipy.special:expit", d=lambda z, x: z * (1 - z), c="1 / (1 + exp(-{x}))", on=_WIDE,
                stable_for=(lambda x: 1 / (1 + exp(-x)), lambda x: exp(x) / (1 + exp(x))), doc="1 / (1 + exp(-x)), the logistic function.")
 softplus: _Row = _op("softplus", _softplus, d=lambda z, x: sigmoid(x), like=lambda x: _np.logaddexp.resolve_dtypes((x, x, None)), c="fmax({x}, 0) + log1p(exp(-fabs({x})))", on=_WIDE,
                stable_for=(lambda x: log1p(exp(x)), lambda x: log(1 + exp(x))), doc="log(1 + exp(x)) without overflow.")

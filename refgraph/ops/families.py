@@ -65,6 +65,7 @@ class Elemwise(Op):
     giving the pair (dz/dx, dz/dconj(x)); where z is real, giving dz/d(re x) + i dz/d(im x) alone.
     `weak` are the inputs that take their dtype from one another, where not all do.
     `idle` tells for an input whether the op would change nothing, so that no node is made.
+    `stands_for` is the ufunc of which the meaning is another way to compute the same.
     `measures` are the inputs of which only the shape is read; `commutative` ops may be given their two in any order.
     `c` is one C expression, `on` is where tests draw inputs, `stable_for` lists expressions this op should replace.
     """
@@ -91,6 +92,7 @@ class Elemwise(Op):
         idle: Callable[[TensorVariable], bool] | None = None,
         measures: tuple[int, ...] = (),
         commutative: bool = False,
+        stands_for: str | None = None,
     ) -> None:
         self.name = name
         self.on: tuple[Reals, ...] = (on,) if isinstance(on, Reals) else tuple(on)
@@ -101,7 +103,7 @@ class Elemwise(Op):
         self.nary, self.symbol, self.views = nary, symbol, views
         self.__doc__ = doc or f"`{_source(name, meaning)}`, elementwise."
         self.weak, self.idle, self.measures, self.commutative = weak, idle, measures, commutative
-        self.meaning, self._like = meaning, like
+        self.meaning, self._like, self.stands_for = meaning, like or stands_for, stands_for or meaning
         self._types: Cache[tuple[TensorType, ...], tuple[TensorType]] = Cache()
 
     @functools.cached_property

@@ -93,8 +93,12 @@ def _method(ufunc: np.ufunc, method: str, module: ModuleType, names: Mapping[str
 def _row_of(ufunc: np.ufunc) -> Callable[..., Any]:
     """The row whose meaning is `ufunc`; for ufuncs of several outputs and those of linear algebra, our function."""
     name = ufunc.__name__
-    row = _rows().get(ufunc) or _rows().get(f"scipy.special:{name}")
-    if row is not None and row.impl is ufunc:
+    row = _rows().get(ufunc)
+    if row is None and (row := _rows().get(f"scipy.special:{name}")) is not None:
+        from scipy import special
+
+        row = row if getattr(special, name) is ufunc else None
+    if row is not None:
         return row
     of_numpy = getattr(np, name, None) is ufunc
     function = _named(name) if of_numpy else None
@@ -106,7 +110,7 @@ def _row_of(ufunc: np.ufunc) -> Callable[..., Any]:
 @cache
 def _rows() -> dict[Any, Elemwise]:
     """Rows by what they say is their meaning."""
-    return {op.meaning: op for op in OPS.values() if isinstance(op, Elemwise)}
+    return {op.stands_for: op for op in OPS.values() if isinstance(op, Elemwise)}
 
 
 def function(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

@@ -94,6 +94,7 @@ def test_bad_use_is_refused(bad):
 WITHOUT_FORM = {
     *("ARange", "BinCount", "Eye", "Nonzero", "Tri", "Unique"),  # as long as their inputs' values say
     *("RandomBernoulli", "RandomBinomial", "RandomCategorical", "RandomDistinct", "RandomIntegers"),  # each item draws
+    "Gemm",  # rewriting makes it, after all that works on many items
     *("RandomFork", "RandomMultinomial", "RandomNormal", "RandomPoisson", "RandomUniform"),  # what it would draw alone
 }
 
