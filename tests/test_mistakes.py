@@ -771,7 +771,7 @@ def loop_over_a_scalar():
     return refgraph.scan(T.sqr, x)  # !
 
 
-@mistake(ShapeError, ValueError, "specify_shape: axis 0 has length 3, but 5 was specified")
+@mistake(ShapeError, ValueError, "scan: the sequence of x[t] has 3 items, for 5 steps")
 def loop_beyond_its_sequence():
     x = T.TensorType("float64", (3,))("x")
     return refgraph.scan(T.sqr, x, n_steps=5)  # !
