@@ -45,13 +45,8 @@ _THEANOS = {
     "scan_eqopt2": "scan",
 }
 """Theano's names for phases."""
-_WITHOUT_MEANING = {
-    "inplace": "what is computed in place is the plan's decision",
-    "gpu": "backends have no rules",
-    "cxx_only": "there is no C compiler to wait for",
-    "merge": "equal expressions are always merged",
-    "constant_folding": "constant_folding is a rule of ours under another name",
-}
+_WITHOUT_MEANING = ("inplace", "gpu", "cxx_only", "merge")
+"""Theano's names for what no rule decides: plans compute in place, equal expressions are always merged."""
 
 
 @cache
