@@ -17,12 +17,12 @@ import numpy as np
 
 from refgraph.core.errors import DTypeError, ShapeError
 from refgraph.core.graph import Apply, Variable
-from refgraph.core.op import BadSample, Derivatives, Sample, declare
+from refgraph.core.op import BadSample, Compile, Derivatives, Sample, declare
 from refgraph.ops.families import broadcast_shapes, conj, full_shape, sum_to
 from refgraph.ops.linalg import DOT, MATMUL
 from refgraph.ops.linear import TensorOp, no_tangent, same_kind
 from refgraph.ops.sample_arrays import numbers
-from refgraph.ops.tensor import CONTINUOUS, TensorType, TensorVariable, weak_constant
+from refgraph.ops.tensor import CONTINUOUS, TensorConstant, TensorType, TensorVariable, weak_constant
 
 _LARGE = 1 << 15
 """Elements from which on it matters how often memory is gone over."""
@@ -59,18 +59,18 @@ class Gemm(TensorOp):
         (product,) = self.product.infer(x, y)
         return (TensorType(dtype, broadcast_shapes("gemm", [c, product.variable()])),)
 
-    def reuses(self, node: Apply) -> tuple[int, ...]:
-        return () if node.inputs[0] in node.inputs[2:4] else (0,)
-
-    def is_safe(self, out: Any, c: Any, alpha: Any, x: Any, y: Any, beta: Any) -> bool:
-        return c.size > _LARGE and self._is_plain(c, x, y)
-
     def lengths(self, node: Apply, known: Any) -> Sequence[Any]:
         c, _, x, y, _ = map(known.of, node.inputs)
         product = [*known.joined(x[:-2], y[:-2]), x[-2], y[-1]] if self.stacked else [*x[:-1], *y[1:]]
         return [known.joined(c, product)]
 
-    def impl(self, c: Any, alpha: Any, x: Any, y: Any, beta: Any, out: Any = None) -> Any:
+    def bind(self, node: Apply, compile: Compile) -> Callable[..., Any]:
+        ones = [isinstance(x, TensorConstant) and x.value == 1 for x in (node.inputs[1], node.inputs[4])]
+        if self.stacked or not all(ones):
+            return self.impl
+        return lambda c, alpha, x, y, beta: self.impl(c, 1, x, y, 1) if c.size > _LARGE else c + np.dot(x, y)
+
+    def impl(self, c: Any, alpha: Any, x: Any, y: Any, beta: Any) -> Any:
         if c.size <= _LARGE or not self._is_plain(c, x, y):
             z = np.matmul(x, y) if self.stacked else np.dot(x, y)
             z = z if alpha == 1 else z * alpha
@@ -81,7 +81,7 @@ class Gemm(TensorOp):
             z = np.dot(x, y)
             if alpha != 1:
                 z *= alpha
-        return np.add(c if beta == 1 else c * beta, z, out=z if out is None else out)
+        return np.add(c if beta == 1 else c * beta, z, out=z)
 
     def _is_plain(self, c: Any, x: Any, y: Any) -> bool:
         """Whether these are matrices, c as large as the product."""
@@ -150,6 +150,8 @@ class Gemm(TensorOp):
                 yield Sample(f"{id}-float32", cls(), tuple(v.astype("float32") for v in arrays), _meant)
                 yield Sample(f"{id}-float16", cls(), tuple(v.astype("float16") for v in arrays), _meant, ())
                 yield Sample(f"{id}-complex", cls(), tuple(v + 0.5j * v for v in arrays), _meant)
+        for id, given in {"known-ones": (c, x, y), "known-ones-large": big}.items():
+            yield Sample(id, lambda c, x, y: gemm(c, 1, x, y), given, lambda c, x, y: c + np.dot(x, y))
         yield Sample("stacks", cls(True), (numbers(5, 2, 4), a, numbers(5, 2, 3, seed=1), y, b), _meant)
         yield Sample("stacks-broadcast", cls(True), (c, a, numbers(5, 2, 3, seed=1), y[None], b), _meant)
 

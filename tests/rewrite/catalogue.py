@@ -598,7 +598,6 @@ IN_PLACE: dict[str, Callable[..., Any]] = {
     "local_inplace_incsubtensor1": lambda u, at: add_to((u * 2)[at], 1),
     "local_inplace_setsubtensor": lambda u: set_to((u * 2)[1:], 0),
     "cond_make_inplace": lambda a, u: ifelse(T.gt(a, 0), T.exp(u), T.sin(u)),
-    "InplaceBlasOpt": lambda x, y, w: T.exp(w) - 2 * T.dot(x, y),
 }
 """Expressions for which memory for one array as large as the result is all that is needed."""
 
@@ -681,7 +680,8 @@ _REASONS: dict[str, tuple[str, ...]] = {
         "scipy_blas",
         "use_c_blas",
     ),
-    "Whether a product is added in place is for the plan, which needs no other op; see InplaceBlasOpt.": (
+    "NumPy has no product that adds to what is there; a backend that calls BLAS may, and needs no other op for it.": (
+        "InplaceBlasOpt",
         "c_blas_destructive",
         "make_scipy_blas_destructive",
     ),
