@@ -59,7 +59,7 @@ def shapes_that_do_not_broadcast_at_run_time():
     refgraph.function([x, y], z)(np.ones((2, 3)), np.ones((4, 3)))
 
 
-@mistake(ShapeError, ValueError, "fill does not accept shapes (2,) and (3,)")
+@mistake(ShapeError, ValueError, "fill cannot broadcast shapes (2,) and (3,)")
 def shapes_in_a_gradient_name_the_forward_line():
     x, y = T.dvector("x"), T.dvector("y")
     cost = (x * y).sum()  # !

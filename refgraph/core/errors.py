@@ -288,7 +288,7 @@ def _translated(
         help = f"use an index from -{length[1]} to {int(length[1]) - 1}" if length else ""
         return kind(f"{name}: {text}", help=help, node=node, values=values)
     together = f"{', '.join(map(str, shapes[:-1]))} and {shapes[-1]}" if len(shapes) > 1 else str(shapes[0])
-    if not text.startswith("operands could not be broadcast"):
+    if not text.startswith(("operands could not be broadcast", "shape mismatch: objects cannot be broadcast")):
         return kind(
             f"{name} does not accept shapes {together}"
             if len(shapes) > 1

@@ -438,7 +438,8 @@ class _Sweep(Facts):
         if any(origin != node.origin for origin in gone):
             origin = joined([node.origin, *gone])
             for new in made:
-                new.origin = origin
+                if new.origin == node.origin:  # not where a rule has said another, as for what leaves a loop
+                    new.origin = origin
 
     def _count(self, rule: Rule, node: Apply) -> None:
         self._changes += 1
