@@ -124,15 +124,14 @@ def _optional_bool(value: Any) -> bool | None:
 
 
 def _device(value: Any) -> str:
-    """Theano's device names are taken, but there is one device here: backends are what one chooses."""
-    if not str(value).startswith(("cpu", "gpu", "cuda", "opencl")):
+    """Theano's names of devices; those of OpenCL are taken for the CPU, with a warning."""
+    word = str(value)
+    if not word.startswith(("auto", "cpu", "gpu", "cuda", "opencl")):
         raise ValueError
-    if value != "cpu":
-        warnings.warn(
-            f"device={value} has no effect: what a function runs on is chosen by its mode or the flag backend",
-            stacklevel=4,
-        )
-    return "cpu"
+    if word.startswith("opencl"):
+        warnings.warn(f"device={word}: there is no backend for OpenCL; functions run on the CPU", stacklevel=4)
+        return "cpu"
+    return word
 
 
 _PARSERS: dict[Any, tuple[Callable[[Any], Any], str]] = {
@@ -141,7 +140,7 @@ _PARSERS: dict[Any, tuple[Callable[[Any], Any], str]] = {
     float: (_float, "a number"),
     str: (_str, "a string"),
     "bool?": (_optional_bool, "None | True | False"),
-    "device": (_device, "cpu"),
+    "device": (_device, "auto | cpu | cuda | gpu"),
 }
 
 
@@ -170,7 +169,7 @@ _TEST_VALUE = "off ignore warn raise pdb"
 FLAGS: dict[str, Flag] = {flag.name: flag for flag in [
     # what a program is
     Flag("floatX",               "float64", "float64 float32 float16", "dtype of T.matrix() and friends, and of a Python float standing alone"),
-    Idle("backend",              "",        str,                       "backend that functions run on when they name none; empty: the interpreter"),
+    Flag("backend",              "auto",    str,                       "backend that functions run on when they name none; auto: the fastest that can run here, on the flag device"),
     Flag("mode",                 "Mode",    "Mode FAST_RUN FAST_COMPILE DebugMode DEBUG_MODE NanGuardMode", "mode of functions that name none"),
     Flag("optimizer",            "o4",      "o4 o3 o2 o1 unsafe fast_run fast_compile merge None",          "how much to rewrite"),
     Flag("optimizer_including",  "",        str,                       "rules to add to every mode: names of rules or phases with : between"),
@@ -178,7 +177,8 @@ FLAGS: dict[str, Flag] = {flag.name: flag for flag in [
     Flag("optimizer_requiring",  "",        str,                       "rules that every mode must have: names of rules or phases with : between"),
     Flag("optimizer_verbose",    False,     bool,                      "print each change that rewriting makes"),
     Flag("linker",               "vm",      "vm cvm c py c|py c|py_nogc vm_nogc cvm_nogc", "Theano's way of choosing how to run; no effect here"),
-    Flag("device",               "cpu",     "device",                  "always cpu; the flag backend chooses where functions run"),
+    Flag("device",               "auto",    "device",                  "where functions run when neither they nor the flag backend say; auto: anywhere"),
+    Flag("force_device",         False,     bool,                      "refuse a device that no backend is there for, instead of running on the CPU with a warning"),
     Flag("allow_input_downcast", None,      "bool?",                   "whether calls convert arguments with loss; None: only a Python float to floatX"),
     Flag("on_unused_input",      "raise",   "raise warn ignore",       "what a function does about an input that nothing reads"),
     Flag("cast_policy",          "custom",  "custom numpy+floatX",     "Theano's, for dtypes of mixed expressions; no effect here, where dtypes are NumPy's"),
@@ -195,10 +195,10 @@ FLAGS: dict[str, Flag] = {flag.name: flag for flag in [
     Idle("check_stack_trace",      "off",   "off log warn raise",      "check that rewriting keeps the user's lines"),
     Flag("on_opt_error",           "warn",  "warn raise pdb ignore",   "what to do when a rule raises, or does not settle"),
     Idle("on_shape_error",         "warn",  "warn raise",              "what to do when shapes cannot be inferred"),
-    Idle("assert_no_cpu_op",       "ignore", "ignore warn raise pdb",  "what to do when a function for a GPU keeps an op on the CPU"),
+    Flag("assert_no_cpu_op",       "ignore", "ignore warn raise pdb",  "what to do when a function on a device of its own leaves an op to the interpreter; pdb: as raise"),
     Idle("traceback.limit",         8,      int,                       "frames of a user's line to show"),
     Idle("traceback.compile_limit", 0,      int,                       "frames to show of variables that rewriting made"),
-    Idle("DebugMode.check_c",       False,  bool,                      "compare backends with the interpreter"),
+    Flag("DebugMode.check_c",       True,   bool,                      "compare what a backend answers with the interpreter"),
     Idle("DebugMode.check_py",      True,   bool,                      "run the interpreter's meaning"),
     Flag("DebugMode.check_finite",  True,   bool,                      "refuse NaN and infinity in outputs"),
     Idle("DebugMode.check_strides", 0,      int,                       "try inputs with other strides"),
@@ -244,7 +244,7 @@ FLAGS: dict[str, Flag] = {flag.name: flag for flag in [
     Idle("unittests.rseed",      "666",     str,                       "seed of tests, or random"),
     # Theano's, for compilers and devices that are not needed here: taken and without effect
     *_no_effect("compiledir", "base_compiledir", "compiledir_format", "cxx", "contexts", "init_gpu_device", "openblas", "root"),
-    *_no_effect("force_device", "print_active_device", "enable_initial_driver_test", "nocleanup", "gpu.local_elemwise_fusion", accepts=bool, default=False),
+    *_no_effect("print_active_device", "enable_initial_driver_test", "nocleanup", "gpu.local_elemwise_fusion", accepts=bool, default=False),
     *_no_effect("gcc.cxxflags", "blas.ldflags", "cuda.root", "cuda.include_path", "cuda.library_path", "dnn.enabled", "dnn.include_path", "dnn.library_path"),
     *_no_effect("dnn.conv.algo_fwd", "dnn.conv.algo_bwd_data", "dnn.conv.algo_bwd_filter", "dnn.conv.precision", "nvcc.flags", "nvcc.compiler_bindir"),
     *_no_effect("lib.cnmem", "lib.amdlibm", "gpuarray.preallocate", "gpuarray.sync", "gpuarray.sched", "gpuarray.cache_path", "magma.enabled"),

@@ -32,6 +32,8 @@ class RefgraphError(Exception):
     code: ClassVar[str] = "RG000"
     loops: tuple[str, ...] = ()
     """In which step of which loop it happened; the innermost loop first."""
+    backend: str = ""
+    """The name of the backend that ran the application that failed; empty for the interpreter."""
 
     def __init__(
         self,
@@ -84,7 +86,9 @@ class RefgraphError(Exception):
         if self.help:
             lines.append(f"   = help: {self.help}")
         more = f"python -m refgraph explain {self.code}"
-        lines.append(f"   = node: {_short(self.made_by, 60)}. More: {more}" if self.made_by else f"   = more: {more}")
+        where = f"; backend {self.backend}" if self.backend else ""
+        made = f"{_short(self.made_by, 60)}{where}"
+        lines.append(f"   = node: {made}. More: {more}" if self.made_by else f"   = more: {more}")
         lines += _details(self.node, self.values)
         return "\n".join(_colored(lines) if color else lines)
 
@@ -713,6 +717,49 @@ class RewriteError(RefgraphError, ValueError):
     """
 
     code = "RG402"
+
+
+class BackendError(RefgraphError, RuntimeError, ValueError):
+    """A backend is not installed, cannot be loaded, cannot run here, or failed where the interpreter does not.
+
+    The backend named "numpy" is the interpreter, which is always there. `python -m refgraph doctor` lists the others,
+    with what they lack.
+
+    Fails:
+
+        x = T.dvector("x")
+        refgraph.function([x], x * 2, backend="nump")
+
+    Works:
+
+        x = T.dvector("x")
+        refgraph.function([x], x * 2, backend="numpy")
+    """
+
+    code = "RG601"
+
+
+class FallbackError(BackendError):
+    """A function was asked to run wholly on one backend (`strict=True`), which has no kernel for some of its ops.
+
+    `f.report()`, of the function made without `strict`, lists what runs where and why.
+
+    Fails:
+
+        from refgraph.backend import Backend
+
+        x = T.dvector("x")
+        refgraph.function([x], x * 2, backend=Backend("empty"), strict=True)
+
+    Works:
+
+        from refgraph.backend import Backend
+
+        x = T.dvector("x")
+        print(refgraph.function([x], x * 2, backend=Backend("empty")).report())
+    """
+
+    code = "RG602"
 
 
 class InvalidValueError(RefgraphError, ValueError):

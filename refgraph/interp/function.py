@@ -13,6 +13,7 @@ from refgraph.core.config import config
 from refgraph.core.errors import GraphTypeError, InputError, UnusedInputError, UpdateError, nearest
 from refgraph.core.graph import Constant, Graph, Variable, ancestors, leaves, listed_pairs, rebuild, replacements
 from refgraph.core.show import ShownAsHtml
+from refgraph.interp.backends import NUMPY, Backend, chosen, get_backend
 from refgraph.interp.inputs import In, Out
 from refgraph.interp.modes import Mode, get_mode
 from refgraph.interp.postponed import Postponed, make_updates
@@ -22,6 +23,7 @@ from refgraph.ops.tensor import TensorType, TensorVariable, as_tensor, constant
 if TYPE_CHECKING:
     from refgraph.core.types import Type
     from refgraph.interp.profile import Profile
+    from refgraph.interp.report import Report
 
 Pairs = Mapping[Any, Any] | Iterable[tuple[Any, Any]] | None
 
@@ -40,6 +42,8 @@ def function(
     profile: Any = None,
     on_unused_input: str | None = None,
     trust_input: bool = False,
+    backend: str | Backend | None = None,
+    strict: bool = False,
 ) -> Function:
     """A callable from values of `inputs` to values of `outputs`.
 
@@ -55,11 +59,15 @@ def function(
     trust_input: take arguments as they are: arrays of the right dtype and rank.
     profile: True, a name, or a Profile to write to: time every call and every node, for `f.profile.summary()`; None: as
         the flag says.
+    backend: what runs it: the name of an installed backend, or a Backend; None: as the flags backend and device say.
+        What it has no kernel for runs on the interpreter, which is the backend "numpy"; `f.report()` says what and why.
+    strict: raise FallbackError where anything would run on the interpreter instead of the backend.
     accept_inplace: accepted as Theano's; no op here works in place.
 
-    Outputs are arrays that share no memory with anything else, unless `borrow` says that they may. Raises
-    MissingInputError when the outputs depend on a variable that is not among the inputs, UpdateError when an update is
-    not of its variable's type.
+    Outputs are NumPy's arrays that share no memory with anything else, unless `borrow` says that they may; of a backend
+    with arrays of its own, outputs that are borrowed are such arrays. Raises MissingInputError when the outputs depend
+    on a variable that is not among the inputs, UpdateError when an update is not of its variable's type, BackendError
+    for a backend that is not there.
     """
     ins = [In.of(x) for x in _sequence("inputs", inputs)]
     _refuse_duplicates(ins)
@@ -80,7 +88,8 @@ def function(
     graph = Graph([*[i.variable for i in ins], *states], found)
     downcast = config.allow_input_downcast if allow_input_downcast is None else allow_input_downcast
     watch = _profile(profile, name)
-    maker = Maker(graph, ins, outs, kind, keys, list(updated), get_mode(mode), downcast, name, watch)
+    where = get_backend(backend) if backend is not None else None
+    maker = Maker(graph, ins, outs, kind, keys, list(updated), get_mode(mode), downcast, name, watch, where, strict)
     return Function(maker, [*[i.container for i in ins], *[s.container for s in states]], trust_input)
 
 
@@ -250,10 +259,14 @@ class Maker:
         allow_downcast: bool | None,
         name: str | None,
         profile: Profile | None,
+        asked: Backend | None = None,
+        strict: bool = False,
     ) -> None:
+        """`asked` is the backend that was asked for; None where the flags choose it."""
         self.inputs, self.outputs, self.updated = tuple(inputs), tuple(outputs), tuple(updated)
         self.kind, self.keys, self.mode, self.name = kind, keys, mode, name
         self.allow_downcast, self.profile = allow_downcast, profile
+        self.asked, self.strict = asked, strict
         self.written: Graph | None = graph
         self.fgraph = mode.rewrite(graph)
         self._plan()
@@ -261,15 +274,57 @@ class Maker:
     def _plan(self) -> None:
         position = {x: i for i, x in enumerate(self.fgraph.inputs)}
         states = {len(self.outputs) + k: position[x] for k, x in enumerate(self.updated)}
-        self.program = self.mode.compile(self.fgraph, self.profile, states)
+        self.backend = backend = chosen(self.asked)
+        self.getters: dict[int, Backend] = {}
+        if backend is NUMPY and not any(c.backend for c in self._containers()):
+            self.ran: Any = None
+            self.program = self.mode.compile(self.fgraph, self.profile, states)
+        else:
+            self._plan_on(backend, states)
         self.postpones: Collection[int] = getattr(self.program, "postpones", ())
         self.finish = self._finishers()
+
+    def _containers(self) -> list[Container]:
+        """The containers of all states: of shared variables, and of inputs that keep a value."""
+        shared = [x.container for x in self.fgraph.inputs if isinstance(x, SharedVariable)]
+        return [*shared, *[i.container for i in self.inputs if i.container is not None]]
+
+    def _plan_on(self, backend: Backend, states: Mapping[int, int]) -> None:
+        """Plan for a backend, or for states that one keeps."""
+        from refgraph.interp.placement import Ends, kernels_for, whole_program
+
+        homes: dict[Variable, Backend | None] = {i.variable: i.container.backend for i in self.inputs if i.container}
+        homes.update([(x, x.container.backend) for x in self.fgraph.inputs if isinstance(x, SharedVariable)])
+        first, count = len(self.inputs), len(self.outputs)
+        keepers = {x: b for x in self.fgraph.inputs[first:] if (b := homes[x]) is not None}
+        self.getters = {count + k: b for k, x in enumerate(self.updated) if (b := homes[x]) is not None}
+        if not backend.is_host:
+            self.getters.update([(n, backend) for n, out in enumerate(self.outputs) if out.borrow])
+        ends = Ends(self.fgraph, keepers, self.getters)
+        watched = self.mode.watches or self.profile is not None
+        self.ran = None if watched else whole_program(backend, ends)
+        if self.ran is not None:
+            self.program = self.ran
+        else:
+            self.ran = kernels_for(backend, ends)
+            self.program = self.mode.compile(self.fgraph, self.profile, states, self.ran)
+        action = "raise" if self.strict else "ignore" if backend.is_host else config.assert_no_cpu_op
+        if action != "ignore":
+            from refgraph.interp.report import on_fallbacks
+
+            on_fallbacks(self.report(), action)
+
+    def report(self) -> Report:
+        """Where the nodes run."""
+        from refgraph.interp.report import report
+
+        return report(self.backend, self.fgraph, self.ran)
 
     def __getstate__(self) -> dict[str, Any]:
         """What to pickle: all but the program, which is made anew, the profile, whose times are of this process, and
         the graph as it was written.
         """
-        return {**self.__dict__, "program": None, "finish": None, "profile": None, "written": None}
+        return {**self.__dict__, **dict.fromkeys(("program", "finish", "profile", "written", "backend", "ran"))}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -280,7 +335,7 @@ class Maker:
     def remade(self, graph: Graph, updated: Sequence[Variable], profile: Profile | None) -> Maker:
         """The same function of another graph, whose last outputs are the new values of `updated`."""
         made = (graph, self.inputs, self.outputs, self.kind, self.keys, updated)
-        return Maker(*made, self.mode, self.allow_downcast, self.name, profile)
+        return Maker(*made, self.mode, self.allow_downcast, self.name, profile, self.asked, self.strict)
 
     def _finishers(self) -> list[Callable[[Any], Any]]:
         """For each output and update, how it becomes an array that is nobody else's: mostly it is one already."""
@@ -290,14 +345,17 @@ class Maker:
         found: list[Callable[[Any], Any]] = []
         for n, out in enumerate(self.fgraph.outputs):
             met, is_output = memory.claim(out, foreign), n < len(self.outputs)
+            getter = self.getters.get(n)
             if not isinstance(out.type, TensorType):
                 found.append(_itself)
+            elif getter is not None:
+                found.append(getter.copy if met and not (is_output and self.outputs[n].borrow) else _itself)
             elif is_output and self.outputs[n].borrow:
                 found.append(np.asarray)
             elif met - (lent if is_output else set()):
                 found.append(np.array)
-            elif memory.may_be_view(out):
-                found.append(_writeable)
+            elif memory.may_be_view(out) or self.backend is not NUMPY:
+                found.append(_writeable if n not in self.postpones else _writeable_unless_postponed)
             else:
                 found.append(_unless_postponed if n in self.postpones else np.asarray)
         return found
@@ -309,6 +367,10 @@ def _itself(value: Any) -> Any:
 
 def _unless_postponed(value: Any) -> Any:
     return value if value.__class__ is Postponed else np.asarray(value)
+
+
+def _writeable_unless_postponed(value: Any) -> Any:
+    return value if value.__class__ is Postponed else _writeable(value)
 
 
 def _writeable(value: Any) -> Any:
@@ -342,6 +404,10 @@ class Function(ShownAsHtml):
         self._targets = tuple([c for c in targets if c is not None])
         self._locks = tuple([c.lock for c in sorted(set(self._targets), key=lambda c: c.serial)])
         self._single = maker.kind == "one"
+
+    def report(self) -> Report:
+        """What runs where, and why, where that is not the backend that was asked for; what is moved in between."""
+        return self.maker.report()
 
     # calling
 
@@ -399,7 +465,8 @@ class Function(ShownAsHtml):
     def _read(self, values: list[Any], kept: Sequence[int]) -> None:
         """Add the values that are kept: of shared variables, and of inputs that were not given."""
         for n in kept:
-            values[n] = self._containers[n].storage[0]  # type: ignore[union-attr]  # `kept` says that it is there
+            container = self._containers[n]
+            values[n] = container.as_numpy(container.storage[0])  # type: ignore[union-attr]  # `kept` says it is there
         values += [storage[0] for storage in self._storages]
 
     def _read_later(self, values: list[Any], kept: Sequence[int]) -> None:
@@ -407,7 +474,7 @@ class Function(ShownAsHtml):
         count = len(self.maker.inputs)
         found = values_of([c for n, c in enumerate(self._containers) if c is not None and (n >= count or n in kept)])
         for n, value in zip(sorted(kept), found, strict=False):
-            values[n] = value
+            values[n] = self._containers[n].as_numpy(value)  # type: ignore[union-attr]  # likewise
         values += found[len(kept) :]
 
     def _updating(self, values: list[Any], kept: Sequence[int]) -> list[Any]:
@@ -504,7 +571,8 @@ class Function(ShownAsHtml):
         raise KeyError(f"{self._signature()} has no input or shared variable {key}")
 
     def __getitem__(self, key: Any) -> Any:
-        return copied(self._place(key).value)
+        place = self._place(key)
+        return copied(place.as_numpy(place.value))
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._place(key).value = copied(value)
@@ -524,7 +592,8 @@ class Function(ShownAsHtml):
     @property
     def defaults(self) -> dict[Variable, Any]:
         """The defaults of inputs that have one."""
-        return {i.variable: c.value for i, c in zip(self.maker.inputs, self._containers, strict=False) if c is not None}
+        pairs = zip(self.maker.inputs, self._containers, strict=False)
+        return {i.variable: c.as_numpy(c.value) for i, c in pairs if c is not None}
 
     @property
     def container(self) -> _Containers:

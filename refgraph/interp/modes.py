@@ -20,7 +20,10 @@ from refgraph.core.errors import (
 )
 from refgraph.core.graph import Apply, Graph
 from refgraph.core.op import Compile
-from refgraph.interp.plan import Bind, Kernel, Plan, meaning
+from refgraph.interp.backends import Kernel
+from refgraph.interp.evaluate import program
+from refgraph.interp.plan import INTERPRETER, Around, Kernels, Plan
+from refgraph.interp.transfer import Alone, Transfer
 
 if TYPE_CHECKING:
     from refgraph.interp.profile import Profile
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from refgraph.rewrite.rule import Rule
 
 Tags = tuple[str, ...]
+
+Watch = Callable[[Apply, Kernel], Kernel]
+"""From a node and its kernel to what runs instead."""
 
 
 class Mode:
@@ -92,32 +98,37 @@ class Mode:
 
         return rewrite(graph, self.rules, _printed(note) if config.optimizer_verbose else note)
 
-    def bind(self, node: Apply, compile: Compile) -> Kernel:
-        """What runs a node."""
-        return meaning(node, compile)
+    def watch(self, node: Apply, kernel: Kernel) -> Kernel:
+        """What runs a node instead of its kernel. Here that kernel; a mode that looks at values calls it in its own."""
+        return kernel
 
-    def binder(self) -> Bind:
-        """`bind` for the nodes of one program."""
-        return self.bind
+    def watcher(self) -> Watch:
+        """`watch` for the nodes of one program."""
+        return self.watch
 
     @property
-    def in_place(self) -> bool:
-        """Whether programs may overwrite intermediate values that nobody needs any more: where nothing but the ops
-        themselves sees them, which a mode that binds nodes in its own way would have to say for itself.
-        """
+    def watches(self) -> bool:
+        """Whether it looks at values: each node then runs by itself on NumPy's arrays, and none is overwritten."""
         kind = type(self)
-        return kind.bind is Mode.bind and kind.binder is Mode.binder
+        return kind.watch is not Mode.watch or kind.watcher is not Mode.watcher
 
     def compile(
-        self, graph: Graph, profile: Profile | None = None, states: Mapping[int, int] | None = None
+        self,
+        graph: Graph,
+        profile: Profile | None = None,
+        states: Mapping[int, int] | None = None,
+        kernels: Kernels = INTERPRETER,
     ) -> Callable[..., list[Any]]:
         """A program for a graph that has been rewritten; timed, when there is a profile to write to.
 
         states: outputs, by number, that replace the values of inputs: the program may postpone them (see `Plan`).
+        kernels: what runs its nodes.
         """
+        if self.watches:
+            kernels = _Watched(kernels.alone(), self.watcher())
         if profile is None:
-            return Plan(graph, self.binder(), None, self.in_place, states)
-        return profile.program(Plan(graph, profile.watching(self.binder()), None, self.in_place, states))
+            return Plan(graph, kernels, None, states)
+        return profile.program(Plan(graph, profile.watching(kernels), None, states))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """For pickle: DEFAULT, FAST_RUN and FAST_COMPILE by name."""
@@ -128,6 +139,18 @@ class Mode:
 
     def __repr__(self) -> str:
         return self.name or f"{type(self).__name__}(linker={self.linker!r}, optimizer={self.optimizer!r})"
+
+
+class _Watched(Around):
+    """Kernels that somebody looks at."""
+
+    def __init__(self, kernels: Kernels, watch: Watch) -> None:
+        super().__init__(kernels)
+        self.in_place, self._watch = False, watch
+
+    def bind(self, node: Apply, compile: Compile) -> Kernel:
+        kernel = super().bind(node, compile)
+        return kernel if isinstance(node.op, Transfer) else self._watch(node, kernel)
 
 
 def _known(tags: Tags) -> Tags:
@@ -153,7 +176,8 @@ def _printed(note: Note | None) -> Note:
 
 
 class DebugMode(Mode):
-    """Checks every node in every call: types, finiteness, inputs left alone, aliasing as declared, same answer twice.
+    """Checks every node in every call: types, finiteness, inputs left alone, aliasing as declared, same answer twice;
+    of a backend, the same answer as the interpreter's (unless the flag DebugMode.check_c is off).
 
     check_isfinite: refuse NaN and infinity; by default as the flag DebugMode.check_finite says.
     """
@@ -180,9 +204,10 @@ class DebugMode(Mode):
             raise ConfigError(f"DebugMode takes no {', '.join(sorted(unknown))}")
         self.check_isfinite = check_isfinite
 
-    def bind(self, node: Apply, compile: Compile) -> Kernel:
-        kernel = meaning(node, compile)
+    def watch(self, node: Apply, kernel: Kernel) -> Kernel:
         finite = config.DebugMode.check_finite if self.check_isfinite is None else self.check_isfinite
+        foreign = kernel if isinstance(kernel, Alone) and config.DebugMode.check_c else None
+        meaning = None if foreign is None else node.op.bind(node, program)
 
         def checked(*arrays: Any) -> Any:
             before = [a.copy() if isinstance(a, np.ndarray) else a for a in arrays]
@@ -193,6 +218,9 @@ class DebugMode(Mode):
             _check_aliases(node, arrays, values)
             again = kernel(*arrays)
             _check_same(node, values, list(again) if len(node.outputs) > 1 else [again])
+            if foreign is not None and meaning is not None:
+                means = meaning(*arrays)
+                _check_agrees(node, foreign.backend.name, values, list(means) if len(node.outputs) > 1 else [means])
             return results
 
         return checked
@@ -257,6 +285,22 @@ def _check_same(node: Apply, values: list[Any], again: list[Any]) -> None:
             )
 
 
+def _check_agrees(node: Apply, backend: str, values: list[Any], means: list[Any]) -> None:
+    for out, value, want in zip(node.outputs, values, means, strict=True):
+        type: Any = out.type
+        if hasattr(type, "values_eq_approx") and not type.values_eq_approx(np.asarray(value), np.asarray(want)):
+            raise BadThunkOutput(
+                f"output {out.index} of {node.op} on backend {backend!r} differs from the interpreter's",
+                why=f"got {_brief(value)}, the interpreter says {_brief(want)}",
+                help="tell the author of the backend; the flag DebugMode.check_c=False leaves this out",
+                node=node,
+            )
+
+
+def _brief(value: Any) -> str:
+    return " ".join(np.array2string(np.asarray(value), threshold=4, edgeitems=2).split())
+
+
 def _same(a: Any, b: Any) -> bool:
     return bool(np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind in "fc"))
 
@@ -290,8 +334,7 @@ class NanGuardMode(Mode):
         self.inf = flags.inf_is_error if inf_is_error is None else inf_is_error
         self.big = flags.big_is_error if big_is_error is None else big_is_error
 
-    def bind(self, node: Apply, compile: Compile) -> Kernel:
-        kernel = meaning(node, compile)
+    def watch(self, node: Apply, kernel: Kernel) -> Kernel:
         given = [(i, x) for i, x in enumerate(node.inputs) if x.owner is None]
 
         def guarded(*arrays: Any) -> Any:
@@ -370,12 +413,11 @@ class MonitorMode(Mode):
         super().__init__(linker, optimizer, "MonitorMode")
         self.pre_func, self.post_func = pre_func, post_func
 
-    def binder(self) -> Bind:
+    def watcher(self) -> Watch:
         numbers = count()
-        return lambda node, compile: self._watched(next(numbers), node, compile)
+        return lambda node, kernel: self._watched(next(numbers), node, kernel)
 
-    def _watched(self, i: int, node: Apply, compile: Compile) -> Kernel:
-        kernel = meaning(node, compile)
+    def _watched(self, i: int, node: Apply, kernel: Kernel) -> Kernel:
 
         def watched(*arrays: Any) -> Any:
             thunk = Thunk([[a] for a in arrays], [[None] for _ in node.outputs])

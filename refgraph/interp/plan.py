@@ -16,17 +16,14 @@ import numpy as np
 from refgraph.core.errors import explain
 from refgraph.core.graph import Apply, Constant, Graph, Variable
 from refgraph.core.op import Compile, GraphOp, Op, is_declared
+from refgraph.interp.backends import Kernel
 from refgraph.interp.postponed import postponing
 from refgraph.ops.families import Elemwise
 from refgraph.ops.tensor import TensorType
 
-Kernel = Callable[..., Any]
-"""What runs a node: from its inputs' arrays to its output's array, or the tuple of its outputs' arrays."""
-
-Bind = Callable[[Apply, Compile], Kernel]
-"""Chooses a node's kernel; given a compiler for the graphs that the node's op may hold."""
-
 Getter = Callable[[Any], tuple[Any, ...]]
+
+Reuses = Callable[[Apply], tuple[int, ...]]
 
 Step = tuple[Apply, Kernel, int | None, int | None, int | None, Getter | None, int]
 """A node, its kernel, the slots of up to three arguments (or a getter of all of them), and the slot of the output.
@@ -34,9 +31,54 @@ Step = tuple[Apply, Kernel, int | None, int | None, int | None, Getter | None, i
 The arguments are the inputs; where a ufunc computes in the memory of one of them, that one once more."""
 
 
-def meaning(node: Apply, compile: Compile) -> Kernel:
-    """The op's own meaning, in NumPy."""
-    return node.op.bind(node, compile)
+class Kernels:
+    """What runs the nodes of a program. This is the interpreter: each op's own meaning, in NumPy."""
+
+    in_place = True
+    """Whether a value may be overwritten after its last reader: not where somebody else looks at values."""
+
+    def prepared(self, graph: Graph) -> Graph:
+        """The graph to run instead of one that is to be planned: of the program, or held by an op."""
+        return _settled(graph)
+
+    def bind(self, node: Apply, compile: Compile) -> Kernel:
+        """What runs a node; given a compiler for the graphs that the node's op may hold."""
+        return node.op.bind(node, compile)
+
+    def reuses(self, node: Apply) -> tuple[int, ...]:
+        """Numbers of the inputs in whose memory the node's kernel can compute, as `Op.reuses` has it."""
+        return node.op.reuses(node)
+
+    def explained(self, error: Exception, node: Apply, arrays: tuple[Any, ...]) -> Exception:
+        """What to raise when the kernel of a node raised."""
+        return explain(error, node, arrays)
+
+    def alone(self) -> Kernels:
+        """Itself, where each node takes and answers NumPy's arrays from now on: for those who look at values."""
+        return self
+
+
+class Around(Kernels):
+    """Other kernels, with something around each: the base of those who look at values, or take times."""
+
+    def __init__(self, kernels: Kernels) -> None:
+        self.kernels = kernels
+        self.in_place = kernels.in_place
+
+    def prepared(self, graph: Graph) -> Graph:
+        return self.kernels.prepared(graph)
+
+    def bind(self, node: Apply, compile: Compile) -> Kernel:
+        return self.kernels.bind(node, compile)
+
+    def reuses(self, node: Apply) -> tuple[int, ...]:
+        return self.kernels.reuses(node)
+
+    def explained(self, error: Exception, node: Apply, arrays: tuple[Any, ...]) -> Exception:
+        return self.kernels.explained(error, node, arrays)
+
+
+INTERPRETER = Kernels()
 
 
 class Plan:
@@ -47,35 +89,34 @@ class Plan:
     the node's line and the values at hand.
     """
 
-    __slots__ = ("_fresh", "_outputs", "_rest", "_steps", "graph", "postpones")
+    __slots__ = ("_fresh", "_kernels", "_outputs", "_rest", "_steps", "graph", "postpones")
 
     def __init__(
         self,
         graph: Graph,
-        bind: Bind = meaning,
+        kernels: Kernels = INTERPRETER,
         inner: dict[Graph, Kernel] | None = None,
-        in_place: bool = True,
         states: Mapping[int, int] | None = None,
     ) -> None:
         """`inner` are the graphs inside that are planned already: derivatives hold the graphs of their op once more.
 
-        in_place: intermediate values may be overwritten after their last reader; not where `bind` keeps arrays.
         states: outputs, by number, that replace the values of inputs, by number. Those among them that `postpones` has
             may be answered as `Postponed`.
         """
-        self.graph = graph = _settled(graph)
-        slots = _Slots(graph, in_place, states or {})
+        self.graph = graph = kernels.prepared(graph)
+        self._kernels = kernels
+        slots = _Slots(graph, kernels, states or {})
         self._rest = slots.rest
         steps: list[Step] = []
         planned: dict[Graph, Kernel] = {} if inner is None else inner
 
         def compile(graph: Graph) -> Kernel:
             if graph not in planned:
-                planned[graph] = Plan(graph, bind, planned, in_place).run
+                planned[graph] = Plan(graph, kernels, planned).run
             return planned[graph]
 
         for node in graph.nodes:
-            kernel = bind(node, compile)
+            kernel = kernels.bind(node, compile)
             steps += slots.steps(node, kernel)
         self._rest += [None] * (slots.size - len(graph.inputs) - len(self._rest))
         self._steps = tuple(steps)
@@ -109,10 +150,10 @@ class Plan:
                 if failed is None:
                     del arrays  # to be freed when nothing reads them
                     continue
-                explained = explain(failed, node, arrays)
+                explained = self._kernels.explained(failed, node, arrays)
                 if explained is error:
                     raise
-                raise explained from None
+                raise explained from explained.__cause__
 
     __call__ = np.errstate(all="ignore")(run)  # as a decorator, entered faster than by `with`
 
@@ -155,7 +196,7 @@ def _settled(graph: Graph) -> Graph:
 class _Slots:
     """Hands out slots to variables: inputs first, then constants, then what is computed, where slots are used again."""
 
-    def __init__(self, graph: Graph, in_place: bool, states: Mapping[int, int]) -> None:
+    def __init__(self, graph: Graph, kernels: Kernels, states: Mapping[int, int]) -> None:
         self.of: dict[Variable, int] = {x: i for i, x in enumerate(graph.inputs)}
         self.rest: list[Any] = []
         self._free: list[int] = []
@@ -167,8 +208,8 @@ class _Slots:
             self._see(out)
         self.size = len(graph.inputs) + len(self.rest)
         self._outside = self.size
-        self._lives = _Lives(graph, self.of, self._readers) if in_place else None
-        self._states = _overwritten(graph, states) if in_place else {}
+        self._lives = _Lives(graph, self.of, self._readers, kernels.reuses) if kernels.in_place else None
+        self._states = _overwritten(graph, states, kernels.reuses) if kernels.in_place else {}
         self.postponed: set[Apply | None] = set()
         self.fresh: dict[int, Kernel] = {}
         """For each kernel that computes in the memory of an input, by `id`, the one that does not."""
@@ -236,7 +277,7 @@ class _Slots:
         return slot if self._readers[x] == 0 and slot >= self._outside else None
 
 
-def _overwritten(graph: Graph, states: Mapping[int, int]) -> dict[Apply, int]:
+def _overwritten(graph: Graph, states: Mapping[int, int], reuses: Reuses) -> dict[Apply, int]:
     """The nodes that may write the new value of a state into the memory of the old one, and which input that one is.
 
     states: by the number of the output that is the new value, the number of the input that is the old one.
@@ -250,7 +291,7 @@ def _overwritten(graph: Graph, states: Mapping[int, int]) -> dict[Apply, int]:
             continue
         if is_declared(node.op) and _fits(old, out) and old in node.inputs:
             at = node.inputs.index(old)
-            if at in node.op.reuses(node):
+            if at in reuses(node):
                 found[node] = at
     return found
 
@@ -262,7 +303,10 @@ class _Lives:
     given to ops, or answered by them, that may keep it. `readers` says how often each value is read.
     """
 
-    def __init__(self, graph: Graph, outside: Iterable[Variable], readers: Mapping[Variable, int]) -> None:
+    def __init__(
+        self, graph: Graph, outside: Iterable[Variable], readers: Mapping[Variable, int], reuses: Reuses
+    ) -> None:
+        self._reuses = reuses
         given, keeping, joined = set(graph.inputs), _Keeping(), _Joined()
         kept = list(outside)
         for node in graph.nodes:
@@ -298,7 +342,7 @@ class _Lives:
         if not free or len(node.outputs) > 1:
             return None
         out, found = node.outputs[0], None
-        for i in set(node.op.reuses(node)).intersection(free):
+        for i in set(self._reuses(node)).intersection(free):
             x = node.inputs[i]
             alone = all([y is x for y, m in zip(node.inputs, read, strict=True) if m is read[i]])
             if alone and _is_own(x) and _fits(x, out):

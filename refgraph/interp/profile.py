@@ -16,7 +16,8 @@ from refgraph.core.config import config
 from refgraph.core.graph import Apply
 from refgraph.core.op import Compile
 from refgraph.core.origin import places
-from refgraph.interp.plan import Bind, Kernel
+from refgraph.interp.backends import Kernel
+from refgraph.interp.plan import Around, Kernels
 from refgraph.interp.postponed import Postponed
 
 
@@ -86,15 +87,15 @@ class Profile:
         self._lock = threading.Lock()
         self._calls = threading.local()
 
-    def watching(self, bind: Bind) -> Bind:
-        """A `bind` whose kernels are timed here."""
+    def watching(self, kernels: Kernels) -> Kernels:
+        """Kernels that are timed here."""
+        return _Timed(kernels, self)
 
-        def bound(node: Apply, compile: Compile) -> Kernel:
-            kernel = bind(node, lambda graph: self._counted(compile(graph), node))
-            timed = self.timed(kernel, self.nodes.setdefault(node, Cost()))
-            return self._measured(timed, len(node.outputs)) if self.memory else timed
-
-        return bound
+    def watched(self, node: Apply, bind: Callable[[Apply, Compile], Kernel], compile: Compile) -> Kernel:
+        """A kernel for a node that is timed here, with a count of how often it runs the graphs that its op holds."""
+        kernel = bind(node, lambda graph: self._counted(compile(graph), node))
+        timed = self.timed(kernel, self.nodes.setdefault(node, Cost()))
+        return self._measured(timed, len(node.outputs)) if self.memory else timed
 
     def _measured(self, run: Kernel, n: int) -> Kernel:
         def measured(*arrays: Any, **out: Any) -> Any:
@@ -199,6 +200,17 @@ def _rows(costs: Iterable[tuple[str, Cost]], whole: float, most: int) -> list[st
         for text, cost in costs[:most]
     ]
     return rows + ([f"  ... and {len(costs) - most} more"] if len(costs) > most else [])
+
+
+class _Timed(Around):
+    """Kernels that write to a profile."""
+
+    def __init__(self, kernels: Kernels, profile: Profile) -> None:
+        super().__init__(kernels)
+        self._profile = profile
+
+    def bind(self, node: Apply, compile: Compile) -> Kernel:
+        return self._profile.watched(node, super().bind, compile)
 
 
 def _described(node: Apply, steps: int | None) -> str:

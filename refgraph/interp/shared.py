@@ -7,7 +7,7 @@ from _thread import RLock, allocate_lock  # what threading.RLock and Lock are, w
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from sys import getrefcount
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from refgraph.core.errors import GraphTypeError, InputError
 from refgraph.core.graph import Variable
 from refgraph.core.types import Generic, Type, label
 from refgraph.ops.tensor import DTYPES, TensorType, TensorVariable
+
+if TYPE_CHECKING:
+    from refgraph.interp.backends import Backend
 
 commit = allocate_lock()
 """Held for a moment while a function writes its updates or reads several values, so that nobody sees half an update."""
@@ -33,9 +36,11 @@ class Container:
     A value is replaced; an array that nobody else holds may be overwritten instead, and is `taken` out of the storage
     meanwhile, so that nobody gets hold of it. `lock` is held by whoever computes a new value from the old one,
     `writing` by whoever overwrites it; locks are taken in the order of `serial`.
+
+    With a `backend` the value is kept as an array of that backend's.
     """
 
-    __slots__ = ("allow_downcast", "lock", "name", "serial", "storage", "strict", "taken", "type", "writing")
+    __slots__ = ("allow_downcast", "backend", "lock", "name", "serial", "storage", "strict", "taken", "type", "writing")
 
     def __init__(
         self,
@@ -45,9 +50,12 @@ class Container:
         *,
         strict: bool = False,
         allow_downcast: bool | None = None,
+        backend: Backend | None = None,
     ) -> None:
+        """`value` is one of the type: an array of NumPy's, whatever the backend."""
         self.type, self.name, self.strict, self.allow_downcast = type, name, strict, allow_downcast
-        self.storage = [value]
+        self.backend = backend
+        self.storage = [value if backend is None else backend.to_device(value)]
         self._make_locks()
 
     def _make_locks(self) -> None:
@@ -65,9 +73,28 @@ class Container:
 
     @value.setter
     def value(self, value: Any) -> None:
-        value = self.type.filter(value, strict=self.strict, allow_downcast=self.allow_downcast)
+        self.assign(self.accepted(value))
+
+    def accepted(self, value: Any) -> Any:
+        """`value` as the type has it; a value of the backend's comes as one of NumPy's. Raises InputError."""
+        if self.backend is not None and value.__class__ is self.value.__class__:
+            value = self.backend.to_numpy(value)
+        return self.type.filter(value, strict=self.strict, allow_downcast=self.allow_downcast)
+
+    def assign(self, value: Any) -> None:
+        """Replace the value, by one that is accepted. Waits for a running call that updates it."""
+        if self.backend is not None:
+            value = self.backend.to_device(value)
         with self.lock, commit:
             self.put(value)
+
+    def as_numpy(self, value: Any) -> Any:
+        """What the storage holds, or an update brought, as a value of NumPy's: it may share memory with it."""
+        return value if self.backend is None else np.asarray(self.backend.to_numpy(value))
+
+    def owned(self, value: Any) -> Any:
+        """A copy of what the storage holds, as it is held."""
+        return copied(value) if self.backend is None else self.backend.copy(value)
 
     data = value
 
@@ -102,18 +129,29 @@ class Container:
 
     def copy(self) -> Container:
         """Another place, with a copy of the value."""
+        value = copied(self.as_numpy(self.value))
         return Container(
-            self.type, copied(self.value), self.name, strict=self.strict, allow_downcast=self.allow_downcast
+            self.type,
+            value,
+            self.name,
+            strict=self.strict,
+            allow_downcast=self.allow_downcast,
+            backend=self.backend,
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """What to pickle: the value in a storage of its own, and no locks."""
+        """What to pickle: the value as NumPy has it, in a storage of its own, the backend's name, and no locks."""
         said = {s: getattr(self, s) for s in ("allow_downcast", "name", "strict", "type")}
-        return {**said, "storage": [self.value]}
+        on = None if self.backend is None else self.backend.name
+        return {**said, "backend": on, "storage": [self.as_numpy(self.value)]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        """Where the backend cannot run, its values are NumPy's."""
         for name, value in state.items():
             setattr(self, name, value)
+        self.backend = _device_of(state["backend"])
+        if self.backend is not None:
+            self.storage = [self.backend.to_device(value) for value in self.storage]
         self._make_locks()
 
     def __repr__(self) -> str:
@@ -161,11 +199,12 @@ class SharedVariable(Variable):
         allow_downcast: bool | None = None,
         name: str | None = None,
         container: Container | None = None,
+        backend: Backend | None = None,
     ) -> None:
         super().__init__(type, None, None, label(name))
         if container is None:
             value = type.filter(value, strict=strict, allow_downcast=allow_downcast)
-            container = Container(type, value, name, strict=strict, allow_downcast=allow_downcast)
+            container = Container(type, value, name, strict=strict, allow_downcast=allow_downcast, backend=backend)
         self.container = container
         self._default_update: Any = None
         self.fork = None
@@ -183,8 +222,13 @@ class SharedVariable(Variable):
         """A copy of the value; with `borrow` the value itself, not to be written into while functions run.
 
         As long as somebody holds that array, no function writes into it either: an update then replaces it.
+        return_internal_type: where a backend keeps the value, answer an array of that backend's instead of NumPy's.
         """
-        value = self.container.value
+        container = self.container
+        value = container.value
+        if return_internal_type:
+            return value if borrow else container.owned(value)
+        value = container.as_numpy(value)
         return value if borrow else copied(value)
 
     def set_value(self, new_value: Any, borrow: bool = False) -> None:
@@ -192,10 +236,9 @@ class SharedVariable(Variable):
 
         Raises InputError (a TypeError) for a value that is not of the variable's type.
         """
+        container = self.container
         try:
-            value = self.type.filter(
-                new_value, strict=self.container.strict, allow_downcast=self.container.allow_downcast
-            )
+            value = container.accepted(new_value)
         except InputError as error:
             raise InputError(
                 f"set_value of {self}: {error.message}",
@@ -203,19 +246,18 @@ class SharedVariable(Variable):
                 help=error.help or "make it of another type when it is made: shared(value, ...)",
                 inputs=[self],
             ) from None
-        if not borrow and value is new_value:
+        if not borrow and (value is new_value or container.backend is not None):
             value = copied(value)
-        container = self.container
-        with container.lock, commit:
-            container.put(value)
+        container.assign(value)
 
     def zero(self, borrow: bool = False) -> None:
         """Set every element to 0; with `borrow` in the very array that holds them."""
-        if borrow:
-            with self.container.lock, commit:
-                self.container.storage[0][...] = 0
+        container = self.container
+        if borrow and container.backend is None:
+            with container.lock, commit:
+                container.storage[0][...] = 0
         else:
-            self.set_value(np.zeros_like(self.container.value), borrow=True)
+            self.set_value(np.zeros_like(container.as_numpy(container.value)), borrow=True)
 
     def clone(self, name: str | None = None) -> SharedVariable:
         """Another variable with the same value, now and later."""
@@ -239,13 +281,18 @@ def shared(
     borrow: bool = False,
     broadcastable: Iterable[bool] | None = None,
     shape: Iterable[int | None] | None = None,
-    target: str = "cpu",
+    target: str | None = None,
+    backend: str | Backend | None = None,
 ) -> Any:
     """A variable that holds `value` and keeps its dtype and rank.
 
     A Python float gives float64, an int int64; arrays keep their dtype, lists become arrays. No length is part of the
     type unless `broadcastable` or `shape` says so. With `borrow` an array is kept itself, not copied. Any other object
     gives a variable of type `generic`.
+
+    backend: keep the array where this backend computes; by default where the flags backend and device say that
+        functions run. Functions of other backends may use it all the same. target: Theano's word, "cpu" for NumPy's.
+    Raises InputError for an array of a dtype that has no type here, BackendError for a backend that is not there.
     """
     if isinstance(value, Variable):
         raise GraphTypeError(
@@ -262,7 +309,31 @@ def shared(
         array = copied(array)
     given = shape if shape is not None else broadcastable
     lengths: Iterable[Any] = (None,) * array.ndim if given is None else given
-    return TensorSharedVariable(TensorType(array.dtype, lengths), array, strict, allow_downcast, name)
+    kind = TensorType(array.dtype, lengths)
+    keeper = _keeper("numpy" if backend is None and target == "cpu" else backend, kind)
+    return TensorSharedVariable(kind, array, strict, allow_downcast, name, backend=keeper)
+
+
+def _keeper(asked: str | Backend | None, type: TensorType) -> Backend | None:
+    """The backend that keeps values of this type; None where they are NumPy's."""
+    from refgraph.interp.backends import chosen
+
+    backend = chosen(asked)
+    return None if backend.is_host or type.dtype not in backend.capabilities.dtypes else backend
+
+
+def _device_of(name: str | None) -> Backend | None:
+    """The backend of that name, if it keeps arrays of its own and can run here."""
+    if name is None:
+        return None
+    from refgraph.core.errors import BackendError
+    from refgraph.interp.backends import chosen
+
+    try:
+        backend = chosen(name)
+    except BackendError:
+        return None
+    return None if backend.is_host else backend
 
 
 def _as_array(value: Any) -> np.ndarray[Any, Any] | None:

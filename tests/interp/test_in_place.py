@@ -18,7 +18,7 @@ from refgraph.core.op import is_declared
 from refgraph.ifelse import ifelse
 from refgraph.interp.evaluate import evaluate, program
 from refgraph.interp.modes import FAST_COMPILE, Mode
-from refgraph.interp.plan import Plan, meaning
+from refgraph.interp.plan import Plan
 from refgraph.interp.postponed import LARGE, Postponed, make_updates
 from refgraph.interp.shared import values_of
 from refgraph.testing.cases import cases, symbols
@@ -255,21 +255,19 @@ def test_what_an_op_of_a_user_keeps_is_not_written_into():
     assert any(np.array_equal(k, a * 0.5) for k in kept)
 
 
-def test_a_mode_that_binds_in_its_own_way_sees_values_as_they_were():
+def test_a_mode_that_watches_sees_values_as_they_were():
     seen = []
 
     class Spy(Mode):
-        def bind(self, node, compile):
-            kernel = meaning(node, compile)
-
+        def watch(self, node, kernel):
             def watched(*arrays):
                 seen.append(kernel(*arrays))
                 return seen[-1]
 
             return watched
 
-    assert FAST_COMPILE.in_place
-    assert not Spy().in_place
+    assert not FAST_COMPILE.watches
+    assert Spy().watches
     rg.function([x], T.exp(x * 2.0) + 1.0, mode=Spy(optimizer="fast_compile"))(array(3))
     assert len({id(a) for a in seen}) == len(seen) >= 3
 

@@ -14,10 +14,16 @@ import refgraph.tensor as T
 from refgraph.core.errors import ShapeError
 from refgraph.core.graph import Graph
 from refgraph.interp.evaluate import evaluate
-from refgraph.interp.plan import Plan
+from refgraph.interp.plan import INTERPRETER, Kernels, Plan
 
 BINARY = [lambda a, b: a + b, lambda a, b: a * b, lambda a, b: T.maximum(a, b), lambda a, b: T.switch(a > b, a, b)]
 UNARY = [T.tanh, lambda a: -a, lambda a: a + 1, lambda a: a[::-1]]
+
+
+class Kept(Kernels):
+    """Nothing is overwritten."""
+
+    in_place = False
 
 
 @st.composite
@@ -38,8 +44,8 @@ def test_agrees_with_evaluate(case):
     inputs, outputs = case
     arrays = [np.array([0.5, -1.0, 2.0]), np.array([-0.25, 3.0, 1.0])]
     want = evaluate(outputs, dict(zip(inputs, arrays, strict=True)))
-    for in_place in (True, False):
-        got = Plan(Graph(inputs, outputs), in_place=in_place)(*arrays)
+    for kernels in (INTERPRETER, Kept()):
+        got = Plan(Graph(inputs, outputs), kernels)(*arrays)
         for w, g in zip(want, got, strict=True):
             np.testing.assert_array_equal(g, w)
 
