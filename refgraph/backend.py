@@ -10,8 +10,11 @@ from refgraph.core.graph import Constant as Constant
 from refgraph.core.graph import Graph as Graph
 from refgraph.core.graph import Variable as Variable
 from refgraph.core.op import OPS as OPS
+from refgraph.core.op import BadSample as BadSample
 from refgraph.core.op import GraphOp as GraphOp
 from refgraph.core.op import Op as Op
+from refgraph.core.op import Sample as Sample
+from refgraph.core.op import declare as declare
 from refgraph.interp.backends import FEATURES as FEATURES
 from refgraph.interp.backends import Backend as Backend
 from refgraph.interp.backends import Capabilities as Capabilities
@@ -27,6 +30,7 @@ from refgraph.ops.tensor import TensorType as TensorType
 from refgraph.ops.blas import Gemm as Gemm
 from refgraph.ops.branch import IfElse as IfElse
 from refgraph.ops.families import Elemwise as Elemwise
+from refgraph.ops.families import Reals as Reals
 from refgraph.ops.fused import Fused as Fused
 from refgraph.ops.linalg import Dot as Dot
 from refgraph.ops.random import Draw as Draw

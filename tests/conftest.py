@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import settings
 
+from refgraph.core.op import OPS
 from refgraph.rewrite.rule import RULES
 from refgraph.rewrite.select import load
 
@@ -18,3 +19,12 @@ def own_rules():
     yield RULES
     RULES.clear()
     RULES.update(before)
+
+
+@pytest.fixture
+def own_ops():
+    """The ops that there are; those that the test declares are forgotten after it."""
+    before = dict(OPS)
+    yield OPS
+    OPS.clear()
+    OPS.update(before)

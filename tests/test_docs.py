@@ -43,7 +43,7 @@ def run_page(path):
 
 @pytest.mark.parametrize("floatX", ["float64", "float32"])
 @pytest.mark.parametrize("page", pages(), ids=str)
-@pytest.mark.usefixtures("own_rules")
+@pytest.mark.usefixtures("own_rules", "own_ops")
 def test_page_runs(page, floatX, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with refgraph.config.change_flags(floatX=floatX):

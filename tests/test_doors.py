@@ -78,10 +78,6 @@ NAMES = {
     "refgraph.ifelse": "ifelse",
     "refgraph.scan_module": "scan map reduce foldl foldr scan_checkpoints until",
     "refgraph.random": "Stream next_call",
-    "refgraph.backend": """
-        Backend Capabilities FEATURES hookimpl get_backend installed Report Row Elemwise Reduction Fused Scan IfElse
-        OpFromGraph Dot Gemm Draw Op GraphOp Apply Graph Variable Constant TensorType DTYPES OPS Index DimShuffle
-    """,
     "refgraph.printing": "Print debugprint pp pprint min_informative_str",
 }
 

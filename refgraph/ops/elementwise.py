@@ -236,7 +236,7 @@ sigmoid: _Row = _op("sigmoid", _sigmoid, stands_for="scipy.special:expit", d=lam
                stable_for=(lambda x: 1 / (1 + exp(-x)), lambda x: exp(x) / (1 + exp(x))), doc="1 / (1 + exp(-x)), the logistic function.")
 softplus: _Row = _op("softplus", _softplus, d=lambda z, x: sigmoid(x), like=lambda x: _np.logaddexp.resolve_dtypes((x, x, None)), c="fmax({x}, 0) + log1p(exp(-fabs({x})))", on=_WIDE,
                stable_for=(lambda x: log1p(exp(x)), lambda x: log(1 + exp(x))), doc="log(1 + exp(x)) without overflow.")
-logit: _Row = _op("logit", "scipy.special:logit", d=lambda z, x: 1 / (x * (1 - x)), c="log({x} / (1 - {x}))", on=_Reals(0.1, 0.9, edges=(0.0, 1.0, 0.5, 0.499993, _NAN), kinds="bf"), stable_for=(lambda x: log(x / (1 - x)),), doc="log(x / (1 - x)), the inverse of sigmoid.")
+logit: _Row = _op("logit", "scipy.special:logit", d=lambda z, x: 1 / (x * (1 - x)), c="fabs({x} - 0.5) < 0.25 ? log1p(2 * {x} - 1) - log1p(1 - 2 * {x}) : log({x} / (1 - {x}))", on=_Reals(0.1, 0.9, edges=(0.0, 1.0, 0.5, 0.499993, _NAN), kinds="bf"), stable_for=(lambda x: log(x / (1 - x)),), doc="log(x / (1 - x)), the inverse of sigmoid.")
 xlogx: _Row = _op("xlogx", lambda x: _special("xlogy")(x, x), d=lambda z, x: 1 + log(x), like="scipy.special:gammaln", c="{x} == 0 ? 0 : {x} * log({x})", on=_POSITIVE_REAL, doc="x log(x), and 0 at 0.")
 xlogy: _Row = _op("xlogy", "scipy.special:xlogy", d=(lambda z, x, y: log(y), lambda z, x, y: x / switch(eq(x, 0) & eq(y, 0), 1, y)), c="{x} == 0 && !isnan({y}) ? 0 : {x} * log({y})", on=(_ANY, _POSITIVE), doc="x log(y), and 0 where x is 0 (Theano's xlogy0). There its derivative by y is 0, also at y = 0.")
 

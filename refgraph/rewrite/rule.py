@@ -43,7 +43,7 @@ class Rule:
     def __init__(self, name: str, phase: str, doc: str | None, source: Any, always: bool = False) -> None:
         self.source = f"{source.__module__}.{source.__qualname__}"
         if phase not in PHASES:
-            raise RewriteError(f"rule {name}: no phase {phase!r}", help=f"use one of: {', '.join(PHASES)}")
+            raise _no_phase(name, phase)
         if name in PHASES or (name in RULES and RULES[name].source != self.source):
             raise RewriteError(
                 f"rule {name}: there is a {'phase' if name in PHASES else 'rule'} of that name", help="use another name"
@@ -100,6 +100,11 @@ class GraphRule(Rule):
         return self.function(graph, facts) if self._asks else self.function(graph)
 
 
+def _no_phase(name: str, phase: Any) -> RewriteError:
+    got = repr(phase) if isinstance(phase, str) else f"{phase!r:.60} ({type(phase).__name__})"
+    return RewriteError(f"rule {name}: no phase {got}", help=f"use one of: {', '.join(PHASES)}")
+
+
 class PairRule(Rule):
     """`before` may become `after`, both expressions of `holes`, for values in `on`; see `rule`.
 
@@ -117,6 +122,16 @@ class PairRule(Rule):
     ) -> None:
         self.holes = tuple([_HOLE(f"x{i}") for i in range(len(on))])
         self.on, self.fails = tuple(on), tuple(fails)
+        if phase not in PHASES:  # the usual mistake: to leave it out
+            raise _no_phase(name, phase)
+        try:
+            signature(build).bind(*self.holes)
+        except TypeError as error:
+            raise RewriteError(
+                f"rule {name}: the function does not take {len(self.on)} holes, one for each domain",
+                why=str(error),
+                help=f'as in @rule("{phase}", Reals(-4, 4)) for a function of one',
+            ) from None
         before, after = build(*self.holes)
         self.before: Variable = before
         self.after: Any = after

@@ -28,8 +28,15 @@ _DTYPES = {
 }
 _SHAPES: dict[int, list[tuple[tuple[int, ...], ...]]] = {
     1: [((3, 4),), ((),), ((0,),), ((5,),)],
-    2: [((3, 4), (3, 4)), ((), ()), ((3, 1), (1, 4)), ((4,), (3, 4)), ((0,), (1,)), ((2, 3), ())],
-    3: [((3, 4), (3, 4), (3, 4)), ((), (), ()), ((3, 1), (1, 4), ()), ((4,), (2, 1, 1), (3, 4)), ((0,), (1,), ())],
+    2: [((3, 4), (3, 4)), ((), ()), ((3, 1), (1, 4)), ((4,), (3, 4)), ((0,), (1,)), ((0, 1), (0, 3)), ((2, 3), ())],
+    3: [
+        ((3, 4), (3, 4), (3, 4)),
+        ((), (), ()),
+        ((3, 1), (1, 4), ()),
+        ((4,), (2, 1, 1), (3, 4)),
+        ((0,), (1,), ()),
+        ((0, 1), (0, 3), (1,)),
+    ],
 }
 
 
@@ -117,7 +124,15 @@ def draw(rng: np.random.Generator, on: Reals, shape: tuple[int, ...], dtype: str
         values = values + 1j * rng.uniform(on.low, on.high, shape)
     values = np.asarray(values).astype(dtype)
     if edges:
-        count = min(len(on.edges), values.size)
-        with np.errstate(over="ignore"):
-            values.reshape(-1)[:count] = np.asarray(on.edges[:count]).astype(dtype)
+        points = [_edge(point, dtype) for point in on.edges[: values.size]]
+        values.reshape(-1)[: len(points)] = points
     return values
+
+
+def _edge(point: float, dtype: str) -> float:
+    """An edge as it is in a dtype: one that is too small for it is its smallest number, one too large its largest."""
+    least, most = float(np.finfo(dtype).smallest_subnormal), float(np.finfo(dtype).max)
+    size = abs(point)
+    if 0 < size < least or most < size < np.inf:
+        return float(np.copysign(least if size < least else most, point))
+    return point

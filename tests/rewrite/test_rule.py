@@ -87,6 +87,18 @@ def test_an_unknown_phase_is_refused_with_those_there_are():
     assert "nothing" not in RULES
 
 
+def test_a_pair_whose_phase_is_left_out_is_refused_with_those_there_are():
+    with pytest.raises(RewriteError, match="no phase <refgraph") as caught:
+        rule(Reals(-4, 4))(lambda x: (x + 0, x))
+    assert ", ".join(PHASES) in caught.value.help
+
+
+def test_a_pair_needs_a_domain_for_each_hole():
+    with pytest.raises(RewriteError, match="does not take 1 holes, one for each domain") as caught:
+        rule("canonical", Reals(-4, 4))(lambda x, y: (x + y, y + x))
+    assert caught.value.why == "missing a required argument: 'y'"
+
+
 def test_a_rule_without_a_sentence_is_refused():
     def silent(node):
         return None

@@ -27,7 +27,8 @@ def kernel(node):
                 names[x] = f"c{len(constants)}"
                 constants[names[x]] = x.value
         source = re.sub(r"[a-z]\w+", lambda m: C_NAMES.get(m[0], m[0]), getattr(part.op, "c", ""))
-        if not source or re.search("[?&|!~]", source) or not set(re.findall(r"[a-z]\w+", source)) <= SAME:
+        unsaid = not source or re.search("[?&|!~]", source) or not set(re.findall(r"[a-z]\w+", source)) <= SAME
+        if unsaid or len(set(re.findall(r"{\w}", source))) < len(part.inputs):
             return f"numexpr has no {part.op}"
         if any(x.type.dtype == "bool" for x in part.inputs):
             return "numexpr does not compute with bool as NumPy does"
@@ -38,6 +39,9 @@ def kernel(node):
     text, dtype = names[(graph or node).outputs[0]], node.outputs[0].type.dtype
 
     def run(*arrays):
+        shape = np.broadcast_shapes(*[a.shape for a in arrays])
+        if 0 in shape:  # numexpr 2.14 broadcasts (0, 1) and (0, 3) to (0, 1)
+            return np.empty(shape, dtype)
         return np.asarray(numexpr.evaluate(text, dict(zip(given, arrays, strict=True)) | constants, {}), dtype)
 
     return run
