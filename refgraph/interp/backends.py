@@ -23,6 +23,8 @@ from refgraph.ops.tensor import DTYPES, TensorType
 if TYPE_CHECKING:
     from pluggy import HookimplMarker, PluginManager
 
+    from refgraph.core.types import Type
+
 Kernel = Callable[..., Any]
 """What runs a node: from its inputs' arrays to its output's array, or the tuple of its outputs' arrays."""
 
@@ -158,10 +160,11 @@ class Backend:
         if make is None:
             return f"no kernel for {_kind_name(type(node.op))}"
         for x in (*node.inputs, *node.outputs):
-            if not isinstance(x.type, TensorType):
-                return f"takes or answers a {x.type}, which is no array"
-            if x.type.dtype not in self.capabilities.dtypes:
-                return f"{x.type.dtype} is not among its dtypes"
+            if not self.holds(x.type):
+                dtype = getattr(x.type, "dtype", None)
+                return (
+                    f"{dtype} is not among its dtypes" if dtype else f"takes or answers a {x.type}, which is no array"
+                )
         found = make(node, compile or _no_compiler)
         if found is None:
             return f"its kernel for {_kind_name(type(node.op))} declined"
@@ -172,6 +175,10 @@ class Backend:
                 node=node,
             )
         return found  # type: ignore[no-any-return]  # a callable or a text
+
+    def holds(self, type: Type) -> bool:
+        """Whether values of this type may be arrays of this backend: others stay as they are."""
+        return isinstance(type, TensorType) and type.dtype in self.capabilities.dtypes
 
     def _maker(self, op: Op) -> AnyMaker | None:
         if op in self._makers:

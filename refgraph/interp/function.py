@@ -299,7 +299,8 @@ class Maker:
         keepers = {x: b for x in self.fgraph.inputs[first:] if (b := homes[x]) is not None}
         self.getters = {count + k: b for k, x in enumerate(self.updated) if (b := homes[x]) is not None}
         if not backend.is_host:
-            self.getters.update([(n, backend) for n, out in enumerate(self.outputs) if out.borrow])
+            borrowed = [n for n, out in enumerate(self.outputs) if out.borrow and backend.holds(out.variable.type)]
+            self.getters.update(dict.fromkeys(borrowed, backend))
         ends = Ends(self.fgraph, keepers, self.getters)
         watched = self.mode.watches or self.profile is not None
         self.ran = None if watched else whole_program(backend, ends)

@@ -44,7 +44,7 @@ class BackendKernels(Kernels):
     """A backend's kernels, and the interpreter for the nodes that it declines.
 
     ends: of the whole graph. inside: the graphs that are planned are those of an op that the backend runs; their ends
-    are all its own.
+    are all its own, but for values that it does not hold.
     """
 
     def __init__(self, backend: Backend, ends: Ends, inside: bool = False) -> None:
@@ -93,9 +93,11 @@ class BackendKernels(Kernels):
         return node.op.reuses(node) if plain else ()
 
     def explained(self, error: Exception, node: Apply, arrays: tuple[Any, ...]) -> Exception:
+        if isinstance(error, MemoryError):
+            return explain(error, node, arrays)
         if isinstance(node.op, Transfer):
             return _not_moved(error, node)
-        if not self.runs(node) or isinstance(error, MemoryError):
+        if not self.runs(node):
             return explain(error, node, arrays)
         if isinstance(error, RefgraphError) and error.node is not None:
             inside = any([self.planned(node, graph) for graph in inner_graphs(node.op)])
@@ -169,7 +171,7 @@ class _Placing:
         kernels, graph, ends = self._kernels, self._graph, self._ends
         for x in graph.inputs:
             keeper = ends.keepers.get(x)
-            if keeper is None or not isinstance(x.type, TensorType):
+            if keeper is None or not keeper.holds(x.type):
                 self._here[x] = x
             elif keeper is kernels.backend:
                 self._there[x] = x
@@ -189,7 +191,7 @@ class _Placing:
 
     def _output(self, n: int, out: Variable) -> Variable:
         getter = self._ends.getters.get(n)
-        if not isinstance(out.type, TensorType) or getter is None:
+        if getter is None or not getter.holds(out.type):
             return self._value(out, False)
         if getter is self._kernels.backend:
             return self._value(out, True)

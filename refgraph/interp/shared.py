@@ -319,7 +319,7 @@ def _keeper(asked: str | Backend | None, type: TensorType) -> Backend | None:
     from refgraph.interp.backends import chosen
 
     backend = chosen(asked)
-    return None if backend.is_host or type.dtype not in backend.capabilities.dtypes else backend
+    return None if backend.is_host or not backend.holds(type) else backend
 
 
 def _device_of(name: str | None) -> Backend | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from _thread import allocate_lock  # threading.Lock, without loading all of threading
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ class Traffic:
 
     def __init__(self) -> None:
         self.to_device = self.to_numpy = self.bytes_to_device = self.bytes_to_numpy = 0
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
 
     def saw(self, there: bool, size: int) -> None:
         """Count an array of so many bytes, on its way there or back."""

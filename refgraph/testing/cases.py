@@ -130,9 +130,9 @@ def draw(rng: np.random.Generator, on: Reals, shape: tuple[int, ...], dtype: str
 
 
 def _edge(point: float, dtype: str) -> float:
-    """An edge as it is in a dtype: one that is too small for it is its smallest number, one too large its largest."""
-    least, most = float(np.finfo(dtype).smallest_subnormal), float(np.finfo(dtype).max)
-    size = abs(point)
+    """An edge as it is in a dtype: a denormal number of its own for one too small, its largest for one too large."""
+    info = np.finfo(dtype)
+    least, most, size = float(info.smallest_subnormal), float(info.max), abs(point)
     if 0 < size < least or most < size < np.inf:
-        return float(np.copysign(least if size < least else most, point))
+        return float(np.copysign(float(info.tiny) / 8 if size < least else most, point))
     return point

@@ -305,12 +305,59 @@ def test_an_output_that_is_borrowed_is_an_array_of_the_backend():
 
 def test_a_value_that_cannot_be_moved_is_named():
     def refuse(array):
-        raise MemoryError("out of device memory")
+        raise RuntimeError("the device is asleep")
 
-    backend = Backend("full", to_device=refuse, to_numpy=lambda a: a)
+    backend = Backend("sleepy", to_device=refuse, to_numpy=lambda a: a)
     backend.kernel(Elemwise)(lambda node: node.op.impl)
-    with pytest.raises(BackendError, match=r"cannot move x .*to the device of full: MemoryError: out of device"):
+    with pytest.raises(BackendError, match=r"cannot move x .*to the device of sleepy: RuntimeError: the device is"):
         rg.function([x], T.exp(x), backend=backend)(A)
+
+
+@both
+def test_where_memory_runs_out_the_error_stays_what_it_is(make):
+    def refuse(*arrays):
+        raise MemoryError("no memory left")
+
+    backend = make()
+    backend.kernel(T.cosh)(lambda node: refuse)
+    with pytest.raises(MemoryError, match="no memory left") as error:
+        rg.function([x], T.cosh(x), backend=backend)(A)
+    assert "while running cosh" in error.value.__notes__[0]
+
+
+def test_what_the_backend_does_not_hold_is_not_moved_though_it_is_borrowed():
+    backend = device(capabilities=Capabilities(["float64"]))
+    whole, half = rg.function(
+        [x], [rg.Out(T.exp(x), borrow=True), rg.Out(x.astype("float32"), borrow=True)], backend=backend
+    )(A)
+
+    assert type(whole) is Card
+    assert type(half) is np.ndarray
+
+
+def test_values_that_the_backend_does_not_hold_stay_numpys_inside_its_loops():
+    backend = device("loops", capabilities=Capabilities(["float64", "int64"]))
+    kinds = []
+
+    @backend.kernel(Scan)
+    def loop(node, compile):
+        def compiled(graph):
+            program = compile(graph)
+
+            def run(*items):
+                results = program(*map(card, items))
+                kinds.append([type(r) for r in results])
+                return [getattr(r, "held", r) for r in results]
+
+            return run
+
+        run = node.op.bind(node, compiled)
+        return lambda *cards: tuple(map(card, run(*[c.held for c in cards])))
+
+    step = lambda h: (h + 1.0, rg.scan_module.until(h > 3.0))  # noqa: E731
+    outs, _ = rg.scan(step, outputs_info=T.constant(0.0), n_steps=9)
+    np.testing.assert_array_equal(rg.function([], outs, backend=backend, mode=PLAIN)(), [1, 2, 3, 4, 5])
+    assert kinds[0] == [Card, np.ndarray]  # the state, and whether it is the last step
 
 
 # shared variables
