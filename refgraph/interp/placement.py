@@ -307,7 +307,7 @@ class WholeProgram:
 
     def _explained(self, error: Exception, values: Sequence[Any]) -> Exception:
         """What to raise: what the interpreter says of the same values, op by op, if it raises too."""
-        if isinstance(error, (RefgraphError, MemoryError)):
+        if isinstance(error, MemoryError) or (isinstance(error, RefgraphError) and error.node is not None):
             return error
         graph, backend = self.ends.graph, self.backend
         own = {x for x, keeper in self.ends.keepers.items() if keeper is backend}
@@ -315,7 +315,7 @@ class WholeProgram:
         try:
             Plan(graph)(*given)
         except Exception as again:
-            return _of(backend, again)
+            return again if getattr(again, "node", None) in self.interpreted else _of(backend, again)
         last = graph.nodes[-1] if graph.nodes else None
         return _is_wrong(backend, "on a whole function", error, origin=last.origin if last else None, values=())
 

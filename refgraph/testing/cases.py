@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -91,15 +92,17 @@ def row_samples(op: Elemwise) -> Iterator[Sample]:
             shapes = _SHAPES[op.arity] if dtype in ("float64", "complex128", dtypes[-1]) else _SHAPES[op.arity][:1]
             for shape in shapes:
                 text = "x".join(str(list(s)).replace(" ", "") for s in shape)
-                yield _row_sample(op, dtype, shape, f"{dtype}-{text}", edges=False)
+                yield _row_sample(op, dtype, f"{dtype}-{text}", shape)
             if any(r.edges for r in op.on):
-                yield _row_sample(op, dtype, ((12,),) * op.arity, f"{dtype}-edges", edges=True)
+                yield _row_sample(op, dtype, f"{dtype}-edges")
 
 
-def _row_sample(op: Elemwise, dtype: str, shapes: tuple[tuple[int, ...], ...], id: str, edges: bool) -> Sample:
+def _row_sample(op: Elemwise, dtype: str, id: str, shapes: Sequence[tuple[int, ...]] = ()) -> Sample:
+    """A use of a row: of arrays of these shapes that are drawn, or, without shapes, at its edges."""
     rng = np.random.default_rng(zlib.crc32(f"{op.name}-{id}".encode()))
-    arrays = tuple(draw(rng, r, s, dtype, edges) for r, s in zip(op.on, shapes, strict=True))
-    return Sample(id, op, arrays, _quiet(op.impl), () if edges else None)
+    drawn = [draw(rng, r, s, dtype) for r, s in zip(op.on, shapes, strict=True)] if shapes else None
+    arrays = _at_edges(rng, op.on, dtype) if drawn is None else drawn
+    return Sample(id, op, tuple(arrays), _quiet(op.impl), () if drawn is None else None)
 
 
 def _quiet(meaning: Callable[..., Any]) -> Callable[..., Any]:
@@ -110,8 +113,8 @@ def _quiet(meaning: Callable[..., Any]) -> Callable[..., Any]:
     return quiet
 
 
-def draw(rng: np.random.Generator, on: Reals, shape: tuple[int, ...], dtype: str, edges: bool = False) -> Array:
-    """An array of inputs that a row declares itself for; with `edges`, its edge values first."""
+def draw(rng: np.random.Generator, on: Reals, shape: tuple[int, ...], dtype: str) -> Array:
+    """An array of inputs that a row declares itself for."""
     kind = np.dtype(dtype).kind
     if kind == "b":
         return rng.integers(0, 2, shape).astype(bool)
@@ -122,11 +125,32 @@ def draw(rng: np.random.Generator, on: Reals, shape: tuple[int, ...], dtype: str
     values = np.asarray(rng.uniform(on.low, on.high, shape))
     if kind == "c":
         values = values + 1j * rng.uniform(on.low, on.high, shape)
-    values = np.asarray(values).astype(dtype)
-    if edges:
-        points = [_edge(point, dtype) for point in on.edges[: values.size]]
-        values.reshape(-1)[: len(points)] = points
-    return values
+    return np.asarray(values).astype(dtype)
+
+
+def _at_edges(rng: np.random.Generator, on: Sequence[Reals], dtype: str) -> list[Array]:
+    """An array for each input of a row: every edge of one with every edge of the others, then some numbers drawn."""
+    points = [_edges(r, dtype) or draw(rng, r, (2,), dtype).tolist() for r in on]
+    columns = zip(*itertools.product(*points), strict=True)
+    return [
+        np.concatenate([np.array(column, dtype), draw(rng, r, (5,), dtype)])
+        for r, column in zip(on, columns, strict=True)
+    ]
+
+
+def _edges(on: Reals, dtype: str) -> list[Any]:
+    """The edges of an input in a dtype: of integers the ends of their range, where infinities are among the edges."""
+    kind = np.dtype(dtype).kind
+    if kind in "fc":
+        return [_edge(point, dtype) for point in on.edges]
+    if kind == "b" or not any(np.isinf(on.edges)):
+        return []
+    info = np.iinfo(dtype)
+    return [
+        int(info.min),
+        int(info.max),
+        int(info.max) // 2**8 * 2 + 1,
+    ]  # the last takes more than the digits of a float
 
 
 def _edge(point: float, dtype: str) -> float:

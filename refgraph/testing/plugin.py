@@ -207,7 +207,7 @@ class _Run:
 
 _RUN = pytest.StashKey[_Run]()
 _RECORD = pytest.StashKey[Record]()
-_EXPECTED = pytest.StashKey[tuple[str, str]]()  # "xfailed" or "unsupported", and why
+_EXPECTED = pytest.StashKey[tuple[str, str]]()  # the feature that is lacking, "" for a known failure; and why
 
 
 def _tested(item: pytest.Item) -> str | None:
@@ -241,18 +241,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _expect(item: pytest.Item, unmatched: dict[str, set[str]]) -> None:
-    """Mark a test that the backend declares to fail: such a one must fail."""
+    """Mark a test that the backend declares to fail.
+
+    A known failure must fail. Of the tests of a feature that is lacking some may pass, as they hardly need it; where
+    all of them do, the feature is there, and the declaration stale.
+    """
     tested = _backend(_tested(item) or "")
     left = unmatched.setdefault(tested.name, set(tested.xfails))
     matching = [pattern for pattern in tested.xfails if matches(item.name, pattern, tested.name)]
     left.difference_update(matching)
-    expected = [("xfailed", tested.xfails[pattern]) for pattern in matching]
-    lacking = [name for m in item.iter_markers("refgraph_feature") for name in m.args]
+    expected = [("", tested.xfails[pattern]) for pattern in matching]
+    needed = [name for m in item.iter_markers("refgraph_feature") for name in m.args]
     without = tested.capabilities.without
-    expected[:0] = [("unsupported", f"declared unsupported: {without[name]}") for name in lacking if name in without]
+    expected[:0] = [(name, f"declared unsupported: {without[name]}") for name in needed if name in without]
     if expected:
-        item.stash[_EXPECTED] = expected[0]
-        item.add_marker(pytest.mark.xfail(reason=expected[0][1], strict=True))
+        item.stash[_EXPECTED] = feature, reason = expected[0]
+        item.add_marker(pytest.mark.xfail(reason=reason, strict=not feature))
 
 
 def matches(name: str, pattern: str, backend: str) -> bool:
@@ -284,13 +288,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def suite_modules() -> set[str]:
-    """The modules of the suite that is shipped: all have to be there for the whole of it to have run."""
+    """The modules of the suite that is shipped: all have to be there for the whole of it to have run.
+
+    But for the one that is outside the score, and has no tests where Hypothesis is not installed.
+    """
     from importlib.util import find_spec
     from pkgutil import iter_modules
 
     spec = find_spec(_SUITE)
     places = spec.submodule_search_locations if spec is not None else None
-    return {f"{_SUITE}.{m.name}" for m in iter_modules(places) if m.name.startswith("test_")} if places else set()
+    names = [m.name for m in iter_modules(places)] if places else []
+    return {f"{_SUITE}.{name}" for name in names if name.startswith("test_") and name != "test_fuzz"}
 
 
 # what came of them
@@ -338,10 +346,13 @@ def pytest_runtest_makereport(
 def _result(item: pytest.Item, report: pytest.TestReport, tested: str, level: int) -> Result:
     from refgraph.testing.report import Result
 
-    expected, reason = item.stash.get(_EXPECTED, ("xfailed", ""))
+    lacks, reason = item.stash.get(_EXPECTED, ("", ""))
     outcome = {"passed": "passed", "failed": "failed"}.get(report.outcome, "skipped")
-    if outcome == "skipped" and hasattr(report, "wasxfail"):
-        outcome, reason = expected, reason or str(report.wasxfail)
+    passed = outcome == "passed"
+    if lacks and hasattr(report, "wasxfail"):
+        outcome = "unsupported"
+    elif outcome == "skipped" and hasattr(report, "wasxfail"):
+        outcome, reason = "xfailed", reason or str(report.wasxfail)
     noted = item.stash.get(_RECORD, Record(tested))
     return Result(
         tested,
@@ -350,6 +361,8 @@ def _result(item: pytest.Item, report: pytest.TestReport, tested: str, level: in
         outcome,
         message=_message(report) if outcome in ("failed", "skipped") else "",
         reason=reason,
+        lacks=lacks if outcome == "unsupported" and not passed else "",
+        needless=lacks if outcome == "unsupported" and passed else "",
         reproduce=reproduce(item),
         ran=noted.noted,
         loosened=noted.tolerances,
@@ -423,7 +436,7 @@ def _founds(run: _Run, names: Iterable[str]) -> list[Found]:
             complete=facts["whole"] and ended[name] == facts["counted"].get(name),
             device=_backend(name).device,
             distribution=distribution(name),
-            stale=facts["stale"].get(name, ()),
+            stale=[f"xfails[{pattern!r}] matches no test" for pattern in facts["stale"].get(name, ())],
         )
         for name in names
         if ended[name]
@@ -459,7 +472,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
                 terminalreporter.write_line(line)
             if one["stale"]:
                 terminalreporter.write_line(
-                    f"{one['name']}: take these patterns out of its xfails; until then the run fails", red=True
+                    f"{one['name']}: take these out of what it declares; until then the run fails", red=True
                 )
         if asked:
             terminalreporter.write_line(f"report: {os.fspath(asked)}")

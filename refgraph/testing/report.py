@@ -53,6 +53,7 @@ class Result(NamedTuple):
 
     id: module, `::`, and the test's name with the backend's in it.
     outcome: one of OUTCOMES; `reason` is why a failure was expected, `message` what a failure said.
+    lacks, needless: the feature that the backend does without, where the test failed, and where it passed all the same.
     """
 
     backend: str
@@ -61,6 +62,8 @@ class Result(NamedTuple):
     outcome: str
     message: str = ""
     reason: str = ""
+    lacks: str = ""
+    needless: str = ""
     reproduce: str = ""
     ran: Sequence[Ran] = ()
     loosened: Sequence[Loosened] = ()
@@ -96,7 +99,7 @@ def found(
 
     complete: the whole suite ran, to its end; only then is a level reached.
     distribution: name and version of what its plugin was installed from.
-    stale: patterns of expected failures that match no test.
+    stale: what it declares, and is not so; features that it is said to lack, and whose tests all pass, are added.
     """
     results = sorted(r for r in results if r.backend == backend)
     levels = {str(n): dict.fromkeys(OUTCOMES, 0) for n in range(len(LEVELS))}
@@ -124,8 +127,15 @@ def found(
         "expected": [_entry(r, "reason") for r in results if r.outcome == "xfailed"],
         "unsupported": [_entry(r, "reason") for r in results if r.outcome == "unsupported"],
         "failures": [_entry(r, "message", "reproduce") for r in results if r.outcome in ("failed", "skipped")],
-        "stale": sorted(stale),
+        "stale": sorted([*stale, *(_needless(results) if complete else ())]),
     }
+
+
+def _needless(results: Sequence[Result]) -> list[str]:
+    """What is to be said of features that are declared to be lacking, where all tests of a feature pass."""
+    passing = Counter(r.needless for r in results if r.needless)
+    lacking = {r.lacks for r in results if r.lacks}
+    return [f"without[{name!r}]: all {n} tests of it pass" for name, n in passing.items() if name not in lacking]
 
 
 def _reached(levels: Mapping[str, Mapping[str, int]]) -> int | None:
@@ -268,9 +278,13 @@ def kernels_said(one: Found) -> str:
         return "no test told which ops ran"
     if one["name"] == "numpy":
         return f"it is the interpreter, which ran all of {tried} ops"
-    without = sum(_is_without(dtypes) for dtypes in lacking.values())
-    named = ", ".join([_lacking_said(op, dtypes) for op, dtypes in lacking.items()]) or "none"
-    return f"{tried - without} of {tried} ops have kernels; interpreted: {named}"
+    whole = [op for op, dtypes in lacking.items() if _is_without(dtypes)]
+    partly: dict[str, list[str]] = {}
+    for op, dtypes in lacking.items():
+        if not _is_without(dtypes):
+            partly.setdefault(_dtypes_said(dtypes), []).append(op)
+    said = [", ".join(whole), *[f"in {dtypes}: {', '.join(ops)}" for dtypes, ops in partly.items()]]
+    return f"{tried - len(whole)} of {tried} ops have kernels; interpreted: {'; '.join(filter(None, said)) or 'none'}"
 
 
 def _is_without(dtypes: Mapping[str, Sequence[int]]) -> bool:
@@ -278,14 +292,12 @@ def _is_without(dtypes: Mapping[str, Sequence[int]]) -> bool:
     return all(k == n for k, n in dtypes.values())
 
 
-def _lacking_said(op: str, dtypes: Mapping[str, Sequence[int]]) -> str:
-    """An op that the interpreter ran; with the dtypes, where it had a kernel for some of the cases."""
-    if _is_without(dtypes):
-        return op
+def _dtypes_said(dtypes: Mapping[str, Sequence[int]]) -> str:
+    """The dtypes in which the interpreter ran an op that has a kernel for other cases."""
     parts = [", ".join([dtype for dtype, (k, n) in dtypes.items() if k == n])]
     partly = ", ".join([dtype for dtype, (k, n) in dtypes.items() if 0 < k < n])
     parts += [f"in part {partly}"] if partly else []
-    return f"{op} ({'; '.join(filter(None, parts))})"
+    return ", ".join(filter(None, parts))
 
 
 def level_said(one: Found) -> str:
@@ -333,7 +345,7 @@ def summary(one: Found, width: int = 80) -> list[str]:
     ]
     said = [f"{name}: {level_said(one)}", f"{name}: {kernels_said(one)}"]
     said += [f"{name}: loosened tolerances: {', '.join(_loosened_said(one))}"] if one["loosened"] else []
-    said += [f"{name}: expected failures that match no test: {', '.join(one['stale'])}"] if one["stale"] else []
+    said += [f"{name}: declarations that are stale: {'; '.join(one['stale'])}"] if one["stale"] else []
     return lines + [line for text in said for line in _wrapped(text, width)]
 
 
@@ -374,7 +386,7 @@ def render(report: Mapping[str, Any], one: Found) -> str:
         *_listed("Loosened tolerances", _loosened_said(one)),
         *_listed("Expected failures", [f"`{e['id']}`: {e['reason']}" for e in one["expected"]]),
         *_listed("Unsupported", [f"`{e['id']}`: {e['reason']}" for e in one["unsupported"]]),
-        *_listed("Expected failures that match no test", [f"`{pattern}`" for pattern in one["stale"]]),
+        *_listed("Declarations that are stale", one["stale"]),
     ]
     if one["failures"]:
         parts.append("## Failures")

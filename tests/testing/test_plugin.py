@@ -236,13 +236,27 @@ def test_a_feature_declared_unsupported_is_counted_apart(install, findings):
     ]
 
 
-def test_passing_though_declared_unsupported_is_a_failure(install, findings):
+def test_a_feature_declared_unsupported_whose_tests_all_pass_fails_the_run(install, run):
     install("fast", capabilities=Capabilities(without={"scan": "no loops"}))
 
-    (one,) = findings(SUITE, "--backend=fast")
+    result = run(SUITE, "--backend=fast")
 
-    assert one["levels"]["0"]["failed"] == 1
-    assert one["failures"][0]["message"] == "[XPASS(strict)] declared unsupported: no loops"
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert "fast: declarations that are stale: without['scan']: all 1 tests of it pass" in said(result)
+
+
+def test_of_a_feature_declared_unsupported_some_tests_may_pass(install, findings):
+    install("wrong", capabilities=Capabilities(without={"scan": "no loops"}))
+    more = """
+    @pytest.mark.refgraph_feature("scan")
+    def test_easy_loop(backend):
+        pass
+"""
+
+    (one,) = findings(SUITE + more, "--backend=wrong")
+
+    assert one["levels"]["0"]["unsupported"] == 2
+    assert one["stale"] == []
 
 
 def test_a_pattern_that_matches_no_test_fails_the_run(install, run):
@@ -251,7 +265,7 @@ def test_a_pattern_that_matches_no_test_fails_the_run(install, run):
     result = run(SUITE, "--backend=fast")
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert "fast: expected failures that match no test: *-gone-*" in said(result)
+    assert "fast: declarations that are stale: xfails['*-gone-*'] matches no test" in said(result)
 
 
 @pytest.mark.parametrize(

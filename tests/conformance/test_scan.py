@@ -1,0 +1,3 @@
+"""Loops, on each backend that --backend names."""
+
+from refgraph.testing.suite.test_scan import *  # noqa: F403
