@@ -325,7 +325,8 @@ class Maker:
         """What to pickle: all but the program, which is made anew, the profile, whose times are of this process, and
         the graph as it was written.
         """
-        return {**self.__dict__, **dict.fromkeys(("program", "finish", "profile", "written", "backend", "ran"))}
+        made = ("program", "finish", "profile", "written", "backend", "ran", "getters")
+        return {**self.__dict__, **dict.fromkeys(made)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

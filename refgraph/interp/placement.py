@@ -210,10 +210,9 @@ class _Placing:
         return found
 
     def _moved(self, x: Variable, backend: Backend, there: bool) -> Variable:
+        op, moved = Transfer(backend, there, self._kernels.traffic), x.type.variable(name=str(x))
         with made_for(x.owner.origin if x.owner is not None else ()):
-            return Apply(Transfer(backend, there, self._kernels.traffic), [x], [x.type.variable(name=str(x))]).outputs[
-                0
-            ]
+            return Apply(op, [x], [moved]).outputs[0]
 
 
 def _answering_arrays(kernel: Kernel, tensors: Sequence[bool]) -> Kernel:
@@ -237,8 +236,7 @@ def _not_moved(error: Exception, node: Apply) -> Exception:
 def _run_again(backend: Backend, error: Exception, node: Apply, arrays: Sequence[Any]) -> Exception:
     """What to raise when a kernel raised: what the interpreter says of the same values, op by op, if it raises too."""
     try:
-        given = [np.asarray(backend.to_numpy(a)) if isinstance(x.type, TensorType) else a
-                 for a, x in zip(arrays, node.inputs, strict=True)]  # fmt: skip
+        given = [_as_numpy(backend, a) for a in arrays]
     except Exception:
         return _is_wrong(backend, f"on {node.op}", error, node=node)
     try:
@@ -246,6 +244,11 @@ def _run_again(backend: Backend, error: Exception, node: Apply, arrays: Sequence
     except Exception as again:
         return _of(backend, explain(again, node, given))
     return _is_wrong(backend, f"on {node.op}", error, node=node, values=given)
+
+
+def _as_numpy(backend: Backend, array: Any) -> Any:
+    """An array, whether it is the backend's or NumPy's already, as NumPy's."""
+    return array if isinstance(array, (np.ndarray, np.generic)) else np.asarray(backend.to_numpy(array))
 
 
 def _of(backend: Backend, error: Exception) -> Exception:
@@ -310,8 +313,8 @@ class WholeProgram:
         if isinstance(error, MemoryError) or (isinstance(error, RefgraphError) and error.node is not None):
             return error
         graph, backend = self.ends.graph, self.backend
-        own = {x for x, keeper in self.ends.keepers.items() if keeper is backend}
-        given = [np.asarray(backend.to_numpy(v)) if x in own else v for x, v in zip(graph.inputs, values, strict=True)]
+        tensors = [isinstance(x.type, TensorType) for x in graph.inputs]
+        given = [_as_numpy(backend, v) if t else v for v, t in zip(values, tensors, strict=True)]
         try:
             Plan(graph)(*given)
         except Exception as again:
@@ -330,11 +333,9 @@ def whole_program(backend: Backend, ends: Ends) -> WholeProgram | None:
 
     graph = INTERPRETER.prepared(ends.graph)
     program = backend.compile(graph, interpret)
-    return (
-        None
-        if program is None
-        else WholeProgram(backend, Ends(graph, ends.keepers, ends.getters), program, interpreted)
-    )
+    if program is None:
+        return None
+    return WholeProgram(backend, ends._replace(graph=graph), program, interpreted)
 
 
 def kernels_for(backend: Backend, ends: Ends) -> Kernels:

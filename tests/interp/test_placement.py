@@ -456,6 +456,14 @@ def test_a_value_on_the_backend_is_pickled_as_numpys_where_the_backend_cannot_ru
     assert again.container.backend is None
 
 
+def test_a_function_that_names_no_backend_is_pickled_though_one_keeps_its_states():
+    w = rg.shared(A, "w", backend=device("nowhere"))
+    f = pickle.loads(pickle.dumps(rg.function([], T.exp(w), updates=[(w, w + 1.0)], backend=None)))
+
+    np.testing.assert_array_equal(f(), np.exp(A))
+    np.testing.assert_array_equal(f(), np.exp(A + 1))
+
+
 def test_a_copy_of_a_function_keeps_its_states_on_the_backend():
     backend = device()
     w, v = rg.shared(A, "w", backend=backend), rg.shared(A * 2, "v", backend=backend)
@@ -558,6 +566,15 @@ def test_debug_mode_compares_with_the_interpreter():
         f(A)
     with rg.config.change_flags(DebugMode__check_c=False):
         rg.function([x], T.exp(x), backend=backend, mode="DebugMode")(A)
+
+
+@both
+def test_an_error_of_a_kernel_that_is_watched_is_the_interpreters(make):
+    f = rg.function([x, y], x + y, backend=make(), mode="NanGuardMode")
+
+    with pytest.raises(ShapeError, match="add cannot broadcast") as error:
+        f(A, A.T)
+    assert error.value.backend == f.report().backend
 
 
 @both
