@@ -113,7 +113,8 @@ def _special(name: str) -> _Any:
 
 
 def _polygamma(n: _Any, x: _Any) -> _Any:
-    return _np.asarray(_special("polygamma")(n, x)).astype(_special("gammainc").resolve_dtypes((n.dtype, x.dtype, None))[-1], copy=False)
+    dtype = _special("gammainc").resolve_dtypes((n.dtype, x.dtype, None))[-1]
+    return _np.asarray(_special("polygamma")(n, x.astype(dtype, copy=False))).astype(dtype, copy=False)
 
 
 def _tri_gamma(x: _Any) -> _Any:

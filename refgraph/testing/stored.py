@@ -158,7 +158,6 @@ INTERPRETER: dict[str, tuple[float, float, float]] = {
     "erfcinv": (3e12, 4, 4),  # of denormals right to 3 digits
     "k0": (4e12, 4, 12),  # of denormals right to 3 digits
     # float32 inside, though the result is float64
-    "polygamma": (4, 1e9, 4),  # of order 0
     "tri_gamma": (5, 4, 1e9),
     # series, continued fractions and recurrences
     "betainc": (12, 150, 150),

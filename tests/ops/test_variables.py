@@ -102,5 +102,5 @@ def test_tensor_refuses_what_makes_no_type():
 
 def test_only_constructors_have_public_names():
     words = {*SHAPES, *map(plural, SHAPES)}
-    public = {name for name in vars(V) if not name.startswith("_")} - {"annotations"}
+    public = {name for name in vars(V) if not name.startswith(("_", "@"))} - {"annotations"}  # @: pytest's
     assert public == {"tensor"} | words | {letter + word for letter in DTYPES for word in words}

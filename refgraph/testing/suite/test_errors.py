@@ -24,14 +24,18 @@ _FILE = "mistakes.py"
 _MOST_LINES = 12
 
 
-@cache
 def _programs() -> dict[str, FunctionType]:
     """The functions of `mistakes`, compiled as a file of the user's, for errors tell of no line in the library."""
     lines = linecache.getlines(mistakes.__file__)
     assert lines, "the source of refgraph.testing.suite.mistakes is not there"
-    linecache.cache[_FILE] = (sum(map(len, lines)), None, lines, _FILE)
+    linecache.cache[_FILE] = (sum(map(len, lines)), None, lines, _FILE)  # each time: others may clear it
+    return _compiled("".join(lines))
+
+
+@cache
+def _compiled(source: str) -> dict[str, FunctionType]:
     made: dict[str, Any] = {"__name__": "mistakes"}
-    exec(compile("".join(lines), _FILE, "exec", dont_inherit=True), made)
+    exec(compile(source, _FILE, "exec", dont_inherit=True), made)
     return {name: made[name] for name in _NAMES}
 
 
