@@ -151,7 +151,8 @@ def _excerpt(origin: Origin, operands: Sequence[str]) -> list[str]:
     caller = next((p for p in found[1:] if _is_users(p) and p[:3] != place[:3]), None)
     if caller is not None:
         lines.append(f"      called from {_where(caller)}")
-    lines += [f"      together with {_where(p[0])}" for p in others_of(found)[:2] if isinstance(p[0], Place)]
+    others = [p[0] for p in others_of(found) if isinstance(p[0], Place) and p[0][:2] != place[:2]]
+    lines += [f"      together with {where}" for where in dict.fromkeys(map(_where, others[:2]))]
     gutter = " " * len(str(place.line)) + " | "
     if not place.text:
         return lines + [gutter + row for row in rows]

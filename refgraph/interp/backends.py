@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -49,6 +50,10 @@ class Capabilities:
     """
 
     def __init__(self, dtypes: Iterable[str] = DTYPES, without: Mapping[str, str] | None = None) -> None:
+        for what, given, kind in (("dtypes", dtypes, Iterable), ("without", without or {}, Mapping)):
+            if isinstance(given, str) or not isinstance(given, kind):
+                form = "a list of dtypes" if kind is Iterable else "a dict from features to reasons"
+                raise BackendError(f"capabilities: {what} is {form}, got {given!r:.60} ({type(given).__name__})")
         self.dtypes, self.without = frozenset(dtypes), dict(without or {})
         for what, names, known in (("dtype", self.dtypes, DTYPES), ("feature", self.without, FEATURES)):
             for name in sorted(names):
@@ -92,6 +97,11 @@ class Backend:
         tolerances: Mapping[str, float] | None = None,
         xfails: Mapping[str, str] | None = None,
     ) -> None:
+        if not isinstance(name, str) or not name or (name == "numpy" and "NUMPY" in globals()):
+            raise BackendError(
+                f"a backend's name is that of its entry point, got {name!r:.60}",
+                help="numpy is the interpreter" if name == "numpy" else "give it a text",
+            )
         if (to_device is None) != (to_numpy is None):
             raise BackendError(
                 f"backend {name!r}: to_device without to_numpy, or the reverse",
@@ -165,7 +175,17 @@ class Backend:
                 return (
                     f"{dtype} is not among its dtypes" if dtype else f"takes or answers a {x.type}, which is no array"
                 )
-        found = make(node, compile or _no_compiler)
+        try:
+            found = make(node, compile or _no_compiler)
+        except RefgraphError:
+            raise
+        except Exception as error:
+            raise BackendError(
+                f"backend {self.name!r} failed to make a kernel for {node.op}: {first_line(error)}",
+                why=_place(error),
+                help='a maker answers None for what it cannot do; backend="numpy" computes it meanwhile',
+                node=node,
+            ) from error
         if found is None:
             return f"its kernel for {_kind_name(type(node.op))} declined"
         if not callable(found) and not isinstance(found, str):
@@ -184,6 +204,10 @@ class Backend:
         if op in self._makers:
             return self._makers[op]
         return next((self._makers[kind] for kind in type(op).__mro__ if kind in self._makers), None)
+
+    def has_maker(self, op: Op) -> bool:
+        """Whether it is asked for kernels for this op at all."""
+        return self._maker(op) is not None
 
     @property
     def kinds(self) -> tuple[type[Op] | Op, ...]:
@@ -258,6 +282,22 @@ def first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {said[0]:.160}" if said else type(error).__name__
 
 
+def _place(error: BaseException) -> str:
+    """The line that raised, where that is not in this library or in Python's own."""
+    places, trace = [], error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not file.startswith((_HERE, "<frozen")):
+            places.append(f"at {file}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    if isinstance(error, SyntaxError) and error.filename:
+        places.append(f"at {error.filename}:{error.lineno}")
+    return places[-1] if places else ""
+
+
+_HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
+
+
 # how they are found
 
 NUMPY = Backend("numpy", speed=1.0)
@@ -299,6 +339,11 @@ def get_backend(name: str | Backend) -> Backend:
     """
     if isinstance(name, Backend):
         return name
+    if not isinstance(name, str):
+        raise BackendError(
+            f"a backend is named, or given as a Backend, got {name!r:.60} ({type(name).__name__})",
+            help=f"installed are: {', '.join(installed())}",
+        )
     if name == "numpy":
         return NUMPY
     found = _loaded.get(name)
@@ -320,32 +365,49 @@ def _load(name: str) -> Backend:
 
     manager: PluginManager = pluggy.PluginManager("refgraph")
     manager.add_hookspecs(_hookspecs())
-    if not isinstance(name, str) or name not in {point.name for point in _entry_points()}:
+    points = [point for point in _entry_points() if point.name == name]
+    if not points:
         names = installed()
         raise BackendError(
             f"no backend named {name!r:.60}; installed: {', '.join(names)}",
-            help=_OURS.get(str(name)) or nearest(str(name), names) or "install its plugin, or leave out backend",
+            help=_OURS.get(name) or nearest(name, names) or "install its plugin, or leave out backend",
         )
     try:
         manager.load_setuptools_entrypoints(GROUP, name)
         answers = manager.hook.refgraph_backend()
     except RefgraphError as error:
         raise BackendError(
-            f"the plugin of backend {name!r} cannot be loaded: {error.message}", why=error.why
+            f"the plugin of backend {name!r} cannot be loaded: {error.message}", why=error.why, help=error.help
+        ) from error
+    except pluggy.PluginValidationError as error:
+        raise BackendError(
+            f"the plugin of backend {name!r} cannot be loaded: its hook is not what it should be",
+            why="; ".join(str(error).splitlines()[1:]) or str(error),
+            help="write @hookimpl above def refgraph_backend(), without arguments",
         ) from error
     except Exception as error:
         raise BackendError(
             f"the plugin of backend {name!r} cannot be loaded: {first_line(error)}",
-            help='mend its installation, or use another: backend="numpy" is always there',
+            why=_place(error),
+            help='mend it, or use another: backend="numpy" is always there',
         ) from error
     if len(answers) != 1 or not isinstance(answers[0], Backend) or answers[0].name != name:
         got = ", ".join([repr(a)[:60] for a in answers]) or "nothing"
         raise BackendError(
             f"the plugin of backend {name!r} answers {got}",
             why=f"its refgraph_backend() must return the Backend named {name!r}, once",
-            help="mark that function with @hookimpl, and name the backend as the entry point",
+            help=_mend(points[0], answers),
         )
     return answers[0]
+
+
+def _mend(point: Any, answers: Sequence[Any]) -> str:
+    """What the author of a plugin that answers no backend of its name has to do."""
+    if getattr(point, "attr", None):
+        return f"the value of the entry point is the module alone, {point.module!r}, not {point.value!r}"
+    if not answers:
+        return "mark its function refgraph_backend with @hookimpl, of refgraph.backend"
+    return "name the backend as the entry point"
 
 
 def _hookspecs() -> Any:

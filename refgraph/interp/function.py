@@ -10,7 +10,7 @@ import numpy as np
 
 from refgraph.core.alias import Memory
 from refgraph.core.config import config
-from refgraph.core.errors import GraphTypeError, InputError, UnusedInputError, UpdateError, nearest
+from refgraph.core.errors import BackendError, GraphTypeError, InputError, UnusedInputError, UpdateError, nearest
 from refgraph.core.graph import Constant, Graph, Variable, ancestors, leaves, listed_pairs, rebuild, replacements
 from refgraph.core.show import ShownAsHtml
 from refgraph.interp.backends import NUMPY, Backend, chosen, get_backend
@@ -360,6 +360,8 @@ class Maker:
                 found.append(_writeable if n not in self.postpones else _writeable_unless_postponed)
             else:
                 found.append(_unless_postponed if n in self.postpones else np.asarray)
+            if self.backend is not NUMPY and isinstance(out.type, TensorType) and getter is None:
+                found[-1] = _checked(found[-1], out, self.backend)
         return found
 
 
@@ -369,6 +371,29 @@ def _itself(value: Any) -> Any:
 
 def _unless_postponed(value: Any) -> Any:
     return value if value.__class__ is Postponed else np.asarray(value)
+
+
+def _checked(finish: Callable[[Any], Any], out: Variable, backend: Backend) -> Callable[[Any], Any]:
+    """`finish`, with an error for what is no array of the output's type: a backend may answer anything."""
+    type: Any = out.type
+
+    def finished(value: Any) -> Any:
+        array = finish(value)
+        if array.__class__ is not Postponed and (array.dtype != type.numpy_dtype or array.ndim != type.ndim):
+            raise BackendError(
+                f"backend {backend.name!r} answers {_kind(value)} as {out}, which is {type}",
+                help=f"its kernel must answer {type}; mode='DebugMode' finds the first that does not",
+                node=out.owner,
+            )
+        return array
+
+    return finished
+
+
+def _kind(value: Any) -> str:
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return f"an array of {value.dtype} and shape {value.shape}"
+    return f"{value!r:.40} ({type(value).__name__})"
 
 
 def _writeable_unless_postponed(value: Any) -> Any:

@@ -106,6 +106,16 @@ class BackendKernels(Kernels):
 
     # where a node runs
 
+    def why(self, node: Apply) -> str:
+        """Why a node does not run on the backend: of a fused op, why its ops do not."""
+        found = self.found(node)
+        if not isinstance(found, str):
+            return ""
+        if not isinstance(node.op, Fused) or self.backend.has_maker(node.op):
+            return found
+        parts = [(part.op, self.found(part)) for part in node.op.graph.nodes]
+        return "; ".join(dict.fromkeys([f"{op}: {why}" for op, why in parts if isinstance(why, str)]))
+
     def runs(self, node: Apply) -> bool:
         """Whether the backend has a kernel for the node."""
         return not isinstance(self.found(node), str)
@@ -263,7 +273,7 @@ def _is_wrong(backend: Backend, where: str, error: Exception, **about: Any) -> B
     wrong = BackendError(
         f"backend {backend.name!r} failed {where}: {first_line(error)}",
         why="the interpreter computes this from the same values" if "values" in about else "",
-        help='tell the author of the backend; backend="numpy" computes it meanwhile',
+        help='the error above this one is its own; backend="numpy" computes it meanwhile',
         **about,
     )
     wrong.backend = backend.name

@@ -100,7 +100,7 @@ def _by_node(kernels: BackendKernels, graph: Graph, depth: int) -> Iterator[Row]
         if isinstance(node.op, Transfer):
             yield Row(node, "transfer", "", depth)
         elif isinstance(found, str):
-            yield Row(node, NUMPY.name, found if kernels.backend is not NUMPY else "", depth)
+            yield Row(node, NUMPY.name, kernels.why(node) if kernels.backend is not NUMPY else "", depth)
         else:
             yield Row(node, kernels.backend.name, "", depth)
         for inner in inner_graphs(node.op):

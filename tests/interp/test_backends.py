@@ -37,14 +37,14 @@ def plugin(tmp_path, monkeypatch):
     """Makes a distribution with one plugin, of this source, found under this name while the test runs."""
     made = []
 
-    def make(name, source=SOUND, speed=0.0, device="cpu", unavailable=""):
+    def make(name, source=SOUND, speed=0.0, device="cpu", unavailable="", attr=""):
         module = f"plugin_{name}_{len(made)}"
         text = source.format(name=name, speed=speed, device=device, unavailable=unavailable)
         (tmp_path / f"{module}.py").write_text(text)
         info = tmp_path / f"{module}-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[refgraph.backends]\n{name} = {module}\n")
+        (info / "entry_points.txt").write_text(f"[refgraph.backends]\n{name} = {module}{attr}\n")
         if not made:
             monkeypatch.syspath_prepend(str(tmp_path))
         made.append(module)
@@ -134,7 +134,12 @@ def test_a_maker_may_take_a_compiler_for_inner_graphs():
         (lambda: Backend("a").kernel(), "kernel() of what?"),
         (lambda: Backend("a").kernel(Elemwise)(lambda: None), "takes 0 arguments"),
         (lambda: Backend("a").kernel(Elemwise)(lambda a, b, c: None), "takes 3 arguments"),
+        (lambda: Backend(""), "a backend's name is that of its entry point, got ''"),
+        (lambda: Backend("numpy"), "numpy is the interpreter"),
+        (lambda: get_backend(Backend), "a backend is named, or given as a Backend, got <class"),
         (lambda: Capabilities(dtypes=["float46"]), "no dtype 'float46'"),
+        (lambda: Capabilities(dtypes="float32"), "dtypes is a list of dtypes, got 'float32' (str)"),
+        (lambda: Capabilities(without=["scan"]), "without is a dict from features to reasons, got ['scan'] (list)"),
         (lambda: Capabilities(without={"scam": "why"}), "no feature 'scam'"),
     ],
 )
@@ -160,6 +165,39 @@ def test_a_second_maker_of_programs_is_refused():
 
     with pytest.raises(BackendError, match="makes programs already"):
         backend.program(lambda graph: None)
+
+
+def test_a_maker_that_raises_is_named_with_the_op_and_both_lines():
+    backend = Backend("odd")
+    backend.kernel(Elemwise)(lambda node: {}[node.op.name])
+
+    with pytest.raises(BackendError, match="backend 'odd' failed to make a kernel for exp: KeyError: 'exp'") as error:
+        rg.function([x], T.exp(x), backend=backend)
+    assert "test_backends.py:" in error.value.why
+    assert "T.exp(x)" in str(error.value)
+    assert isinstance(error.value.__cause__, KeyError)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (lambda a: None, "answers None (NoneType) as exp.0, which is float64[?]"),
+        (lambda a: [1.0, 2.0, 3.0, "x"], "which is float64[?]"),
+        (lambda a: (np.exp(a),), "which is float64[?]"),
+        (lambda a: np.exp(a).astype("float32"), "answers an array of float32 and shape (2,) as exp.0"),
+        (lambda a: np.exp(a)[None], "answers an array of float64 and shape (1, 2) as exp.0"),
+    ],
+)
+def test_a_kernel_that_answers_something_else_is_refused(answer, says):
+    backend = Backend("odd")
+    backend.kernel(T.exp)(lambda node: answer)
+    w = rg.shared(np.zeros(2), "w", backend="numpy")
+    f = rg.function([x], T.exp(x), updates=[(w, w + 1)], backend=backend)
+
+    with pytest.raises(BackendError) as error:
+        f(np.zeros(2))
+    assert says in str(error.value)
+    np.testing.assert_array_equal(w.get_value(), 0)
 
 
 def test_what_is_no_kernel_is_refused_with_the_line_of_the_user():
@@ -201,6 +239,7 @@ def test_a_plugin_that_cannot_be_imported_is_reported_when_it_is_asked_for(plugi
     with pytest.raises(BackendError) as error:
         rg.function([x], T.exp(x), backend="broken")
     assert "the plugin of backend 'broken' cannot be loaded: RuntimeError: broken: no driver" in str(error.value)
+    assert "plugin_broken_0.py:1" in error.value.why
     np.testing.assert_array_equal(rg.function([x], x + 1)(np.zeros(2)), [1, 1])
 
 
@@ -210,7 +249,12 @@ def test_a_plugin_that_cannot_be_imported_is_reported_when_it_is_asked_for(plugi
         ("name = {name!r}", "answers nothing"),
         (SOUND.replace("{name!r}", "'other'"), "answers Backend('other')"),
         (SOUND.replace("return backend", "return 3"), "answers 3"),
-        (SOUND.replace("refgraph_backend():", "refgraph_backend(node):"), "cannot be loaded: PluginValidationError"),
+        (SOUND.replace("refgraph_backend():", "refgraph_backend(node):"), "its hook is not what it should be"),
+        (
+            SOUND.replace("refgraph_backend():", "refgraph_backend(node):"),
+            "Argument(s) {'node'} are declared in the hookimpl",
+        ),
+        (SOUND.replace("@hookimpl", ""), "mark its function refgraph_backend with @hookimpl"),
         (SOUND.replace("speed={speed}", "spede={speed}"), "cannot be loaded: TypeError"),
     ],
 )
@@ -220,6 +264,14 @@ def test_a_plugin_that_answers_no_backend_of_its_name_is_refused(plugin, source,
     with pytest.raises(BackendError) as error:
         get_backend("wrong")
     assert says in str(error.value)
+
+
+def test_an_entry_point_of_an_object_is_refused_with_the_module_to_write(plugin):
+    plugin("wrong", attr=":backend")
+
+    with pytest.raises(BackendError, match="answers nothing") as error:
+        get_backend("wrong")
+    assert "the value of the entry point is the module alone, 'plugin_wrong_0'" in error.value.help
 
 
 def test_a_name_that_is_not_installed_is_refused_with_what_is(plugin):

@@ -115,6 +115,14 @@ def test_a_fused_group_without_any_kernel_stays_whole():
     assert places(f) == [("fused", "numpy")]
 
 
+def test_why_a_fused_group_is_interpreted_says_why_its_ops_are():
+    backend = Backend("picky")
+    backend.kernel(Elemwise)(lambda node: f"{node.op.name} is not written yet")
+    (row,) = rg.function([x], T.tanh(x * 2.0), backend=backend).report().rows
+
+    assert row.why == "mul: mul is not written yet; tanh: tanh is not written yet"
+
+
 @both
 def test_a_fused_group_may_have_a_kernel(make):
     f = rg.function([x], T.exp(x * 2.0) + 1.0, backend=make("whole", Fused), strict=True)
@@ -284,7 +292,7 @@ def test_a_loop_moves_what_its_steps_need_in_every_step():
 
 
 def test_outputs_belong_to_the_caller():
-    one = np.ones(3)
+    one = np.ones((2, 3))
     one.setflags(write=False)
     backend = Backend("views", to_device=Card, to_numpy=lambda c: c.held)
     backend.kernel(Elemwise)(lambda node: lambda a: Card(one))
