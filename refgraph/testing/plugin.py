@@ -159,16 +159,24 @@ class Record:
     def ran(self, report: Report, op_name: str, dtype: str) -> None:
         """Note who ran an op, by the `f.report()` of a function that has it.
 
-        Of the rows that are of this op, else of all, as where it was rewritten or fused, one that the interpreter ran
-        makes the use count as interpreted. So does a function in which nothing ran on the backend under test.
+        Of the rows that are of this op, one that the backend under test did not run makes the use count as interpreted.
+        Where there are none, as the op was rewritten or opened into others, nobody was asked for it.
         """
-        from refgraph.testing.report import Ran
+        from refgraph.testing.report import Ran, worth
 
         own = [row for row in report.rows if _is_of(row, op_name)]
-        lacking = [row for row in report.interpreted if not own or _is_of(row, op_name)]
-        elsewhere = not any(row.where == self.backend for row in report.rows)
-        why = lacking[0].why if lacking else "nothing ran on the backend" if elsewhere else ""
-        self.noted.append(Ran(op_name, str(dtype), bool(lacking) or elsewhere, why))
+        lacking = [row for row in own if row.where != self.backend]
+        why = max([self._why(row, report) for row in lacking], key=worth, default="")
+        self.noted.append(Ran(op_name, str(dtype), bool(lacking), why, bool(own)))
+
+    def _why(self, row: Row, report: Report) -> str:
+        """Why an application fell back: that of a fused op may be told by the ops in it, which are not this one."""
+        from refgraph.ops.fused import Fused
+
+        op = row.node.op
+        if isinstance(op, Fused) and row.why and not report.whole and not _backend(self.backend).has_maker(op):
+            return f"no kernel for {type(op).__name__}"
+        return row.why
 
     def loosened(self, op_name: str, dtype: str, ulp: float, default: float) -> None:
         """Note that results of an op may be `ulp` away, more than the default of the suite."""
@@ -320,7 +328,7 @@ def reproduce(item: pytest.Item) -> str:
     where = f"--pyargs {shlex.quote(_id(item))}" if is_shipped else shlex.quote(item.nodeid)
     option = _NAMES[0] if item.config.getoption(_NAMES[0]) else _NAMES[1]
     chosen = " -m fuzz" if item.get_closest_marker("fuzz") else ""
-    return f"pytest {where} {option}={_tested(item)}{chosen}"
+    return f"python -m pytest {where} {option}={_tested(item)}{chosen}"
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # outermost: what was expected to fail is settled inside
@@ -354,19 +362,35 @@ def _result(item: pytest.Item, report: pytest.TestReport, tested: str, level: in
     elif outcome == "skipped" and hasattr(report, "wasxfail"):
         outcome, reason = "xfailed", reason or str(report.wasxfail)
     noted = item.stash.get(_RECORD, Record(tested))
+    failed = outcome in ("failed", "skipped")
+    op, dtype = _about(item, tested, noted) if failed else ("", "")
     return Result(
         tested,
         _id(item),
         level,
         outcome,
-        message=_message(report) if outcome in ("failed", "skipped") else "",
+        message=_message(report) if failed else "",
         reason=reason,
         lacks=lacks if outcome == "unsupported" and not passed else "",
         needless=lacks if outcome == "unsupported" and passed else "",
         reproduce=reproduce(item),
+        op=op,
+        dtype=dtype,
         ran=noted.noted,
         loosened=noted.tolerances,
     )
+
+
+def _about(item: pytest.Item, tested: str, noted: Record) -> tuple[str, str]:
+    """The op and the dtype that a test is about, as far as it noted them, or its name has them."""
+    from refgraph.core.op import OPS
+    from refgraph.ops.tensor import DTYPES
+    from refgraph.testing.report import without_backend
+
+    if noted.noted:
+        return noted.noted[0].op, noted.noted[0].dtype
+    words = without_backend(item.name, tested).partition("[")[2].removesuffix("]").split("-")
+    return words[0] if words[0] in OPS else "", next((word for word in words if word in DTYPES), "")
 
 
 def _message(report: pytest.TestReport) -> str:
@@ -435,6 +459,7 @@ def _founds(run: _Run, names: Iterable[str]) -> list[Found]:
             run.results.values(),
             complete=facts["whole"] and ended[name] == facts["counted"].get(name),
             device=_backend(name).device,
+            dtypes=_backend(name).capabilities.dtypes,
             distribution=distribution(name),
             stale=[f"xfails[{pattern!r}] matches no test" for pattern in facts["stale"].get(name, ())],
         )

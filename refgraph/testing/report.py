@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from refgraph.core.errors import RefgraphError
+from refgraph.ops.tensor import DTYPES
 
 SCHEMA = 1
 """Of the JSON file: a number that grows when a field changes its meaning or goes."""
@@ -31,12 +32,16 @@ Found = dict[str, Any]
 
 
 class Ran(NamedTuple):
-    """One use of an op: whether the interpreter ran it instead of the backend, and why."""
+    """One use of an op: whether the interpreter ran it instead of the backend, and why.
+
+    asked: whether it ran as itself; not where it was rewritten, or opened into other ops.
+    """
 
     op: str
     dtype: str
     interpreted: bool
     why: str = ""
+    asked: bool = True
 
 
 class Loosened(NamedTuple):
@@ -52,6 +57,7 @@ class Result(NamedTuple):
     """What came of one test with one backend.
 
     id: module, `::`, and the test's name with the backend's in it.
+    op, dtype: what a failure is about, where that is known.
     outcome: one of OUTCOMES; `reason` is why a failure was expected, `message` what a failure said.
     lacks, needless: the feature that the backend does without, where the test failed, and where it passed all the same.
     """
@@ -65,6 +71,8 @@ class Result(NamedTuple):
     lacks: str = ""
     needless: str = ""
     reproduce: str = ""
+    op: str = ""
+    dtype: str = ""
     ran: Sequence[Ran] = ()
     loosened: Sequence[Loosened] = ()
 
@@ -93,26 +101,29 @@ def found(
     complete: bool,
     device: str = "cpu",
     distribution: str = "",
+    dtypes: Iterable[str] = DTYPES,
     stale: Sequence[str] = (),
 ) -> Found:
     """What the results say of one backend.
 
     complete: the whole suite ran, to its end; only then is a level reached.
     distribution: name and version of what its plugin was installed from.
+    dtypes: those that it declares.
     stale: what it declares, and is not so; features that it is said to lack, and whose tests all pass, are added.
     """
     results = sorted(r for r in results if r.backend == backend)
     levels = {str(n): dict.fromkeys(OUTCOMES, 0) for n in range(len(LEVELS))}
     for result in results:
         levels[str(result.level)][result.outcome] += 1
-    cases = Counter((r.op, r.dtype) for result in results for r in result.ran)
-    interpreted = Counter((r.op, r.dtype) for result in results for r in result.ran if r.interpreted)
+    uses = [use for result in results for use in result.ran]
+    cases = Counter((use.op, use.dtype) for use in uses if use.asked)
+    interpreted = Counter((use.op, use.dtype) for use in uses if use.asked and use.interpreted)
     lacking = sorted({op for op, _ in interpreted})
-    whys = {r.op: r.why for result in reversed(results) for r in reversed(result.ran) if r.interpreted and r.why}
     return {
         "name": backend,
         "distribution": distribution,
         "device": device,
+        "dtypes": sorted(dtypes),
         "complete": complete,
         "reaches": _reached(levels) if complete else None,
         "suite": _digest(without_backend(r.id, backend) for r in results),
@@ -122,13 +133,39 @@ def found(
             op: {dtype: [interpreted[op, dtype], n] for (o, dtype), n in sorted(cases.items()) if o == op}
             for op in lacking
         },
-        "why": dict(sorted(whys.items())),
+        "not_asked": sorted({use.op for use in uses} - {op for op, _ in cases}),
+        "why": _whys(uses),
         "loosened": [x._asdict() for x in sorted({x for r in results for x in r.loosened})],
         "expected": [_entry(r, "reason") for r in results if r.outcome == "xfailed"],
         "unsupported": [_entry(r, "reason") for r in results if r.outcome == "unsupported"],
-        "failures": [_entry(r, "message", "reproduce") for r in results if r.outcome in ("failed", "skipped")],
+        "failures": [
+            _entry(r, "op", "dtype", "message", "reproduce") for r in results if r.outcome in ("failed", "skipped")
+        ],
         "stale": sorted([*stale, *(_needless(results) if complete else ())]),
     }
+
+
+def _whys(uses: Iterable[Ran]) -> dict[str, str]:
+    """For each op that was interpreted the reason: the first of those that say most."""
+    best: dict[str, str] = {}
+    for use in uses:
+        if use.asked and use.interpreted and worth(use.why) > worth(best.get(use.op, "")):
+            best[use.op] = use.why
+    return dict(sorted(best.items()))
+
+
+_BY_DTYPE = re.compile(r"\w+ is not among its dtypes")
+
+
+def worth(why: str) -> int:
+    """How much it says why an op has no kernel: the maker's own words most; what is declared by dtype little."""
+    if not why:
+        return 0
+    if _BY_DTYPE.fullmatch(why) or why.startswith("takes or answers a "):
+        return 1
+    if why.startswith("no kernel for "):
+        return 2
+    return 3 if why.startswith("its kernel for ") and why.endswith(" declined") else 4
 
 
 def _needless(results: Sequence[Result]) -> list[str]:
@@ -187,12 +224,14 @@ _BACKEND = {
     "name": str,
     "distribution": str,
     "device": str,
+    "dtypes": list,
     "complete": bool,
     "reaches": (int, type(None)),
     "suite": str,
     "levels": dict,
     "kernels": list,
     "interpreted": dict,
+    "not_asked": list,
     "why": dict,
     "loosened": list,
     "expected": list,
@@ -205,7 +244,7 @@ _LISTED: dict[str, dict[str, Any]] = {
     "loosened": {"op": str, "dtype": str, "ulp": (int, float), "default": (int, float)},
     "expected": {"id": str, "level": int, "reason": str},
     "unsupported": {"id": str, "level": int, "reason": str},
-    "failures": {"id": str, "level": int, "message": str, "reproduce": str},
+    "failures": {"id": str, "level": int, "op": str, "dtype": str, "message": str, "reproduce": str},
 }
 
 
@@ -226,7 +265,8 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def _refused(path: Path, why: str) -> RefgraphError:
-    return RefgraphError(f"{path} {why}", help="write one with: pytest --pyargs refgraph.testing --report=FILE.json")
+    line = "python -m pytest --pyargs refgraph.testing --report=FILE.json"
+    return RefgraphError(f"{path} {why}", help=f"write one with: {line}")
 
 
 def _wrong(report: Any) -> str:
@@ -250,7 +290,8 @@ def _misfit_inside(where: str, one: Found) -> str:
         counts = list(dtypes.values()) if isinstance(dtypes, dict) else [None]
         if not all(isinstance(n, list) and [type(k) for k in n] == [int, int] for n in counts):
             wrong = wrong or f"{where}.interpreted.{op} is not two counts for each dtype"
-    for field, texts in (("kernels", one["kernels"]), ("stale", one["stale"]), ("why", one["why"].values())):
+    for field in ("dtypes", "kernels", "not_asked", "stale", "why"):
+        texts = one[field].values() if field == "why" else one[field]
         if not all(isinstance(text, str) for text in texts):
             wrong = wrong or f"{where}.{field} holds what is no text"
     return wrong
@@ -272,19 +313,48 @@ def _misfit(where: str, value: Any, fields: Mapping[str, Any]) -> str:
 
 def kernels_said(one: Found) -> str:
     """How many ops have kernels, and which the interpreter ran."""
-    lacking = one["interpreted"]
+    lacking, whole = one["interpreted"], _without_kernels(one)
     tried = len(one["kernels"]) + len(lacking)
     if not tried:
         return "no test told which ops ran"
     if one["name"] == "numpy":
         return f"it is the interpreter, which ran all of {tried} ops"
-    whole = [op for op, dtypes in lacking.items() if _is_without(dtypes)]
+    said = [f"{tried - len(whole)} of {tried} ops have kernels"]
+    undeclared = [dtype for dtype in DTYPES if dtype not in one["dtypes"]]
+    said += [f"dtypes that it does not declare ({', '.join(undeclared)}) are interpreted"] if undeclared else []
+    said += [f"not asked for, or opened into other ops: {', '.join(one['not_asked'])}"] if one["not_asked"] else []
     partly: dict[str, list[str]] = {}
-    for op, dtypes in lacking.items():
-        if not _is_without(dtypes):
-            partly.setdefault(_dtypes_said(dtypes), []).append(op)
-    said = [", ".join(whole), *[f"in {dtypes}: {', '.join(ops)}" for dtypes, ops in partly.items()]]
-    return f"{tried - len(whole)} of {tried} ops have kernels; interpreted: {'; '.join(filter(None, said)) or 'none'}"
+    for op in lacking.keys() - whole:
+        partly.setdefault(_dtypes_said({d: n for d, n in lacking[op].items() if d in one["dtypes"]}), []).append(op)
+    lists = [f"in {dtypes}: {', '.join(sorted(ops))}" for dtypes, ops in sorted(partly.items()) if dtypes]
+    return "; ".join([*said, f"interpreted: {'; '.join([*filter(None, [', '.join(whole)]), *lists]) or 'none'}"])
+
+
+def _without_kernels(one: Found) -> list[str]:
+    """The ops that the interpreter ran in every case."""
+    return [op for op, dtypes in one["interpreted"].items() if _is_without(dtypes)]
+
+
+def _whys_said(one: Found) -> list[str]:
+    """Why ops have no kernel: each reason with the ops that it is of, those first that the makers of kernels gave."""
+    groups: dict[str, list[str]] = {}
+    for op in _without_kernels(one):
+        if op in one["why"]:
+            groups.setdefault(_of_any(op, one["why"][op]), []).append(op)
+    order = sorted(groups.items(), key=lambda group: (-worth(one["why"][group[1][0]]), -len(group[1]), group[0]))
+    return [
+        f"{one['why'][ops[0]] if len(ops) == 1 and '…' in reason else reason}: {', '.join([f'`{op}`' for op in ops])}"
+        for reason, ops in order
+    ]
+
+
+def _of_any(op: str, why: str) -> str:
+    """A reason without the name of the op, for all ops to which the same happened."""
+    if why == f"no kernel for {op}":
+        return "no kernel"
+    if _BY_DTYPE.fullmatch(why):
+        return "takes or answers a dtype that the backend does not declare"
+    return re.sub(rf"(?<!\w){re.escape(op)}(?!\w)", "…", why)
 
 
 def _is_without(dtypes: Mapping[str, Sequence[int]]) -> bool:
@@ -346,11 +416,63 @@ def summary(one: Found, width: int = 80) -> list[str]:
     said = [f"{name}: {level_said(one)}", f"{name}: {kernels_said(one)}"]
     said += [f"{name}: loosened tolerances: {', '.join(_loosened_said(one))}"] if one["loosened"] else []
     said += [f"{name}: declarations that are stale: {'; '.join(one['stale'])}"] if one["stale"] else []
-    return lines + [line for text in said for line in _wrapped(text, width)]
+    lines += [line for text in said for line in _wrapped(text, width)]
+    return lines + _failures_said(one, width)
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, max(width, 40), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+def _wrapped(text: str, width: int, start: str = "") -> list[str]:
+    return textwrap.wrap(
+        text,
+        max(width, 40),
+        initial_indent=start,
+        subsequent_indent=f"{start}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+# what is said of failures
+
+
+def _failures_said(one: Found, width: int) -> list[str]:
+    """What most failures are about, and those to begin with, each with the line that runs it alone, in one piece."""
+    if not one["failures"]:
+        return []
+    lines = _wrapped(f"{one['name']}: most failures involve: {_involved(one['failures'])}", width)
+    lines.append(f"{one['name']}: failures to begin with:")
+    for e in _to_begin_with(one["failures"]):
+        said = f"{e['message'][:300]}..." if len(e["message"]) > 300 else e["message"]
+        lines += [*_wrapped(f"L{e['level']} {said}", width, "  "), f"    {e['reproduce']}"]
+    return lines
+
+
+def _about(failure: Found) -> str:
+    """The op that a failure is of; else the test."""
+    return failure["op"] or failure["id"].rpartition("::")[2].partition("[")[0]  # type: ignore[no-any-return]
+
+
+def _involved(failures: Sequence[Found], shown: int = 5) -> str:
+    """The ops, with their dtypes, that most failures are about; the tests where no op is known."""
+    known = [e for e in failures if e["op"]] or failures
+    times, dtypes = Counter(map(_about, known)), {(_about(e), e["dtype"]): None for e in known if e["dtype"]}
+    names = sorted(times, key=lambda name: (-times[name], name))
+    said = []
+    for n, name in enumerate(names[:shown]):
+        own = sorted([dtype for about, dtype in dtypes if about == name])
+        own = [f"in {len(own)} dtypes"] if len(own) > 3 else own
+        said.append(f"{' '.join([name, ', '.join(own)]).strip()} ({times[name]}{'' if n else f' of {len(failures)}'})")
+    return "; ".join(said) + (f"; and {len(names) - shown} more" if len(names) > shown else "")
+
+
+def _to_begin_with(failures: Sequence[Found], shown: int = 3) -> list[Found]:
+    """The failures of single ops and of the interface, where there are any, that tell most: each of another op."""
+    low = [e for e in failures if e["level"] <= 1] or failures
+    times, seen = Counter(map(_about, low)), Counter[str]()
+    order = []
+    for n, e in enumerate(low):
+        order.append((seen[_about(e)], e["level"], -times[_about(e)], n))
+        seen[_about(e)] += 1
+    return [low[n] for *_, n in sorted(order)[:shown]]
 
 
 def essence(text: str) -> str:
@@ -362,7 +484,7 @@ def essence(text: str) -> str:
     if "[RG" in lines[0]:
         line = lines[0]
     else:
-        shown = next((i for i, line in enumerate(lines) if line.startswith("assert ")), len(lines))
+        shown = next((i for i, line in enumerate(lines) if re.match(r"(\w+: )?assert ", line)), len(lines))
         line = lines[max(shown, 1) - 1]
     line = re.sub(r"0x[0-9a-fA-F]{6,}", "0x...", line)
     return re.sub(r"(?<![\w.:/])(?:[A-Za-z]:)?[/\\](?:[\w.@+ -]+[/\\])+(?=[\w.@+-])", "", line)
@@ -382,14 +504,14 @@ def render(report: Mapping[str, Any], one: Found) -> str:
         _table(_level_rows(one)),
         "## Kernels",
         "\n".join(_wrapped(f"{_capital(kernels_said(one))}.", 100)),
-        *_listed("Why not", [f"`{op}`: {why}" for op, why in one["why"].items()]),
+        *_listed("Why not", ["\n".join(_wrapped(line, 100)) for line in _whys_said(one)]),
         *_listed("Loosened tolerances", _loosened_said(one)),
         *_listed("Expected failures", [f"`{e['id']}`: {e['reason']}" for e in one["expected"]]),
         *_listed("Unsupported", [f"`{e['id']}`: {e['reason']}" for e in one["unsupported"]]),
         *_listed("Declarations that are stale", one["stale"]),
     ]
     if one["failures"]:
-        parts.append("## Failures")
+        parts += ["## Failures", f"Most involve: {_involved(one['failures'])}."]
     for e in one["failures"]:
         parts.append(f"`{e['id']}` (L{e['level']}): {e['message']}\n\n```\n{e['reproduce']}\n```")
     return "\n\n".join(parts) + "\n"

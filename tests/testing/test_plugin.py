@@ -11,7 +11,10 @@ import refgraph.tensor as T
 import refgraph.testing.report  # noqa: F401  (to stay imported when a session within this one ends)
 from refgraph.interp import backends
 from refgraph.interp.backends import Backend, Capabilities
+from refgraph.interp.function import function
 from refgraph.interp.report import Report, Row
+from refgraph.ops.families import Elemwise
+from refgraph.ops.fused import Fused
 from refgraph.testing import plugin
 from refgraph.testing.plugin import Record, matches
 
@@ -318,7 +321,7 @@ def test_random_graphs_asked_for_are_outside_the_score(install, run):
     result = run(FUZZ, "-m", "fuzz", "--backend=wrong")
 
     result.assert_outcomes(failed=1, deselected=3)
-    result.stdout.fnmatch_lines(["pytest 'test_suite.py::test_random[[]wrong]' --backend=wrong -m fuzz"])
+    result.stdout.fnmatch_lines(["python -m pytest 'test_suite.py::test_random[[]wrong]' --backend=wrong -m fuzz"])
     assert not said(result)
 
 
@@ -328,10 +331,10 @@ def test_random_graphs_asked_for_are_outside_the_score(install, run):
 def test_a_failure_ends_with_a_line_that_reproduces_it(install, run):
     install("wrong")
     result = run(SUITE, "--backend=wrong", "-k", "log")
-    line = next(text for text in result.outlines if text.startswith("pytest "))
+    line = next(text for text in result.outlines if text.startswith("python -m pytest "))
 
-    assert line == "pytest 'test_suite.py::test_value[wrong-log-int8]' --backend=wrong"
-    run(SUITE, *shlex.split(line)[1:]).assert_outcomes(failed=1)
+    assert line == "python -m pytest 'test_suite.py::test_value[wrong-log-int8]' --backend=wrong"
+    run(SUITE, *shlex.split(line)[3:]).assert_outcomes(failed=1)
 
 
 def test_a_test_from_elsewhere_is_reproduced_where_it_is_defined(pytester, install, run):
@@ -339,22 +342,50 @@ def test_a_test_from_elsewhere_is_reproduced_where_it_is_defined(pytester, insta
     pytester.syspathinsert()
     pytester.makepyfile(test_home=SUITE)
     result = run("from test_home import *", "--backend=wrong", "-k", "log", "test_suite.py")
-    line = next(text for text in result.outlines if text.startswith("pytest "))
+    line = next(text for text in result.outlines if text.startswith("python -m pytest "))
 
-    assert line == "pytest --pyargs 'test_home::test_value[wrong-log-int8]' --backend=wrong"
-    pytester.runpytest_inprocess(*PLUGIN, *shlex.split(line)[1:]).assert_outcomes(failed=1)
+    assert line == "python -m pytest --pyargs 'test_home::test_value[wrong-log-int8]' --backend=wrong"
+    pytester.runpytest_inprocess(*PLUGIN, *shlex.split(line)[3:]).assert_outcomes(failed=1)
 
 
 def test_the_line_uses_the_option_that_was_used(install, run):
     install("wrong")
 
-    run(SUITE, "--refgraph-backend=wrong").stdout.fnmatch_lines(["pytest * --refgraph-backend=wrong"])
+    run(SUITE, "--refgraph-backend=wrong").stdout.fnmatch_lines(["python -m pytest * --refgraph-backend=wrong"])
 
 
 def test_an_expected_failure_that_passes_has_the_line_too(install, run):
     install("fast", xfails={"test_loop": "not yet"})
 
-    run(SUITE, "--backend=fast").stdout.fnmatch_lines(["pytest 'test_suite.py::test_loop[[]fast]' --backend=fast"])
+    line = "python -m pytest 'test_suite.py::test_loop[[]fast]' --backend=fast"
+    run(SUITE, "--backend=fast").stdout.fnmatch_lines([line])
+
+
+def test_what_failures_are_about_is_known_from_their_names(install, findings):
+    install("wrong")
+    (one,) = findings(SUITE, "--backend=wrong")
+
+    assert [(e["op"], e["dtype"]) for e in one["failures"]] == [("", ""), ("log", "int8")]
+
+
+def test_what_a_failure_is_about_is_known_from_what_it_noted(findings):
+    (one,) = findings(RECORDING + "        assert op == 'exp'\n")
+
+    assert [(e["op"], e["dtype"]) for e in one["failures"]] == [("log", "float64")]
+
+
+def test_failures_are_summed_up_at_the_end(install, run):
+    install("wrong")
+    lines = said(run(SUITE, "--backend=wrong")).splitlines()
+    start = lines.index("wrong: most failures involve: log int8 (1 of 2)")
+
+    assert lines[start + 1 : start + 6] == [
+        "wrong: failures to begin with:",
+        "  L0 AssertionError: assert 'wrong' != 'wrong'",
+        "    python -m pytest 'test_suite.py::test_loop[wrong]' --backend=wrong",
+        "  L0 AssertionError: assert ('wrong' != 'wrong' or not True)",
+        "    python -m pytest 'test_suite.py::test_value[wrong-log-int8]' --backend=wrong",
+    ]
 
 
 @pytest.mark.parametrize("fixture", ["assert 0, 'early'\n        yield", "yield\n        assert 0, 'late'"])
@@ -400,16 +431,15 @@ EXP, LOG = (T.exp, "fast", ""), (T.log, "numpy", "declined")
 
 
 def test_an_op_that_the_interpreter_ran_is_noted_with_the_reason():
-    assert ran("log", EXP, LOG) == ("log", "float64", True, "declined")
+    assert ran("log", EXP, LOG) == ("log", "float64", True, "declined", True)
 
 
 def test_another_op_that_the_interpreter_ran_makes_no_difference():
-    assert ran("exp", EXP, LOG) == ("exp", "float64", False, "")
+    assert ran("exp", EXP, LOG) == ("exp", "float64", False, "", True)
 
 
-def test_an_op_that_was_rewritten_counts_by_what_became_of_it():
-    assert ran("tanh", EXP, LOG) == ("tanh", "float64", True, "declined")
-    assert ran("tanh", EXP) == ("tanh", "float64", False, "")
+def test_an_op_that_became_other_ops_was_not_asked_for():
+    assert ran("tanh", EXP, LOG) == ("tanh", "float64", False, "", False)
 
 
 def test_an_op_is_known_by_its_class_and_by_its_row_too():
@@ -419,8 +449,43 @@ def test_an_op_is_known_by_its_class_and_by_its_row_too():
     assert not ran("CumSum", *rows).interpreted
 
 
-def test_an_op_of_which_rewriting_left_nothing_is_not_taken_for_one_with_a_kernel():
-    assert ran("exp") == ("exp", "float64", True, "nothing ran on the backend")
+def test_an_op_of_which_rewriting_left_nothing_was_not_asked_for():
+    assert not ran("exp").asked
+
+
+def test_of_the_reasons_for_one_op_the_one_that_says_most_is_noted():
+    rows = [(T.log, "numpy", why) for why in ("float16 is not among its dtypes", "not yet", "no kernel for Elemwise")]
+
+    assert ran("log", *rows).why == "not yet"
+
+
+def noted_of_fused(*kinds):
+    """What is noted of a fused group on a backend that has kernels for ops of these kinds, or names."""
+    backend = backends._loaded["fast"]
+    if kinds:
+        backend.kernel(*kinds)(lambda node: node.op.impl)
+    record = Record("fast")
+    record.ran(function([X], T.exp(T.sin(X)) + 1.0, backend=backend).report(), "Fused", "float64")
+    return record.noted[0]
+
+
+def test_a_fused_group_that_nobody_runs_has_no_kernel_of_its_own(install):
+    install("fast")
+
+    assert noted_of_fused() == ("Fused", "float64", True, "no kernel for Fused", True)
+
+
+def test_a_fused_group_that_is_opened_was_not_asked_for(install):
+    install("fast")
+
+    assert noted_of_fused(Elemwise) == ("Fused", "float64", False, "", False)
+
+
+def test_a_fused_group_that_its_maker_declines_has_the_makers_reason(install):
+    install("fast")
+    backends._loaded["fast"].kernel(Fused)(lambda node: "too long")
+
+    assert noted_of_fused() == ("Fused", "float64", True, "too long", True)
 
 
 def test_an_op_that_another_backend_ran_is_not_taken_for_one_with_a_kernel():
@@ -452,6 +517,12 @@ def test_ops_interpreted_are_said_at_the_end(install, run):
 
     assert "fast: 1 of 2 ops have kernels; interpreted: log\n" in end
     assert "fast: loosened tolerances: exp float64 8 ulp (not 4), log float64 8 ulp (not 4)\n" in end
+
+
+def test_the_report_has_the_dtypes_that_are_declared(install, findings):
+    install("fast", capabilities=Capabilities(dtypes=["float64", "float32"]))
+
+    assert findings(RECORDING, "--backend=fast")[0]["dtypes"] == ["float32", "float64"]
 
 
 def test_the_report_has_what_ran_where(install, findings):

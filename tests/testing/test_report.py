@@ -1,10 +1,12 @@
 """What is said of a run of the conformance suite: counts, levels, the file, the pages."""
 
+import itertools
 import json
 
 import pytest
 
 from refgraph.core.errors import RefgraphError
+from refgraph.ops.tensor import DTYPES
 from refgraph.testing.report import (
     LEVELS,
     Loosened,
@@ -100,6 +102,45 @@ def test_an_op_that_the_interpreter_ran_is_named():
     assert said == "1 of 2 ops have kernels; interpreted: arange"
 
 
+def test_dtypes_that_are_not_declared_are_said_once():
+    results = ran(("add", "float32", False), ("add", "int8", True), ("sum", "float32", False), ("sum", "bool", True))
+
+    assert kernels_said(of(*results, dtypes=[d for d in DTYPES if d not in ("bool", "int8")])) == (
+        "2 of 2 ops have kernels; dtypes that it does not declare (bool, int8) are interpreted; interpreted: none"
+    )
+
+
+def test_of_the_dtypes_of_an_op_those_that_are_declared_are_named():
+    results = ran(("sum", "float64", False), ("sum", "float32", True), ("sum", "int8", True))
+    declared = [d for d in DTYPES if d != "int8"]
+
+    assert kernels_said(of(*results, dtypes=declared)).endswith("; interpreted: in float32: sum")
+
+
+def test_the_file_keeps_what_is_said_once():
+    one = of(*ran(("add", "float32", False), ("add", "int8", True)), dtypes=["float32"])
+
+    assert one["dtypes"] == ["float32"]
+    assert one["interpreted"] == {"add": {"float32": [0, 1], "int8": [1, 1]}}
+
+
+def test_a_use_that_became_other_ops_counts_neither_way():
+    opened = Ran("Fused", "float32", False, asked=False)
+    results = everywhere(result(1, name="b", ran=[opened, Ran("Fused", "int8", True, "no kernel for Fused")]))
+
+    assert kernels_said(of(*results)) == "0 of 1 ops have kernels; interpreted: Fused"
+
+
+def test_an_op_that_was_never_asked_for_is_said_apart():
+    opened = Ran("Fused", "float32", False, asked=False)
+    one = of(*everywhere(result(1, name="b", ran=[opened, Ran("add", "float32", False)])))
+
+    assert one["not_asked"] == ["Fused"]
+    assert kernels_said(one) == (
+        "1 of 1 ops have kernels; not asked for, or opened into other ops: Fused; interpreted: none"
+    )
+
+
 def test_an_op_with_kernels_for_some_dtypes_is_named_with_the_others():
     said = kernels_said(of(*ran(("add", "float32", False), ("add", "int8", True), ("add", "bool", True))))
 
@@ -134,6 +175,64 @@ def test_the_first_reason_is_kept():
     assert one["why"] == {"sum": "not for int8"}
 
 
+RANKED = "", "bool is not among its dtypes", "no kernel for Reduction", "its kernel for Reduction declined", "too long"
+
+
+@pytest.mark.parametrize(("less", "more"), [*itertools.pairwise(RANKED)])
+def test_the_reason_that_says_most_is_kept(less, more):
+    for whys in ((less, more), (more, less)):
+        assert of(*ran(*[("sum", "int8", True, why) for why in whys]))["why"] == {"sum": more}
+
+
+def why_not(*uses):
+    """The lines of a page that say why ops have no kernel."""
+    one = of(*ran(*uses))
+    return render(report(one), one).partition("## Why not\n\n")[2].strip().splitlines()
+
+
+def test_ops_of_one_reason_stand_on_one_line():
+    assert why_not(("max", "int8", True, "not for int8"), ("sum", "int8", True, "not for int8")) == [
+        "- not for int8: `max`, `sum`"
+    ]
+
+
+def test_ops_without_kernels_stand_on_one_line():
+    assert why_not(("Dot", "int8", True, "no kernel for Dot"), ("Eye", "int8", True, "no kernel for Eye")) == [
+        "- no kernel: `Dot`, `Eye`"
+    ]
+
+
+def test_reasons_that_differ_in_the_name_of_the_op_alone_are_one():
+    assert why_not(*[(op, "int8", True, f"there is no {op} here") for op in ("i0", "cast{bool}")]) == [
+        "- there is no … here: `cast{bool}`, `i0`"
+    ]
+
+
+def test_a_reason_of_a_single_op_is_kept_as_it_is():
+    assert why_not(("i0", "int8", True, "there is no i0 here")) == ["- there is no i0 here: `i0`"]
+
+
+def test_reasons_that_makers_gave_come_first_and_dtypes_last():
+    lines = why_not(
+        ("all", "bool", True, "bool is not among its dtypes"),
+        ("any", "int8", True, "int8 is not among its dtypes"),
+        ("Dot", "int8", True, "no kernel for Dot"),
+        ("sum", "int8", True, "its kernel for Reduction declined"),
+        ("exp", "int8", True, "not yet"),
+    )
+
+    assert lines == [
+        "- not yet: `exp`",
+        "- its kernel for Reduction declined: `sum`",
+        "- no kernel: `Dot`",
+        "- takes or answers a dtype that the backend does not declare: `all`, `any`",
+    ]
+
+
+def test_of_an_op_with_kernels_no_reason_is_given():
+    assert why_not(("sum", "int8", True, "not for int8"), ("sum", "int16", False)) == []
+
+
 # names and messages
 
 
@@ -155,6 +254,7 @@ def test_an_id_without_the_backend(id, want):
     [
         ("AssertionError: add-int8\n3 of 5 differ, the worst by 9 ulp", "3 of 5 differ, the worst by 9 ulp"),
         ("assert 1 == 2\n +  where 1 = f()", "assert 1 == 2"),
+        ("AssertionError: assert 1 == 2\n +  where 1 = f()", "AssertionError: assert 1 == 2"),
         ("AssertionError: far off\nassert 1 == 2\n +  where 1 = f()", "AssertionError: far off"),
         ("ShapeError: [RG102] add: no\n  --> m.py:3\n   = more: explain", "ShapeError: [RG102] add: no"),
         ("TypeError: <A at 0x7f1200aa34c0> of /home/me/lib/a.py", "TypeError: <A at 0x...> of a.py"),
@@ -198,6 +298,75 @@ def test_patterns_that_match_nothing_are_shown():
     assert summary(of(result(0), stale=["*-gone"]))[-1] == "fast: declarations that are stale: *-gone"
 
 
+def failure(level, op="", dtype="", name="", **more):
+    case = "-".join(filter(None, (op, dtype, name)))
+    return result(level, "failed", case, op=op, dtype=dtype, reproduce=f"run {case}", **more)
+
+
+def involved(*failures):
+    """What is said of the ops that most failures are about."""
+    text = " ".join(summary(of(*failures), 1000))
+    return text.partition("most failures involve: ")[2].partition(" fast: ")[0]
+
+
+def shown(*failures):
+    """Which failures are shown, by what reproduces them."""
+    return [line.strip() for line in summary(of(*failures)) if line.startswith("    run ")]
+
+
+def test_failures_are_counted_by_op():
+    failures = [
+        failure(1, "max", "int8"),
+        *[failure(1, "exp", dtype, name) for dtype in ("float64", "float32") for name in "ab"],
+        failure(2, name="a-chain"),
+    ]
+
+    assert involved(*failures) == "exp float32, float64 (4 of 6); max int8 (1)"
+
+
+def test_of_many_ops_that_fail_some_are_named():
+    assert involved(*[failure(1, f"op{n}") for n in range(7)]) == (
+        "op0 (1 of 7); op1 (1); op2 (1); op3 (1); op4 (1); and 2 more"
+    )
+
+
+def test_of_many_dtypes_that_fail_the_number_is_said():
+    assert involved(*[failure(1, "exp", dtype) for dtype in DTYPES[:5]]) == "exp in 5 dtypes (5 of 5)"
+
+
+def test_failures_of_no_op_are_counted_by_test():
+    assert involved(failure(2, name="a"), failure(2, name="b")) == "test_x (2 of 2)"
+
+
+def test_failures_of_single_ops_are_shown_before_those_of_programs():
+    assert shown(failure(2, "Dot"), failure(2, name="chain"), failure(1, "exp")) == ["run exp"]
+
+
+def test_failures_of_different_ops_are_shown_first():
+    exps = [failure(1, "exp", "float32", name) for name in "abc"]
+
+    assert shown(*exps, failure(1, "max", "int8"), failure(1, "sum")) == [
+        "run exp-float32-a",
+        "run max-int8",
+        "run sum",
+    ]
+
+
+def test_without_failures_of_single_ops_others_are_shown():
+    assert shown(failure(2, name="chain")) == ["run chain"]
+
+
+def test_a_failure_is_shown_with_its_message_and_a_line_in_one_piece():
+    line = "run " + "a" * 100 + " b"
+    one = of(result(0, "failed", message="[3] is wrong", reproduce=line))
+
+    assert summary(one, 60)[-3:] == ["fast: failures to begin with:", "  L0 [3] is wrong", f"    {line}"]
+
+
+def test_a_message_without_end_is_cut():
+    assert summary(of(failure(1, "exp", message="x" * 1000)), 400)[-2] == f"  L1 {'x' * 300}..."
+
+
 def test_a_page_shows_everything():
     one = of(
         *everywhere(
@@ -215,11 +384,12 @@ def test_a_page_shows_everything():
     assert page.startswith("# Conformance of fast\n\nReaches L1 (")
     assert "refgraph-fast 0.1; device cpu; python 3.12.1, refgraph 1.0; Linux x86_64; 2026-01-31." in page
     for part in (
-        "- `sum`: not for int8",
+        "- not for int8: `sum`",
         "- exp float32 8 ulp (not 4)",
         "- `suite.test_1::test_x[fast-c]`: denormals",
         "- `suite.test_3::test_x[fast-d]`: declared unsupported: no loops",
         "- *-gone",
+        "Most involve: test_x (1 of 1).",
         "`suite.test_2::test_x[fast-b]` (L2): wrong\n\n```\npytest 'x' --backend=fast\n```",
     ):
         assert part in page
@@ -340,6 +510,7 @@ def changed(change):
         (changed(lambda d: d["backends"][0]["failures"].append({})), "failures[1] has no field 'id'"),
         (changed(lambda d: d["backends"][0]["interpreted"].update(add=3)), "interpreted.add is not two counts"),
         (changed(lambda d: d["backends"][0]["kernels"].append(3)), "kernels holds what is no text"),
+        (changed(lambda d: d["backends"][0]["dtypes"].append(3)), "dtypes holds what is no text"),
     ],
 )
 def test_a_file_that_is_no_report_is_refused(tmp_path, text, says):
