@@ -16,7 +16,7 @@ HELP = f"""{USAGE}
 explain      what an error of this code means (RG102, say), with a program that fails and one that works
 doctor       versions, backends and flags of this machine, and what to mend
 conformance  a report of the conformance suite as Markdown; of several, what differs between them.
-             pytest --pyargs refgraph.testing --backend=NAME --report=FILE.json writes one"""
+             python -m pytest --pyargs refgraph.testing --backend=NAME --report=FILE.json writes one"""
 
 
 def main(arguments: list[str]) -> int:

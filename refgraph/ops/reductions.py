@@ -82,11 +82,27 @@ _USES: tuple[tuple[str, tuple[int, ...], dict[str, Any]], ...] = (
     ("0-d", (), {}),
     ("0-d-axes-none-named", (), {"axis": (), "keepdims": True}),
     ("length-1", (3, 1), {"axis": 1}),
+    ("length-1-keepdims", (3, 1), {"axis": 1, "keepdims": True}),
+    ("length-1-leading-keepdims", (1, 3), {"axis": 0, "keepdims": True}),
     ("row", (1, 3), {"axis": 1}),
     ("empty", (0, 3), {"axis": 0}),
+    ("empty-keepdims", (0, 3), {"axis": 0, "keepdims": True}),
+    ("empty-last", (3, 0), {"axis": 1}),
+    ("empty-last-keepdims", (3, 0), {"axis": 1, "keepdims": True}),
+    ("empty-all", (3, 0), {}),
     ("empty-kept", (0, 3), {"axis": 1}),
+    ("empty-kept-keepdims", (0, 3), {"axis": 1, "keepdims": True}),
+    ("empty-kept-last", (3, 0), {"axis": 0}),
+    ("empty-kept-last-keepdims", (3, 0), {"axis": 0, "keepdims": True}),
+    ("empty-kept-axes-outer", (2, 0, 3), {"axis": (0, 2)}),
 )
 _DTYPE_NAMES = ("bool", "int8", "int64", "uint8", "uint64", "float16", "float32", "complex64", "complex128")
+
+
+def _reduces_nothing(use: tuple[str, tuple[int, ...], dict[str, Any]]) -> bool:
+    """Whether one of the reduced axes is empty."""
+    _, shape, options = use
+    return 0 in [shape[a] for a in np.ravel(options.get("axis", range(len(shape))))]
 
 
 def _quiet(judge: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -155,13 +171,13 @@ class Row:
         return op.make_node(x).outputs[0]  # type: ignore[return-value]  # infer gives tensor types
 
     def samples(self) -> Iterator[Sample]:
-        """Every axis form in float64, and a few in every dtype that the row accepts."""
-        for id, shape, options in _USES:
-            if self.empty or 0 not in shape:
-                yield self._sample(id, self._drawn(id, shape, "float64" if "f" in self.on.kinds else "int64"), options)
+        """Every axis form in float64 and float32, and a few in every dtype that the row accepts."""
+        uses = [use for use in _USES if self.empty or not _reduces_nothing(use)]
+        for id, shape, options in uses:
+            yield self._sample(id, self._drawn(id, shape, "float64" if "f" in self.on.kinds else "int64"), options)
         for dtype in _DTYPE_NAMES:
             if np.dtype(dtype).kind in self.on.kinds:
-                for id, shape, options in _USES[:3]:
+                for id, shape, options in uses if dtype == "float32" else uses[:3]:
                     yield self._sample(f"{dtype}-{id}", self._drawn(dtype + id, shape, dtype), options)
         x = self._drawn("strided", (4, 6), "float64" if "f" in self.on.kinds else "int64")
         yield self._sample("strided", x[::-1, ::2], {"axis": 1})

@@ -89,7 +89,7 @@ def row_samples(op: Elemwise) -> Iterator[Sample]:
         if not all(kind in r.kinds for r in op.on):
             continue
         for dtype in dtypes:
-            shapes = _SHAPES[op.arity] if dtype in ("float64", "complex128", dtypes[-1]) else _SHAPES[op.arity][:1]
+            shapes = _SHAPES[op.arity] if dtype in ("float32", dtypes[-1]) else _SHAPES[op.arity][:1]
             for shape in shapes:
                 text = "x".join(str(list(s)).replace(" ", "") for s in shape)
                 yield _row_sample(op, dtype, f"{dtype}-{text}", shape)

@@ -41,11 +41,27 @@ def assert_close(
         at = np.unravel_index(np.argmax(distance), distance.shape)
         raise AssertionError(
             f"{_intro(note)}{count} of {got.size} elements are off, the worst at {_place(at)}:"
-            f" got {got[at]!s}, want {want[at]!s}, {distance[at]:.4g} ulp of {want.dtype} apart;"
+            f" got {got[at]!s}, want {want[at]!s}, {_how_far(got[at], want[at], float(distance[at]))};"
             f" the bound is {ulp:g} ulp{'' if scale is None else f' at magnitude {_wide(scale).max():g} or above'}"
         )
     if signed_zeros:
         _assert_same_zeros(got, want, note)
+
+
+def _how_far(got: Any, want: Any, distance: float) -> str:
+    """How far apart two elements are, in words where no number says it."""
+    if distance < np.inf:
+        return f"{distance:.4g} ulp of {want.dtype} apart"
+    if want.dtype.kind not in "fc":
+        return f"and {want.dtype} is exact"
+    found, wanted = _class(got), _class(want)
+    if found == wanted:
+        return "another infinity" if found == "infinity" else f"more ulp of {want.dtype} apart than can be counted"
+    return f"{found} where {wanted} is wanted"
+
+
+def _class(element: Any) -> str:
+    return "NaN" if np.isnan(element) else "infinity" if np.isinf(element) else "a number"
 
 
 def _assert_same_type(got: Array, want: Array, note: str) -> None:

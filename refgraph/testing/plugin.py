@@ -1,4 +1,4 @@
-"""The conformance suite in pytest: `pytest --pyargs refgraph.testing --backend=NAME`.
+"""The conformance suite in pytest: `python -m pytest --pyargs refgraph.testing --backend=NAME`.
 
 Tests of the suite take the fixture `backend` and say their level, `pytestmark = pytest.mark.refgraph_level(1)`; they
 tell the fixture `record` what ran. The plugin asks them of each backend named, expects the failures that the backend

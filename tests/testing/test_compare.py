@@ -158,11 +158,31 @@ def test_a_scale_is_said():
 
 
 def test_a_lost_nan_is_off():
-    assert "got 0.0, want nan, inf ulp" in said(np.zeros(2), np.array([0, NAN]), ulp=1e300)
+    assert "got 0.0, want nan, a number where NaN is wanted;" in said(np.zeros(2), np.array([0, NAN]), ulp=1e300)
+
+
+@pytest.mark.parametrize(
+    ("got", "want", "words"),
+    [
+        (NAN, 1.0, "NaN where a number is wanted"),
+        (INF, 1.0, "infinity where a number is wanted"),
+        (1.0, -INF, "a number where infinity is wanted"),
+        (NAN, INF, "NaN where infinity is wanted"),
+        (INF, NAN, "infinity where NaN is wanted"),
+        (-INF, INF, "another infinity"),
+        (complex(1, NAN), 1 + 0j, "NaN where a number is wanted"),
+        (1 + 0j, complex(INF, 0), "a number where infinity is wanted"),
+        (1e308, -1e308, "more ulp of float64 apart than can be counted"),
+    ],
+)
+def test_what_no_number_of_ulp_says_is_said_in_words(got, want, words):
+    message = said(np.array(got), np.array(want), ulp=0)
+    assert f", {words};" in message
+    assert "inf ulp" not in message
 
 
 def test_a_wrong_integer_is_off():
-    assert "at []: got 3, want 4, inf ulp of int64" in said(3, 4, ulp=1e300)
+    assert "at []: got 3, want 4, and int64 is exact;" in said(3, 4, ulp=1e300)
 
 
 def test_signs_of_zeros_count_when_asked():

@@ -10,6 +10,7 @@ from refgraph.core.errors import RefgraphError
 from refgraph.core.graph import Constant, Graph
 from refgraph.interp.evaluate import program
 from refgraph.ops.tensor import TensorType, constant
+from refgraph.testing.cases import name_of
 from refgraph.testing.suite import (
     test_errors,
     test_functions,
@@ -445,6 +446,20 @@ def one_buffer(node, run):
 
 def test_a_kernel_with_a_static_buffer_is_caught():
     assert_caught(kernels_for(Elemwise), one_buffer, test_threads, "test_every_thread_gets_its_own_answer")
+
+
+IN_ONE_OP = ["exp", "cos", "maximum", "switch", "sum", "argmax", "all", "CumSum", "Dot", "Softmax", "Sort"]
+
+
+@pytest.mark.parametrize("name", IN_ONE_OP)
+def test_a_static_buffer_of_one_op_is_caught(name):
+    def bug(node, run):
+        named = name in (node.op.name, type(node.op).__name__)
+        return one_buffer(node, run) if named and len(node.outputs) == 1 else run
+
+    names, only = ["test_an_op_gives_every_thread_its_own_answer"], lambda case: name_of(case.op) == name
+    assert failing(kernels_for(Op)(None), test_threads, only, names) == set()
+    assert failing(kernels_for(Op)(bug), test_threads, only, names) == set(names)
 
 
 def in_attributes(node, run):

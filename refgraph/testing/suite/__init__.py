@@ -1,1 +1,1 @@
-"""The conformance suite: `pytest --pyargs refgraph.testing --backend=NAME` holds a backend against the interpreter."""
+"""The conformance suite: it holds a backend against the interpreter, `python -m pytest --pyargs refgraph.testing`."""

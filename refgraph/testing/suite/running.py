@@ -26,6 +26,9 @@ Array = np.ndarray[Any, Any]
 AS_WRITTEN = Mode(None, "None", "AS_WRITTEN")
 """The mode that rewrites nothing, so that each op is asked for as it is."""
 
+MAIN = frozenset({"bool", "int64", "float32", "float64", "complex128"})
+"""The dtypes that backends take who take few: each stands for all tests that are about no dtype."""
+
 _RANKS = "buifc"  # NumPy's kinds of dtypes, from the smallest
 
 
@@ -68,6 +71,31 @@ def one_for_each(key: Callable[[Case], Hashable], wanted: Callable[[Case], bool]
             found[k] = case
     chosen = {case.id for case in found.values()}
     return lambda case: case.id in chosen
+
+
+def representatives(wanted: Callable[[Case], bool], more: Callable[[Case], Hashable] = lambda case: None) -> Any:
+    """A choice among the cases that satisfy `wanted`: one for each op, dtypes and what `more` tells apart.
+
+    Dtypes are those in MAIN, so that a backend that takes few has its share whichever these are. Of a kind of dtypes in
+    which an op has none of these, there is one case.
+    """
+    taken = {(name_of(case.op), _kinds(case), more(case)) for case in filter(wanted, all_cases()) if _is_main(case)}
+
+    def key(case: Case) -> Hashable:
+        if _is_main(case):
+            return name_of(case.op), dtypes_of(case), more(case)
+        of_kind = (name_of(case.op), _kinds(case), more(case))
+        return None if of_kind in taken else of_kind
+
+    return one_for_each(key, wanted)
+
+
+def _is_main(case: Case) -> bool:
+    return MAIN.issuperset(dtypes_of(case))
+
+
+def _kinds(case: Case) -> frozenset[str]:
+    return frozenset(np.dtype(d).kind for d in dtypes_of(case))
 
 
 def _is_large(case: Case) -> bool:
@@ -140,6 +168,17 @@ def on(backend: Backend, inputs: Sequence[Any], outputs: Any, **options: Any) ->
 def rewritten(backend: Backend, inputs: Sequence[Any], outputs: Any, **options: Any) -> Function:
     """A function, on the backend, of a graph that is rewritten by every rule."""
     return on(backend, inputs, outputs, mode=FAST_RUN, **options)
+
+
+def share_memory(backend: Backend, a: Any, b: Any) -> bool:
+    """Whether two arrays, of the backend or of NumPy, lie in the same memory, as far as one can see."""
+    if a is b:
+        return True
+    places = [getattr(x, "__cuda_array_interface__", {"data": (0,)})["data"][0] for x in (a, b)]
+    if places[0] and places[0] == places[1]:
+        return True
+    one, other = [x if isinstance(x, np.ndarray) else np.asarray(backend.to_numpy(x)) for x in (a, b)]
+    return np.shares_memory(one, other)
 
 
 # how results are judged

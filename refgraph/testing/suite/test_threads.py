@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,15 +17,26 @@ import pytest
 
 import refgraph.tensor as T
 from refgraph.interp.backends import Backend
+from refgraph.interp.evaluate import evaluate
 from refgraph.interp.function import function
 from refgraph.interp.loops import scan
 from refgraph.interp.shared import shared
 from refgraph.interp.streams import Stream
+from refgraph.ops.families import Elemwise
+from refgraph.ops.reductions import Row
+from refgraph.testing.cases import Case, name_of
 from refgraph.testing.suite.programs import agree, meaning
+from refgraph.testing.suite.running import MAIN, all_cases, dtype_of, dtypes_of, judge, on, over, posed
+
+Array = np.ndarray[Any, Any]
 
 pytestmark = [pytest.mark.refgraph_level(4), pytest.mark.refgraph_feature("threads")]
 
 _THREADS = 4
+_FEW, _TURNS, _OFTEN, _CALLS, _ELEMENTS = 3, 2, 5, 6, 257
+"""How many threads call a function of one op; how many calls each makes while all take turns after every step, which
+catches kernels in Python, until the same step is taken so often; how many it makes as fast as it can, as others need;
+and of how many elements."""
 _SIZES = {"small": (3, 400), "large": (20_000, 25)}
 """How many elements, and how many calls each thread makes. NumPy lets other threads run while it computes many."""
 
@@ -49,6 +63,43 @@ def _together(work: Callable[[int], Any], count: int = _THREADS) -> list[Any]:
     with _eager(), ThreadPoolExecutor(count) as pool:
         return list(pool.map(run, range(count)))
 
+
+@contextmanager
+def _by_turns() -> Iterator[None]:
+    """This thread lets others run after each step that kernels take in Python, but for those that they take often."""
+    before, taken = sys.gettrace(), Counter[tuple[Any, int]]()
+
+    def step(frame: Any, event: str, arg: Any) -> Any:
+        if event == "call" and not _is_of_kernel(frame):
+            return None
+        frame.f_trace_opcodes = True
+        place = frame.f_code, frame.f_lasti
+        taken[place] += 1
+        if taken[place] <= _OFTEN:
+            time.sleep(0)
+        return step
+
+    sys.settrace(step)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def _is_of_kernel(frame: Any) -> bool:
+    """Whether a frame is a kernel's, which refgraph calls, or of what that calls in its own package."""
+    there, caller = [f.f_globals.get("__name__", "") if f else "" for f in (frame, frame.f_back)]
+    if there.startswith(_NO_KERNELS):
+        return False
+    is_own = there.split(".")[0] == caller.split(".")[0] and frame.f_back.f_trace is not None
+    return is_own or caller.startswith(_NO_KERNELS)
+
+
+_NO_KERNELS = ("refgraph.core.", "refgraph.interp.", "refgraph.ops.", "numpy")
+"""Modules whose code is that of no kernel."""
+
+
+# programs
 
 Build = Callable[[Any], Any]
 
@@ -87,6 +138,108 @@ def test_every_thread_gets_its_own_answer(backend: Backend, build: str, mode: st
         for k, got in enumerate(results):
             if not np.array_equal(got, wanted[n]):  # which costs little
                 agree(backend, [got], [out], {x: arrays[n]}, f"thread {n}, call {k}")
+
+
+# each op
+
+
+@cache
+def _in_threads(case: Case) -> list[list[Array]]:
+    """Inputs for each thread, for which the case answers other things; none, where there are no such."""
+    arrays = [np.array(a) for a in case.sample.inputs]
+    if not any(a.size > 1 for a in arrays) or not any(z.owner for z in posed(case).outputs):
+        return []
+    if isinstance(case.op, Elemwise):
+        arrays = [np.resize(a, (*[1] * (a.ndim - 1), _ELEMENTS)) for a in arrays]
+    moved = "buifc" if isinstance(case.op, (Elemwise, Row)) else "fc"  # other integers may count, or be places
+    for other in (_rolled, _scaled, _begun):
+        with np.errstate(all="ignore"):
+            found = [[other(a, n) if a.dtype.kind in moved else a for a in arrays] for n in range(_FEW)]
+        if len({_bits_of(case, given) for given in found} - {None}) == _FEW:
+            return found
+    return []
+
+
+def _rolled(a: Array, n: int) -> Array:
+    return np.roll(a, n)
+
+
+def _scaled(a: Array, n: int) -> Array:
+    return (a * (1 + n / 8)).astype(a.dtype)
+
+
+def _begun(a: Array, n: int) -> Array:
+    """The first of its elements, and zeros."""
+    return np.where(np.arange(a.size).reshape(a.shape) < n * a.size // _FEW, a, np.zeros_like(a))
+
+
+def _bits_of(case: Case, given: Sequence[Array]) -> bytes | None:
+    """What the interpreter answers, as bytes; None where these are no inputs for the op."""
+    try:
+        with np.errstate(all="ignore"):
+            return b"".join([np.asarray(z).tobytes() for z in _means(case, given)])
+    except Exception:  # whatever it is
+        return None
+
+
+def _means(case: Case, given: Sequence[Array]) -> Sequence[Any]:
+    graph = posed(case)
+    return evaluate(graph.outputs, dict(zip(graph.inputs, given, strict=True)))
+
+
+_NARROW, _WIDE = "float32", "float64"
+
+
+def _found() -> dict[str, list[Case]]:
+    """For each op a case in float64 and one in float32, where there are such; else one in another dtype."""
+    found: dict[str, dict[str, Case]] = {}
+    for case in sorted(all_cases(), key=_is_last_choice):
+        there = found.setdefault(name_of(case.op), {})
+        dtype = dtype_of(case) if case.sample.inputs else ""
+        is_new = dtype not in there and (dtype in (_NARROW, _WIDE) or not there)
+        if is_new and (not there or not _is_last_choice(case)) and _in_threads(case):
+            there[dtype] = case
+    return {name: _floats(there) or list(there.values()) for name, there in found.items() if there}
+
+
+def _is_last_choice(case: Case) -> bool:
+    return case.id.endswith("-edges") or not MAIN.issuperset(dtypes_of(case))
+
+
+def _floats(cases: Mapping[str, Case]) -> list[Case]:
+    return [cases[dtype] for dtype in (_WIDE, _NARROW) if dtype in cases]
+
+
+_OF_OP = _found()
+_FIRST = {cases[0].id for cases in _OF_OP.values()}
+
+
+@over(lambda case: case.id in _FIRST, level=4)
+def test_an_op_gives_every_thread_its_own_answer(case: Case, backend: Backend) -> None:
+    cases = _OF_OP[name_of(case.op)]
+    graphs, given = [posed(c) for c in cases], [_in_threads(c) for c in cases]
+    f = on(backend, [x for g in graphs for x in g.inputs], [z for g in graphs for z in g.outputs])
+    arguments = [[a for arrays in given for a in arrays[n]] for n in range(_FEW)]
+
+    def work(n: int) -> list[Any]:
+        with _by_turns():
+            found = [f(*arguments[n]) for _ in range(_TURNS)]
+        return found + [f(*arguments[n]) for _ in range(_CALLS)]
+
+    results = _together(work, _FEW)
+    for n, found in enumerate(results):
+        want = [_means(c, arrays[n]) for c, arrays in zip(cases, given, strict=True)]
+        seen = set[bytes]()
+        for got in found:
+            bits = b"".join([z.tobytes() for z in got])
+            if bits not in seen:  # most are like the first
+                seen.add(bits)
+                rest = iter(got)
+                for c, w in zip(cases, want, strict=True):
+                    judge(backend, c, [next(rest) for _ in w], w)
+
+
+# more
 
 
 def test_threads_with_arguments_of_other_shapes(backend: Backend) -> None:
