@@ -80,7 +80,7 @@ class Backend:
     xfails: names of the suite's tests that are known to fail, as patterns (fnmatch), each with the reason. They are
         strict: one that passes is a failure.
 
-    A backend is right when it agrees with the interpreter, says `python -m pytest --pyargs refgraph.testing --backend=NAME`.
+    A backend is right when it agrees with the interpreter, which the suite of `refgraph.testing` finds out.
     """
 
     def __init__(
