@@ -34,7 +34,7 @@ def trespasses(path, source):
     root, *rest = path.parts
     names = [name.split(".") for name in imported(source, path.parts[:-1])]
     ours = {(name[1:] or ["__init__"])[0] for name in names if name[0] == "refgraph"}
-    if root == "plugins":
+    if root == "plugins" or path.parts[:2] == ("tests", "third_party"):
         return ours & (ROOMS - OPEN_TO_PLUGINS - {"__init__"})
     if root != "refgraph" or rest[0] not in FLOORS:
         return None
@@ -43,8 +43,9 @@ def trespasses(path, source):
 
 
 def bound_files():
-    paths = [p.relative_to(TOP) for folder in ("refgraph", "plugins") for p in sorted((TOP / folder).rglob("*.py"))]
-    return [p for p in paths if "tests" not in p.parts and trespasses(p, (TOP / p).read_text()) is not None]
+    folders = ("refgraph", "plugins", "tests/third_party")
+    paths = [p.relative_to(TOP) for folder in folders for p in sorted((TOP / folder).rglob("*.py"))]
+    return [p for p in paths if "tests" not in p.parts[2:] and trespasses(p, (TOP / p).read_text()) is not None]
 
 
 @pytest.mark.parametrize("path", bound_files(), ids=str)
@@ -74,6 +75,8 @@ def test_the_floors_are_looked_at():
         ("plugins/refgraph_cupy/kernels.py", "from refgraph.core.graph import Apply", {"core"}),
         ("plugins/refgraph_cupy/kernels.py", "from refgraph import ops", {"ops"}),
         ("plugins/refgraph_cupy/kernels.py", "import refgraph.tensor as T\nfrom refgraph import grad", set()),
+        ("tests/third_party/refgraph_x/refgraph_x.py", "from refgraph.backend import Backend", set()),
+        ("tests/third_party/refgraph_x/refgraph_x.py", "from refgraph.interp.plan import Plan", {"interp"}),
     ],
 )
 def test_a_bad_import_is_caught(path, source, found):
