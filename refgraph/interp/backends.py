@@ -37,15 +37,15 @@ GROUP = "refgraph.backends"
 """The group of entry points in which backends are found."""
 
 FEATURES = ("scan", "random", "shared", "updates", "threads", "pickle", "errors")
-"""What a backend may say that it does without: the suite then expects those tests to fail."""
+"""What a backend may say that it does without: tests of the suite that need it may then fail."""
 
 
 class Capabilities:
     """What a backend can do at all, beyond the kernels that it has.
 
     dtypes: those that its kernels take. A node with any other runs on the interpreter.
-    without: of FEATURES those that it lacks, each with the reason. The suite expects the tests of these to fail, and
-        counts them apart.
+    without: of FEATURES those that it lacks, each with the reason. The suite counts the tests of these apart, and
+        refuses the declaration where all of them pass.
     Raises BackendError for a dtype or a feature that does not exist.
     """
 
@@ -75,9 +75,9 @@ class Backend:
         chooses; 0: only for those who ask for it by name.
     available: answers why it cannot run on this machine, or "" when it can; it is asked when a function is made.
     capabilities: see Capabilities.
-    tolerances: how far results may lie from the interpreter's, in units in the last place (ulp), by "op-dtype", "op" or
-        "*"; the suite has a ceiling for each kind of op, and prints what is loosened.
-    xfails: names of the suite's tests that are known to fail, as patterns (fnmatch), each with the reason. They are
+    tolerances: how far results may lie from the interpreter's, in units in the last place (ulp), by "op-dtype", "op",
+        "*-dtype" or "*"; the suite has a ceiling for each kind of op, and prints what is loosened.
+    xfails: names of the suite's tests that are known to fail, as patterns with * and ?, each with the reason. They are
         strict: one that passes is a failure.
 
     A backend is right when it agrees with the interpreter, which the suite of `refgraph.testing` finds out.
@@ -208,11 +208,6 @@ class Backend:
     def has_maker(self, op: Op) -> bool:
         """Whether it is asked for kernels for this op at all."""
         return self._maker(op) is not None
-
-    @property
-    def kinds(self) -> tuple[type[Op] | Op, ...]:
-        """The op classes and ops that it makes kernels for."""
-        return tuple(self._makers)
 
     def compile(self, graph: Graph, interpret: Callable[[Apply], Kernel]) -> Program | None:
         """A program for the whole graph; None where it makes none."""
@@ -437,19 +432,19 @@ def chosen(asked: str | Backend | None = None) -> Backend:
     return _fastest(config.device)
 
 
-_automatic: dict[str, Backend] = {}
+_automatic: dict[tuple[str, bool], Backend] = {}
 
 
 def _fastest(device: str) -> Backend:
     """The fastest installed backend that can run here, on this device where it is one of Theano's."""
-    kind = device.rstrip("0123456789")
-    if kind not in _automatic:
-        _automatic[kind] = _found_fastest(device)
-    return _automatic[kind]
+    key = device, config.force_device
+    if key not in _automatic:
+        _automatic[key] = _found_fastest(device)
+    return _automatic[key]
 
 
 def _found_fastest(device: str) -> Backend:
-    wanted = "cuda" if device.startswith(("cuda", "gpu")) else device
+    wanted = "cuda" if device.startswith(("cuda", "gpu")) else device.rstrip("0123456789")
     found = [NUMPY] if wanted in ("auto", "cpu") else []
     reasons = []
     for name in installed():

@@ -307,7 +307,7 @@ class Maker:
         if self.ran is not None:
             self.program = self.ran
         else:
-            self.ran = kernels_for(backend, ends)
+            self.ran = kernels_for(backend, ends, alone=self.mode.watches)
             self.program = self.mode.compile(self.fgraph, self.profile, states, self.ran)
         action = "raise" if self.strict else "ignore" if backend.is_host else config.assert_no_cpu_op
         if action != "ignore":

@@ -122,10 +122,10 @@ class Mode:
         """A program for a graph that has been rewritten; timed, when there is a profile to write to.
 
         states: outputs, by number, that replace the values of inputs: the program may postpone them (see `Plan`).
-        kernels: what runs its nodes.
+        kernels: what runs its nodes; where the mode `watches`, over NumPy's arrays.
         """
         if self.watches:
-            kernels = _Watched(kernels.alone(), self.watcher())
+            kernels = _Watched(kernels, self.watcher())
         if profile is None:
             return Plan(graph, kernels, None, states)
         return profile.program(Plan(graph, profile.watching(kernels), None, states))

@@ -6,7 +6,7 @@ and freed like all else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,23 +43,20 @@ class Ends(NamedTuple):
 class BackendKernels(Kernels):
     """A backend's kernels, and the interpreter for the nodes that it declines.
 
-    ends: of the whole graph. inside: the graphs that are planned are those of an op that the backend runs; their ends
-    are all its own, but for values that it does not hold.
+    ends: of the whole graph. alone: every node takes and answers NumPy's arrays, and moves them itself. inside: the
+    graphs that are planned are those of an op that the backend runs; their ends are all its own, but for values that it
+    does not hold.
     """
 
-    def __init__(self, backend: Backend, ends: Ends, inside: bool = False) -> None:
+    def __init__(self, backend: Backend, ends: Ends, alone: bool = False, inside: bool = False) -> None:
         self.backend, self.ends = backend, ends
         self.plans: dict[Graph, Graph] = {}
         """What runs instead of each graph that was planned."""
         self.traffic = Traffic()
         self._found: dict[Apply, Kernel | str] = {}
-        self._alone, self._inside = False, inside
+        self._alone, self._inside = alone, inside
         self._programs: dict[Graph, Kernel] = {}
         self._within: BackendKernels | None = None
-
-    def alone(self) -> BackendKernels:
-        self._alone = True
-        return self
 
     # what a plan asks
 
@@ -248,12 +245,12 @@ def _run_again(backend: Backend, error: Exception, node: Apply, arrays: Sequence
     try:
         given = [_as_numpy(backend, a) for a in arrays]
     except Exception:
-        return _is_wrong(backend, f"on {node.op}", error, node=node)
+        return _is_wrong(backend, f"on {node.op}", error, "", node=node)
     try:
         node.op.bind(node, lambda graph: Plan(graph).run)(*given)
     except Exception as again:
         return _of(backend, explain(again, node, given))
-    return _is_wrong(backend, f"on {node.op}", error, node=node, values=given)
+    return _is_wrong(backend, f"on {node.op}", error, _COMPUTED, node=node, values=given)
 
 
 def _as_numpy(backend: Backend, array: Any) -> Any:
@@ -268,11 +265,14 @@ def _of(backend: Backend, error: Exception) -> Exception:
     return error
 
 
-def _is_wrong(backend: Backend, where: str, error: Exception, **about: Any) -> BackendError:
+_COMPUTED = "the interpreter computes this from the same values"
+
+
+def _is_wrong(backend: Backend, where: str, error: Exception, why: str, **about: Any) -> BackendError:
     """For an error that is the backend's alone, which is its cause."""
     wrong = BackendError(
         f"backend {backend.name!r} failed {where}: {first_line(error)}",
-        why="the interpreter computes this from the same values" if "values" in about else "",
+        why=why,
         help='the error above this one is its own; backend="numpy" computes it meanwhile',
         **about,
     )
@@ -290,16 +290,20 @@ class WholeProgram:
     def __init__(self, backend: Backend, ends: Ends, program: Program, interpreted: Sequence[Apply]) -> None:
         self.backend, self.ends, self.program, self.interpreted = backend, ends, program, tuple(interpreted)
         self.traffic = Traffic()
-        graph = ends.graph
-        keepers = [(n, ends.keepers.get(x, backend)) for n, x in enumerate(graph.inputs)]
-        self._foreign = [(n, keeper) for n, keeper in keepers if keeper is not backend]
-        self._tensors = [isinstance(out.type, TensorType) for out in graph.outputs]
+        keepers = [(n, ends.keepers.get(x, backend)) for n, x in enumerate(ends.graph.inputs)]
+        self._foreign = [(n, self._move(keeper, False)) for n, keeper in keepers if keeper is not backend]
+        self._back = self._move(backend, False)
+        self._there = {n: self._move(getter, True) for n, getter in ends.getters.items()}
+        self._tensors = [isinstance(out.type, TensorType) for out in ends.graph.outputs]
+
+    def _move(self, backend: Backend, there: bool) -> Callable[[Any], Any]:
+        return Transfer(backend, there, self.traffic).impl
 
     @np.errstate(all="ignore")
     def __call__(self, *inputs: Any) -> list[Any]:
         values = list(inputs)
-        for n, keeper in self._foreign:
-            values[n] = np.asarray(keeper.to_numpy(values[n]))
+        for n, move in self._foreign:
+            values[n] = move(values[n])
         try:
             results = self.program(*values)
             if len(results) != len(self._tensors):
@@ -310,13 +314,11 @@ class WholeProgram:
 
     def _delivered(self, n: int, value: Any) -> Any:
         """An output in the form in which it is wanted."""
-        backend, is_numpy = self.backend, isinstance(value, (np.ndarray, np.generic))
-        getter = self.ends.getters.get(n)
-        if getter is backend and (not is_numpy or backend.is_host):
-            return value
-        if not is_numpy:
-            value = Transfer(backend, False, self.traffic).impl(value)
-        return value if getter is None else Transfer(getter, True, self.traffic).impl(value)
+        if not isinstance(value, (np.ndarray, np.generic)):
+            if self.ends.getters.get(n) is self.backend:
+                return value
+            value = self._back(value)
+        return self._there[n](value) if n in self._there else value
 
     def _explained(self, error: Exception, values: Sequence[Any]) -> Exception:
         """What to raise: what the interpreter says of the same values, op by op, if it raises too."""
@@ -330,7 +332,7 @@ class WholeProgram:
         except Exception as again:
             return again if getattr(again, "node", None) in self.interpreted else _of(backend, again)
         last = graph.nodes[-1] if graph.nodes else None
-        return _is_wrong(backend, "on a whole function", error, origin=last.origin if last else None, values=())
+        return _is_wrong(backend, "on a whole function", error, _COMPUTED, origin=last.origin if last else None)
 
 
 def whole_program(backend: Backend, ends: Ends) -> WholeProgram | None:
@@ -348,9 +350,9 @@ def whole_program(backend: Backend, ends: Ends) -> WholeProgram | None:
     return WholeProgram(backend, ends._replace(graph=graph), program, interpreted)
 
 
-def kernels_for(backend: Backend, ends: Ends) -> Kernels:
-    """What runs the nodes of a graph one by one."""
-    return INTERPRETER if backend is NUMPY and ends.is_numpy else BackendKernels(backend, ends)
+def kernels_for(backend: Backend, ends: Ends, alone: bool = False) -> Kernels:
+    """What runs the nodes of a graph one by one; `alone`, over NumPy's arrays."""
+    return INTERPRETER if backend is NUMPY and ends.is_numpy else BackendKernels(backend, ends, alone)
 
 
 def inner_graphs(op: Op) -> tuple[Graph, ...]:

@@ -53,10 +53,6 @@ class Kernels:
         """What to raise when the kernel of a node raised."""
         return explain(error, node, arrays)
 
-    def alone(self) -> Kernels:
-        """Itself, where each node takes and answers NumPy's arrays from now on: for those who look at values."""
-        return self
-
 
 class Around(Kernels):
     """Other kernels, with something around each: the base of those who look at values, or take times."""

@@ -7,17 +7,15 @@ from _thread import RLock, allocate_lock  # what threading.RLock and Lock are, w
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from sys import getrefcount
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from refgraph.core.errors import GraphTypeError, InputError
+from refgraph.core.errors import BackendError, GraphTypeError, InputError
 from refgraph.core.graph import Variable
 from refgraph.core.types import Generic, Type, label
+from refgraph.interp.backends import Backend, chosen
 from refgraph.ops.tensor import DTYPES, TensorType, TensorVariable
-
-if TYPE_CHECKING:
-    from refgraph.interp.backends import Backend
 
 commit = allocate_lock()
 """Held for a moment while a function writes its updates or reads several values, so that nobody sees half an update."""
@@ -316,8 +314,6 @@ def shared(
 
 def _keeper(asked: str | Backend | None, type: TensorType) -> Backend | None:
     """The backend that keeps values of this type; None where they are NumPy's."""
-    from refgraph.interp.backends import chosen
-
     backend = chosen(asked)
     return None if backend.is_host or not backend.holds(type) else backend
 
@@ -326,9 +322,6 @@ def _device_of(name: str | None) -> Backend | None:
     """The backend of that name, if it keeps arrays of its own and can run here."""
     if name is None:
         return None
-    from refgraph.core.errors import BackendError
-    from refgraph.interp.backends import chosen
-
     try:
         backend = chosen(name)
     except BackendError:

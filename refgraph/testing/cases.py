@@ -145,12 +145,8 @@ def _edges(on: Reals, dtype: str) -> list[Any]:
         return [_edge(point, dtype) for point in on.edges]
     if kind == "b" or not any(np.isinf(on.edges)):
         return []
-    info = np.iinfo(dtype)
-    return [
-        int(info.min),
-        int(info.max),
-        int(info.max) // 2**8 * 2 + 1,
-    ]  # the last takes more than the digits of a float
+    least, most = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    return [least, most, most // 2**8 * 2 + 1]  # the last takes more than the digits of a float
 
 
 def _edge(point: float, dtype: str) -> float:

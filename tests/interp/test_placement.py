@@ -442,7 +442,7 @@ def test_an_input_that_starts_from_a_value_on_the_backend():
 
 def test_where_functions_run_by_default_shared_values_are_kept(monkeypatch):
     backend = device()
-    monkeypatch.setattr("refgraph.interp.backends._automatic", {"auto": backend})
+    monkeypatch.setattr("refgraph.interp.backends._automatic", {("auto", False): backend})
     with rg.config.change_flags(backend="auto", device="auto"):
         assert type(rg.shared(A).container.value) is Card
         assert type(rg.shared(A, target="cpu").container.value) is np.ndarray
@@ -694,6 +694,7 @@ def test_a_state_of_another_backend_is_moved_for_a_program():
     f = rg.function([], T.exp(w), updates=[(w, w * 2.0)], backend=whole())
 
     np.testing.assert_array_equal(f(), np.exp(A))
+    assert (f.report().traffic.to_device, f.report().traffic.to_numpy) == (1, 1)
     np.testing.assert_array_equal(w.get_value(), A * 2)
 
 

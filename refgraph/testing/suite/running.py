@@ -79,12 +79,12 @@ def representatives(wanted: Callable[[Case], bool], more: Callable[[Case], Hasha
     Dtypes are those in MAIN, so that a backend that takes few has its share whichever these are. Of a kind of dtypes in
     which an op has none of these, there is one case.
     """
-    taken = {(name_of(case.op), _kinds(case), more(case)) for case in filter(wanted, all_cases()) if _is_main(case)}
+    taken = {(name_of(case.op), kinds_of(case), more(case)) for case in filter(wanted, all_cases()) if _is_main(case)}
 
     def key(case: Case) -> Hashable:
         if _is_main(case):
             return name_of(case.op), dtypes_of(case), more(case)
-        of_kind = (name_of(case.op), _kinds(case), more(case))
+        of_kind = (name_of(case.op), kinds_of(case), more(case))
         return None if of_kind in taken else of_kind
 
     return one_for_each(key, wanted)
@@ -94,7 +94,8 @@ def _is_main(case: Case) -> bool:
     return MAIN.issuperset(dtypes_of(case))
 
 
-def _kinds(case: Case) -> frozenset[str]:
+def kinds_of(case: Case) -> frozenset[str]:
+    """The kinds of the dtypes of a case's inputs, as NumPy's letters."""
     return frozenset(np.dtype(d).kind for d in dtypes_of(case))
 
 

@@ -26,6 +26,7 @@ from refgraph.testing.suite.running import (
     dtype_of,
     dtypes_of,
     judge,
+    kinds_of,
     on,
     one_for_each,
     over,
@@ -67,10 +68,6 @@ _STRESS = {case.id: _stress(case) for case in all_cases()}
 
 def _is(*kinds: str) -> Callable[[Case], bool]:
     return lambda case: _STRESS[case.id] in kinds
-
-
-def _kinds(case: Case) -> frozenset[str]:
-    return frozenset(np.dtype(d).kind for d in dtypes_of(case))
 
 
 def _is_row(case: Case) -> bool:
@@ -266,7 +263,7 @@ def _many(case: Case, a: Array) -> tuple[int, ...]:
     return (*[1] * (a.ndim - 1), 257 if kind_of(case.op) == "special" else 10007)
 
 
-@over(lambda case: _chosen(case) and isinstance(case.op, Elemwise) and case.op.arity > 1 and _kinds(case) <= {*"fc"})
+@over(lambda case: _chosen(case) and isinstance(case.op, Elemwise) and case.op.arity > 1 and kinds_of(case) <= {*"fc"})
 def test_one_variable_as_every_input_agrees(case: Case, backend: Backend) -> None:
     x, a = posed(case).inputs[0], arrays_of(case)[0]
     outputs = [case.op(*[x] * case.op.arity)]
