@@ -1,0 +1,41 @@
+"""refgraph's CPU backend: whole functions as compiled programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from refgraph.backend import Apply, Backend, Graph, Op, hookimpl
+
+
+def _missing() -> str:
+    try:
+        import refgraph_cython._native  # noqa: F401
+    except ImportError as error:
+        return f"its compiled part is missing ({error}): install a C compiler, then refgraph-cython again"
+    return ""
+
+
+backend = Backend("cython", speed=10.0, available=_missing)
+
+
+@backend.program
+def compile(graph: Graph, interpret: Callable[[Apply], Callable[..., Any]]) -> Any:
+    """A whole graph as one program."""
+    from refgraph_cython.lower.program import program
+
+    return program(graph, interpret)
+
+
+@backend.kernel(Op)
+def kernel(node: Apply) -> Any:
+    """One node as a program, for those who look at each value."""
+    from refgraph_cython.lower.program import kernel
+
+    return kernel(node)
+
+
+@hookimpl
+def refgraph_backend() -> Backend:
+    """The backend that this plugin provides."""
+    return backend

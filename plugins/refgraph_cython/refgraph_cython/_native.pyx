@@ -1,0 +1,413 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+"""Programs: what a graph was lowered to, as an object that Python calls."""
+
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
+from libc.string cimport memcmp, memcpy
+
+cimport numpy as cnp
+import numpy as np
+
+cnp.import_array()
+
+cdef extern from "rg.h" nogil:
+    enum: RG_NDIM
+    enum: RG_BUFFER, RG_OUTSIDE, RG_VIEW
+    enum: RG_ERROR_VALUE, RG_ERROR_INDEX, RG_ERROR_MEMORY, RG_ERROR_PYTHON, RG_ERROR_DOMAIN
+    const int8_t rg_itemsize[]
+
+    ctypedef struct rg_array:
+        char *data
+        int64_t shape[8]
+        int64_t strides[8]
+        int64_t size
+        int32_t ndim, dtype, contiguous, buffer, home
+
+    ctypedef struct rg_thunk
+    ctypedef struct rg_frame
+    ctypedef int (*rg_step)(rg_frame *, rg_thunk *) noexcept
+
+    ctypedef struct rg_kernel:
+        const char *name
+        rg_step prepare, run
+
+    ctypedef struct rg_thunk:
+        rg_step prepare, run
+        rg_array **in_ "in"
+        rg_array **out
+        const int64_t *params
+        int32_t nin, nout, node, early, dynamic
+        uint64_t cycles, runs
+
+    ctypedef struct rg_frame:
+        rg_array *slots
+        rg_thunk *thunks
+        int64_t nslots, nthunks
+        int32_t prepared, failed, error, profiled
+        int64_t allocations, bytes
+        char message[400]
+        void *python
+
+    ctypedef struct rg_template:
+        rg_array *slots
+        rg_thunk *thunks
+        int32_t *places
+        int64_t nslots, nthunks, nbuffers
+
+    rg_frame *rg_new_frame(const rg_template *)
+    void rg_free_frame(rg_frame *)
+    void rg_trim_frame(rg_frame *)
+    int rg_prepare(rg_frame *)
+    int rg_run(rg_frame *)
+    int rg_borrow(rg_frame *, rg_thunk *, int, char *, int, const int64_t *, const int64_t *)
+    int rg_fail(rg_frame *, int, const char *, ...)
+    int64_t rg_size(int, const int64_t *)
+    int rg_is_contiguous(int, const int64_t *, const int64_t *, int64_t)
+    int rg_threads()
+    void rg_set_threads(int)
+
+cdef extern from "kernels.h" nogil:
+    const rg_kernel **rg_tables
+
+# dtypes
+
+DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+          "float16", "float32", "float64", "complex64", "complex128")
+"""The names of dtypes in the order of their numbers."""
+
+cdef list _descriptions = [np.dtype(name) for name in DTYPES]
+cdef int _numpy_types[14]
+for _n, _description in enumerate(_descriptions):
+    _numpy_types[_n] = _description.num
+
+
+cdef bint _is_of(cnp.ndarray array, int dtype) noexcept:
+    """Whether an array has that dtype: numbers of NumPy's differ for types of one size."""
+    return cnp.PyArray_TYPE(array) == _numpy_types[dtype] or array.dtype == _descriptions[dtype]
+
+
+# kernels
+
+cdef const rg_kernel *_find(bytes name) except NULL:
+    cdef int table = 0
+    cdef const rg_kernel *row
+    while rg_tables[table] != NULL:
+        row = rg_tables[table]
+        while row.name != NULL:
+            if row.name == name:
+                return row
+            row += 1
+        table += 1
+    raise LookupError(f"no kernel {name.decode()}")
+
+
+def kernels():
+    """The names of all kernels."""
+    cdef int table = 0
+    cdef const rg_kernel *row
+    found = []
+    while rg_tables[table] != NULL:
+        row = rg_tables[table]
+        while row.name != NULL:
+            found.append((<bytes>row.name).decode())
+            row += 1
+        table += 1
+    return found
+
+
+# nodes that Python runs: what is called in the middle of a program
+
+cdef class _Calls:
+    """What a frame needs for nodes that Python runs: the callables, values that are no arrays, and what is kept alive."""
+
+    cdef list callables
+    cdef list objects
+    cdef object error
+
+    def __init__(self, callables, objects):
+        self.callables = callables
+        self.objects = list(objects)
+        self.error = None
+
+
+cdef int _call_prepare(rg_frame *frame, rg_thunk *thunk) noexcept nogil:
+    cdef int error
+    with gil:
+        calls = <_Calls>frame.python
+        try:
+            _call(frame, thunk, calls)
+            return 0
+        except BaseException as raised:
+            calls.error = raised
+            return RG_ERROR_PYTHON
+
+
+cdef int _call_run(rg_frame *frame, rg_thunk *thunk) noexcept nogil:
+    return 0
+
+
+cdef _call(rg_frame *frame, rg_thunk *thunk, _Calls calls):
+    cdef int k
+    cdef rg_array *slot
+    call, copies = calls.callables[thunk.params[0]]
+    given = []
+    for k in range(thunk.nin):
+        slot = thunk.in_[k]
+        if slot.dtype < 0:
+            given.append(calls.objects[slot - frame.slots])
+        else:
+            array = _as_array(slot)
+            given.append(array.copy() if copies else array)
+    results = call(*given)
+    if thunk.nout == 1:
+        results = (results,)
+    if len(results) != thunk.nout:
+        raise ValueError(f"{len(results)} results of {thunk.nout}")
+    for k in range(thunk.nout):
+        slot = thunk.out[k]
+        value = results[k]
+        if slot.dtype >= 0:
+            value = np.asarray(value)
+            if not _is_of(value, slot.dtype) or cnp.PyArray_NDIM(value) != slot.ndim:
+                raise TypeError(f"got {value.dtype} of {value.ndim} axes, not {DTYPES[slot.dtype]} of {slot.ndim}")
+            if not cnp.PyArray_ISBEHAVED_RO(value):
+                value = np.array(value)
+            rg_borrow(frame, thunk, k, cnp.PyArray_BYTES(value), cnp.PyArray_NDIM(value),
+                      <int64_t *>cnp.PyArray_DIMS(value), <int64_t *>cnp.PyArray_STRIDES(value))
+        calls.objects[slot - frame.slots] = value
+
+
+cdef _as_array(rg_array *slot):
+    """The value of a slot as an array on its memory, which nobody may keep."""
+    return cnp.PyArray_New(
+        cnp.ndarray, slot.ndim, <cnp.npy_intp *>slot.shape, _numpy_types[slot.dtype], <cnp.npy_intp *>slot.strides,
+        slot.data, 0, cnp.NPY_ARRAY_ALIGNED, None)
+
+
+cdef cnp.ndarray _new_array(rg_array *slot):
+    return cnp.PyArray_EMPTY(slot.ndim, <cnp.npy_intp *>slot.shape, _numpy_types[slot.dtype], 0)
+
+
+_KINDS = {
+    RG_ERROR_VALUE: ValueError, RG_ERROR_INDEX: IndexError, RG_ERROR_MEMORY: MemoryError, RG_ERROR_DOMAIN: ValueError,
+}
+
+
+cdef class Program:
+    """A graph as a callable from its inputs' values to the list of its outputs' values, each in memory of its own.
+
+    Threads may call it: each call has a frame of its own, out of those that are free.
+    """
+
+    cdef rg_template made
+    cdef int64_t **params
+    cdef list _constants, _callables, _objects, _free
+    cdef public bint keeps
+    cdef public object alive
+    cdef int nin, nout
+    cdef int32_t *in_slots
+    cdef int32_t *out_slots
+    cdef char *fresh
+    cdef object _profile
+
+    def __cinit__(self, slots, thunks, int nbuffers, inputs, outputs, keeps=True, profile=None):
+        """slots: for each its dtype (-1: no array), number of axes, buffer (-1: none), home, and its value or None.
+        thunks: for each the name of its kernel or a callable, its inputs' and outputs' slots, params (int64), the
+        number of its node, whether it is early, whether it is dynamic. outputs: for each its slot, and whether it is
+        computed in an array that is made before the program runs, not copied afterwards.
+        """
+        cdef int i, k, n
+        cdef rg_array *slot
+        cdef rg_thunk *thunk
+        self._constants, self._callables, self._objects, self._free = [], [], [None] * len(slots), []
+        self.keeps, self._profile = keeps, profile
+        self.made.nslots, self.made.nthunks, self.made.nbuffers = len(slots), len(thunks), nbuffers
+        self.made.slots = <rg_array *>PyMem_Calloc(len(slots) + 1, sizeof(rg_array))
+        self.made.thunks = <rg_thunk *>PyMem_Calloc(len(thunks) + 1, sizeof(rg_thunk))
+        self.params = <int64_t **>PyMem_Calloc(len(thunks) + 1, sizeof(int64_t *))
+        places = [place for _, ins, outs, *_ in thunks for place in (*ins, *outs)]
+        self.made.places = <int32_t *>PyMem_Calloc(len(places) + 1, sizeof(int32_t))
+        self.nin, self.nout = len(inputs), len(outputs)
+        self.in_slots = <int32_t *>PyMem_Calloc(len(inputs) + 1, sizeof(int32_t))
+        self.out_slots = <int32_t *>PyMem_Calloc(len(outputs) + 1, sizeof(int32_t))
+        self.fresh = <char *>PyMem_Calloc(len(outputs) + 1, 1)
+        if not (self.made.slots and self.made.thunks and self.params and self.made.places and self.in_slots
+                and self.out_slots and self.fresh):
+            raise MemoryError
+        for i, place in enumerate(places):
+            self.made.places[i] = place
+        for i, place in enumerate(inputs):
+            self.in_slots[i] = place
+        for i, (place, fresh) in enumerate(outputs):
+            self.out_slots[i], self.fresh[i] = place, fresh
+        for i, (dtype, ndim, buffer, home, value) in enumerate(slots):
+            slot = &self.made.slots[i]
+            slot.dtype, slot.ndim, slot.buffer, slot.home, slot.size = dtype, ndim, buffer, home, -1
+            if value is None:
+                continue
+            if dtype < 0:
+                self._objects[i] = value
+                continue
+            if not cnp.PyArray_ISBEHAVED_RO(value):
+                value = np.array(value)
+            self._constants.append(value)
+            _bind(slot, value)
+        for i, (kernel, ins, outs, numbers, node, early, dynamic) in enumerate(thunks):
+            thunk = &self.made.thunks[i]
+            thunk.nin, thunk.nout, thunk.node, thunk.early, thunk.dynamic = len(ins), len(outs), node, early, dynamic
+            if not isinstance(kernel, str):
+                numbers = [len(self._callables)]
+                self._callables.append(kernel)
+                thunk.prepare, thunk.run = _call_prepare, _call_run
+            else:
+                row = _find(kernel.encode())
+                thunk.prepare, thunk.run = row.prepare, row.run
+            self.params[i] = <int64_t *>PyMem_Calloc(len(numbers) + 1, sizeof(int64_t))
+            if not self.params[i]:
+                raise MemoryError
+            for k, number in enumerate(numbers):
+                self.params[i][k] = number
+            thunk.params = self.params[i]
+
+    def __dealloc__(self):
+        cdef int i
+        for frame in self._free or ():
+            (<_Frame>frame).release()
+        if self.params:
+            for i in range(self.made.nthunks):
+                PyMem_Free(self.params[i])
+        PyMem_Free(self.params)
+        PyMem_Free(self.made.slots)
+        PyMem_Free(self.made.thunks)
+        PyMem_Free(self.made.places)
+        PyMem_Free(self.in_slots)
+        PyMem_Free(self.out_slots)
+        PyMem_Free(self.fresh)
+
+    def __call__(self, *values):
+        cdef _Frame held = self._free.pop() if self._free else _new_frame(self)
+        try:
+            return self._run(held.frame, values)
+        finally:
+            if held.calls is not None:
+                held.calls.objects[:] = self._objects
+            if not self.keeps:
+                rg_trim_frame(held.frame)
+            self._free.append(held)
+
+    cdef list _run(self, rg_frame *frame, tuple values):
+        cdef int i, error
+        cdef rg_array *slot
+        cdef bint same = frame.prepared
+        cdef cnp.ndarray array
+        if len(values) != self.nin:
+            raise TypeError(f"a program of {self.nin} inputs was given {len(values)}")
+        kept = []
+        for i in range(self.nin):
+            slot = &frame.slots[self.in_slots[i]]
+            if slot.dtype < 0:
+                (<_Calls>frame.python).objects[self.in_slots[i]] = values[i]
+                continue
+            array = values[i]
+            if not _is_of(array, slot.dtype) or cnp.PyArray_NDIM(array) != slot.ndim:
+                raise TypeError(f"input {i} is {array.dtype} of {array.ndim} axes, not {DTYPES[slot.dtype]} of {slot.ndim}")
+            if not cnp.PyArray_ISBEHAVED_RO(array):
+                array = np.array(array)
+                kept.append(array)
+            same &= _bind(slot, array)
+        if not same:
+            with nogil:
+                error = rg_prepare(frame)
+            if error:
+                raise self._failure(frame, error)
+        results = []
+        for i in range(self.nout):
+            slot = &frame.slots[self.out_slots[i]]
+            if self.fresh[i]:
+                array = _new_array(slot)
+                slot.data = cnp.PyArray_BYTES(array)
+                results.append(array)
+            else:
+                results.append(None)
+        with nogil:
+            error = rg_run(frame)
+        if error:
+            raise self._failure(frame, error)
+        for i in range(self.nout):
+            if results[i] is None:
+                slot = &frame.slots[self.out_slots[i]]
+                if slot.dtype < 0:
+                    results[i] = (<_Calls>frame.python).objects[self.out_slots[i]]
+                else:
+                    results[i] = _as_array(slot).copy()
+        return results
+
+    cdef object _failure(self, rg_frame *frame, int error):
+        if frame.python:
+            raised = (<_Calls>frame.python).error
+            (<_Calls>frame.python).error = None
+            if raised is not None:
+                return raised
+        return _KINDS.get(frame.error, RuntimeError)(frame.message.decode("utf-8", "replace"))
+
+    @property
+    def address(self):
+        """Where the template lies that frames are made from, for kernels that run programs themselves."""
+        return <uint64_t>&self.made
+
+    @property
+    def counters(self):
+        """Over all frames: how often memory was taken from the system, and how many bytes are held."""
+        return {
+            "frames": len(self._free),
+            "allocations": sum([(<_Frame>f).frame.allocations for f in self._free]),
+            "bytes": sum([(<_Frame>f).frame.bytes for f in self._free]),
+        }
+
+
+cdef bint _bind(rg_array *slot, cnp.ndarray array):
+    """Let a slot be an array; whether it has the shape and the strides that the slot had."""
+    cdef int ndim = cnp.PyArray_NDIM(array)
+    cdef size_t bytes = ndim * sizeof(int64_t)
+    slot.data = cnp.PyArray_BYTES(array)
+    if (slot.size >= 0 and slot.ndim == ndim and memcmp(slot.shape, cnp.PyArray_DIMS(array), bytes) == 0
+            and memcmp(slot.strides, cnp.PyArray_STRIDES(array), bytes) == 0):
+        return True
+    slot.ndim = ndim
+    memcpy(slot.shape, cnp.PyArray_DIMS(array), bytes)
+    memcpy(slot.strides, cnp.PyArray_STRIDES(array), bytes)
+    slot.size = rg_size(ndim, slot.shape)
+    slot.contiguous = rg_is_contiguous(ndim, slot.shape, slot.strides, rg_itemsize[slot.dtype])
+    return False
+
+
+cdef class _Frame:
+    """A frame as an object that Python counts."""
+
+    cdef rg_frame *frame
+    cdef _Calls calls
+
+    cdef void release(self) noexcept:
+        if self.frame:
+            rg_free_frame(self.frame)
+            self.frame = NULL
+
+    def __dealloc__(self):
+        self.release()
+
+
+cdef _Frame _new_frame(Program program):
+    cdef _Frame made = _Frame()
+    made.frame = rg_new_frame(&program.made)
+    if not made.frame:
+        raise MemoryError
+    made.calls = _Calls(program._callables, program._objects)
+    made.frame.python = <void *>made.calls
+    return made
+
+
+def threads(count=None):
+    """How many threads a program may use; sets it, if given."""
+    if count is not None:
+        rg_set_threads(count)
+    return rg_threads()

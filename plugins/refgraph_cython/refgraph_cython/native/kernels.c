@@ -1,0 +1,12 @@
+/* All tables of kernels: one line for each file of them. */
+#include "kernels.h"
+
+#define TABLES(TABLE) \
+    TABLE(copy)
+
+#define DECLARE(area) RG_TABLE(area);
+TABLES(DECLARE)
+
+#define ENTRY(area) rg_kernels_##area,
+static const rg_kernel *tables[] = {TABLES(ENTRY) NULL};
+const rg_kernel **rg_tables = tables;
