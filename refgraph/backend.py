@@ -23,6 +23,8 @@ from refgraph.interp.backends import hookimpl as hookimpl
 from refgraph.interp.backends import installed as installed
 from refgraph.interp.report import Report as Report
 from refgraph.interp.report import Row as Row
+from refgraph.interp.shared import commit as commit
+from refgraph.interp.shared import values_of as values_of
 from refgraph.ops.tensor import DTYPES as DTYPES
 from refgraph.ops.tensor import TensorType as TensorType
 

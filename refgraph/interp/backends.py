@@ -153,15 +153,17 @@ class Backend:
     def program(self, make: AnyMaker) -> AnyMaker:
         """Register what makes a program of a whole graph.
 
-        The decorated function is given the graph, or the graph and `interpret`, which makes a kernel over NumPy arrays
-        of a node that is to run on the interpreter, and says so in `f.report()`. It answers a program, or None where
-        nodes are to be run one by one. A program is given each input as it lies: a NumPy array, or an array of this
-        backend where a shared variable keeps one. It answers arrays of either kind. Threads may run it together.
-        Raises BackendError for a second one.
+        The decorated function is given the graph, or the graph and `interpret`, or these and `states`. `interpret(node,
+        why)` makes a kernel over NumPy arrays of a node that is to run on the interpreter, and says so, and why, in
+        `f.report()`. `states` says which outputs replace the values of which inputs, both by number. It answers a
+        program, or None where nodes are to be run one by one. A program is given each input as it lies: a NumPy array,
+        or an array of this backend where a shared variable keeps one. It answers arrays of either kind. Threads may run
+        it together. A program that makes whole calls itself, arguments and states and all, has `function_class`, which
+        makes of `Function` the class of functions that do (docs/adr/0029). Raises BackendError for a second one.
         """
         if self._program is not None:
             raise BackendError(f"backend {self.name!r} makes programs already")
-        self._program = _taking(make, "graph", "interpret")
+        self._program = _taking(make, "graph", "interpret", "states")
         return make
 
     def find(self, node: Apply, compile: Compile | None = None) -> Kernel | str:
@@ -209,9 +211,9 @@ class Backend:
         """Whether it is asked for kernels for this op at all."""
         return self._maker(op) is not None
 
-    def compile(self, graph: Graph, interpret: Callable[[Apply], Kernel]) -> Program | None:
+    def compile(self, graph: Graph, interpret: Callable[..., Kernel], states: Mapping[int, int]) -> Program | None:
         """A program for the whole graph; None where it makes none."""
-        return None if self._program is None else self._program(graph, interpret)
+        return None if self._program is None else self._program(graph, interpret, states)
 
     def why_unavailable(self) -> str:
         """Why it cannot run on this machine; "" when it can."""
@@ -250,20 +252,21 @@ def _kind_name(kind: type[Op] | Op) -> str:
 
 
 def _taking(make: AnyMaker, *names: str) -> AnyMaker:
-    """A function that is given two things as one that takes both, whether it takes one or two."""
+    """A function that is given things of these names as one that takes all, though it may take the first ones only."""
     try:
         parameters = inspect.signature(make).parameters.values()
     except (TypeError, ValueError):  # of a builtin: it knows what it takes
         return make
     places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     needed = [p for p in places if p.default is p.empty]
-    if any(p.kind is p.VAR_POSITIONAL for p in parameters) or len(places) >= 2 >= len(needed):
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters) or len(places) >= len(names) >= len(needed):
         return make
-    if len(places) == 1:
-        return lambda first, second: make(first)
+    if places and len(needed) <= len(names):
+        count = len(places)
+        return lambda *given: make(*given[:count])
     raise BackendError(
         f"{getattr(make, '__name__', make)} takes {len(needed)} arguments",
-        why=f"it is given a {names[0]}, or a {names[0]} and {names[1]}",
+        why=f"it is given {' and '.join([f'a {name}' for name in names])}, or the first of these",
     )
 
 

@@ -303,7 +303,7 @@ class Maker:
             self.getters.update(dict.fromkeys(borrowed, backend))
         ends = Ends(self.fgraph, keepers, self.getters)
         watched = self.mode.watches or self.profile is not None
-        self.ran = None if watched else whole_program(backend, ends)
+        self.ran = None if watched else whole_program(backend, ends, states)
         if self.ran is not None:
             self.program = self.ran
         else:
@@ -314,6 +314,11 @@ class Maker:
             from refgraph.interp.report import on_fallbacks
 
             on_fallbacks(self.report(), action)
+
+    def function_class(self, function: type[Function]) -> type[Function]:
+        """The class of functions of this: where the program makes whole calls itself, one that is made for it."""
+        made = getattr(self.ran, "function_class", None)
+        return function if made is None else made(function)
 
     def report(self) -> Report:
         """Where the nodes run."""
@@ -415,6 +420,10 @@ class Function(ShownAsHtml):
     `f[x]`, `f["name"]`, `f[shared]` are copies of the values kept for an input with a default or for a shared variable;
     they can be set. `f.profile` has the times, when they were asked for. `name` and `trust_input` are plain attributes.
     """
+
+    def __new__(cls, maker: Maker, containers: Sequence[Container | None], trust_input: bool = False) -> Function:
+        own = maker.function_class(cls)
+        return object.__new__(cls) if own is cls else own.__new__(own)  # type: ignore[call-arg]  # of its other base
 
     def __init__(self, maker: Maker, containers: Sequence[Container | None], trust_input: bool = False) -> None:
         self.maker = maker

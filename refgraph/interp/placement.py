@@ -287,14 +287,23 @@ def _is_wrong(backend: Backend, where: str, error: Exception, why: str, **about:
 class WholeProgram:
     """A backend's program for a whole graph, between values as they are kept and as they are wanted."""
 
-    def __init__(self, backend: Backend, ends: Ends, program: Program, interpreted: Sequence[Apply]) -> None:
-        self.backend, self.ends, self.program, self.interpreted = backend, ends, program, tuple(interpreted)
+    def __init__(self, backend: Backend, ends: Ends, program: Program, interpreted: Mapping[Apply, str]) -> None:
+        """interpreted: the nodes that the program leaves to the interpreter, each with the reason, or ""."""
+        self.backend, self.ends, self.program, self.interpreted = backend, ends, program, interpreted
         self.traffic = Traffic()
         keepers = [(n, ends.keepers.get(x, backend)) for n, x in enumerate(ends.graph.inputs)]
         self._foreign = [(n, self._move(keeper, False)) for n, keeper in keepers if keeper is not backend]
         self._back = self._move(backend, False)
         self._there = {n: self._move(getter, True) for n, getter in ends.getters.items()}
         self._tensors = [isinstance(out.type, TensorType) for out in ends.graph.outputs]
+
+    @property
+    def function_class(self) -> Callable[[type], type] | None:
+        """What makes the class of functions of which the program makes whole calls, if it does."""
+        if not self.backend.is_host or not self.ends.is_numpy:
+            return None
+        found: Callable[[type], type] | None = getattr(self.program, "function_class", None)
+        return found
 
     def _move(self, backend: Backend, there: bool) -> Callable[[Any], Any]:
         return Transfer(backend, there, self.traffic).impl
@@ -309,7 +318,7 @@ class WholeProgram:
             if len(results) != len(self._tensors):
                 raise ValueError(f"a program of {len(self._tensors)} outputs answered {len(results)}")
         except Exception as error:
-            raise self._explained(error, values) from error
+            raise self.explained(error, values) from error
         return [self._delivered(n, v) if t else v for n, (v, t) in enumerate(zip(results, self._tensors, strict=True))]
 
     def _delivered(self, n: int, value: Any) -> Any:
@@ -320,8 +329,8 @@ class WholeProgram:
             value = self._back(value)
         return self._there[n](value) if n in self._there else value
 
-    def _explained(self, error: Exception, values: Sequence[Any]) -> Exception:
-        """What to raise: what the interpreter says of the same values, op by op, if it raises too."""
+    def explained(self, error: Exception, values: Sequence[Any]) -> Exception:
+        """What to raise when the program raised for these inputs: what the interpreter says of the same values, op by op, if it raises too."""
         if isinstance(error, MemoryError) or (isinstance(error, RefgraphError) and error.node is not None):
             return error
         graph, backend = self.ends.graph, self.backend
@@ -335,16 +344,19 @@ class WholeProgram:
         return _is_wrong(backend, "on a whole function", error, _COMPUTED, origin=last.origin if last else None)
 
 
-def whole_program(backend: Backend, ends: Ends) -> WholeProgram | None:
-    """The backend's program for a graph; None where it makes none, and nodes are to be run one by one."""
-    interpreted: list[Apply] = []
+def whole_program(backend: Backend, ends: Ends, states: Mapping[int, int]) -> WholeProgram | None:
+    """The backend's program for a graph; None where it makes none, and nodes are to be run one by one.
 
-    def interpret(node: Apply) -> Kernel:
-        interpreted.append(node)
+    states: outputs, by number, that replace the values of inputs, by number.
+    """
+    interpreted: dict[Apply, str] = {}
+
+    def interpret(node: Apply, why: str = "") -> Kernel:
+        interpreted[node] = why
         return node.op.bind(node, lambda graph: Plan(graph).run)
 
     graph = INTERPRETER.prepared(ends.graph)
-    program = backend.compile(graph, interpret)
+    program = backend.compile(graph, interpret, states)
     if program is None:
         return None
     return WholeProgram(backend, ends._replace(graph=graph), program, interpreted)

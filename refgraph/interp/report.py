@@ -83,9 +83,9 @@ def report(backend: Backend, graph: Graph, ran: Any) -> Report:
     if isinstance(ran, BackendKernels):
         return Report(backend.name, list(_by_node(ran, ran.plans[graph], 0)), False, ran.traffic)
     if isinstance(ran, WholeProgram):
-        left = set(ran.interpreted)
+        left = ran.interpreted
         rows = [
-            Row(node, NUMPY.name, "its program leaves it to the interpreter", 0)
+            Row(node, NUMPY.name, left[node] or "its program leaves it to the interpreter", 0)
             if node in left
             else Row(node, backend.name, "", 0)
             for node in ran.ends.graph.nodes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from refgraph.backend import Apply, Backend, Graph, Op, hookimpl
@@ -20,11 +20,11 @@ backend = Backend("cython", speed=10.0, available=_missing)
 
 
 @backend.program
-def compile(graph: Graph, interpret: Callable[[Apply], Callable[..., Any]]) -> Any:
+def compile(graph: Graph, interpret: Callable[[Apply, str], Callable[..., Any]], states: Mapping[int, int]) -> Any:
     """A whole graph as one program."""
     from refgraph_cython.lower.program import program
 
-    return program(graph, interpret)
+    return program(graph, interpret, states)
 
 
 @backend.kernel(Op)

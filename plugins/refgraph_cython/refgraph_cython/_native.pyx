@@ -1,12 +1,15 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """Programs: what a graph was lowered to, as an object that Python calls."""
 
+cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.ref cimport Py_REFCNT
 from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 cimport numpy as cnp
 import numpy as np
+from refgraph.backend import commit, values_of
 
 cnp.import_array()
 
@@ -43,7 +46,7 @@ cdef extern from "rg.h" nogil:
         rg_array *slots
         rg_thunk *thunks
         int64_t nslots, nthunks
-        int32_t prepared, failed, error, profiled
+        int32_t prepared, pending, failed, error, profiled
         int64_t allocations, bytes
         char message[400]
         void *python
@@ -203,24 +206,25 @@ cdef class Program:
     cdef int64_t **params
     cdef list _constants, _callables, _objects, _free
     cdef public bint keeps
-    cdef public object alive
+    cdef readonly dict in_place
+    cdef object _alive
     cdef int nin, nout
     cdef int32_t *in_slots
     cdef int32_t *out_slots
     cdef char *fresh
-    cdef object _profile
 
-    def __cinit__(self, slots, thunks, int nbuffers, inputs, outputs, keeps=True, profile=None):
+    def __cinit__(self, slots, thunks, int nbuffers, inputs, outputs, in_place=(), alive=None):
         """slots: for each its dtype (-1: no array), number of axes, buffer (-1: none), home, and its value or None.
         thunks: for each the name of its kernel or a callable, its inputs' and outputs' slots, params (int64), the
         number of its node, whether it is early, whether it is dynamic. outputs: for each its slot, and whether it is
-        computed in an array that is made before the program runs, not copied afterwards.
+        computed in an array that is made before the program runs, not copied afterwards. in_place: pairs of outputs
+        and inputs, by number, where the output may be computed in the input's memory. alive: what params point to.
         """
         cdef int i, k, n
         cdef rg_array *slot
         cdef rg_thunk *thunk
         self._constants, self._callables, self._objects, self._free = [], [], [None] * len(slots), []
-        self.keeps, self._profile = keeps, profile
+        self.keeps, self.in_place, self._alive = True, dict(in_place), alive
         self.made.nslots, self.made.nthunks, self.made.nbuffers = len(slots), len(thunks), nbuffers
         self.made.slots = <rg_array *>PyMem_Calloc(len(slots) + 1, sizeof(rg_array))
         self.made.thunks = <rg_thunk *>PyMem_Calloc(len(thunks) + 1, sizeof(rg_thunk))
@@ -285,75 +289,103 @@ cdef class Program:
         PyMem_Free(self.fresh)
 
     def __call__(self, *values):
-        cdef _Frame held = self._free.pop() if self._free else _new_frame(self)
-        try:
-            return self._run(held.frame, values)
-        finally:
-            if held.calls is not None:
-                held.calls.objects[:] = self._objects
-            if not self.keeps:
-                rg_trim_frame(held.frame)
-            self._free.append(held)
-
-    cdef list _run(self, rg_frame *frame, tuple values):
-        cdef int i, error
+        cdef _Frame held = self.taken()
+        cdef rg_frame *frame = held.frame
         cdef rg_array *slot
+        cdef int i
         cdef bint same = frame.prepared
-        cdef cnp.ndarray array
         if len(values) != self.nin:
             raise TypeError(f"a program of {self.nin} inputs was given {len(values)}")
         kept = []
-        for i in range(self.nin):
-            slot = &frame.slots[self.in_slots[i]]
-            if slot.dtype < 0:
-                (<_Calls>frame.python).objects[self.in_slots[i]] = values[i]
-                continue
-            array = values[i]
-            if not _is_of(array, slot.dtype) or cnp.PyArray_NDIM(array) != slot.ndim:
-                raise TypeError(f"input {i} is {array.dtype} of {array.ndim} axes, not {DTYPES[slot.dtype]} of {slot.ndim}")
-            if not cnp.PyArray_ISBEHAVED_RO(array):
-                array = np.array(array)
-                kept.append(array)
-            same &= _bind(slot, array)
+        try:
+            for i in range(self.nin):
+                slot = &frame.slots[self.in_slots[i]]
+                if slot.dtype < 0:
+                    held.calls.objects[self.in_slots[i]] = values[i]
+                    continue
+                array = values[i]
+                if not _is_of(array, slot.dtype) or cnp.PyArray_NDIM(array) != slot.ndim:
+                    what = f"{array.dtype} of {array.ndim} axes"
+                    raise TypeError(f"input {i} is {what}, not {DTYPES[slot.dtype]} of {slot.ndim}")
+                if not cnp.PyArray_ISBEHAVED_RO(array):
+                    array = np.array(array)
+                    kept.append(array)
+                same &= _bind(slot, array)
+            self.prepare(frame, same)
+            results = self.results(frame)
+            self.run(held, results)
+            return results
+        finally:
+            self.give_back(held)
+
+    @property
+    def function_class(self):
+        """What makes the class of functions of which this makes whole calls."""
+        return _calling
+
+    # what a call is made of
+
+    cdef _Frame taken(self):
+        return self._free.pop() if self._free else _new_frame(self)
+
+    cdef give_back(self, _Frame held):
+        if self._callables:
+            held.calls.objects[:] = self._objects
+        if not self.keeps:
+            rg_trim_frame(held.frame)
+        self._free.append(held)
+
+    cdef int prepare(self, rg_frame *frame, bint same) except -1:
+        cdef int error = 0
         if not same:
             with nogil:
                 error = rg_prepare(frame)
-            if error:
-                raise self._failure(frame, error)
-        results = []
+        if error:
+            raise self.failure(frame)
+        return 0
+
+    cdef list results(self, rg_frame *frame):
+        """New arrays for the outputs that are computed in such; None for others."""
+        cdef int i
+        cdef rg_array *slot
+        cdef cnp.ndarray array
+        cdef list found = []
         for i in range(self.nout):
+            if not self.fresh[i]:
+                found.append(None)
+                continue
             slot = &frame.slots[self.out_slots[i]]
-            if self.fresh[i]:
-                array = _new_array(slot)
-                slot.data = cnp.PyArray_BYTES(array)
-                results.append(array)
-            else:
-                results.append(None)
+            array = _new_array(slot)
+            slot.data = cnp.PyArray_BYTES(array)
+            found.append(array)
+        return found
+
+    cdef int run(self, _Frame held, list results) except -1:
+        """Run, and add what was computed elsewhere to the results."""
+        cdef rg_frame *frame = held.frame
+        cdef rg_array *slot
+        cdef int i, error
         with nogil:
             error = rg_run(frame)
         if error:
-            raise self._failure(frame, error)
+            raise self.failure(frame)
         for i in range(self.nout):
             if results[i] is None:
                 slot = &frame.slots[self.out_slots[i]]
-                if slot.dtype < 0:
-                    results[i] = (<_Calls>frame.python).objects[self.out_slots[i]]
-                else:
-                    results[i] = _as_array(slot).copy()
-        return results
+                results[i] = held.calls.objects[self.out_slots[i]] if slot.dtype < 0 else _as_array(slot).copy()
+        return 0
 
-    cdef object _failure(self, rg_frame *frame, int error):
-        if frame.python:
-            raised = (<_Calls>frame.python).error
-            (<_Calls>frame.python).error = None
-            if raised is not None:
-                return raised
+    cdef object failure(self, rg_frame *frame):
+        calls = <_Calls>frame.python
+        raised, calls.error = calls.error, None
+        if raised is not None:
+            return raised
         return _KINDS.get(frame.error, RuntimeError)(frame.message.decode("utf-8", "replace"))
 
     @property
     def address(self):
         """Where the template lies that frames are made from, for kernels that run programs themselves."""
-        return <uint64_t>&self.made
+        return <uint64_t><size_t>&self.made
 
     @property
     def counters(self):
@@ -404,6 +436,270 @@ cdef _Frame _new_frame(Program program):
     made.calls = _Calls(program._callables, program._objects)
     made.frame.python = <void *>made.calls
     return made
+
+
+# whole calls
+
+def _calling(function):
+    """The class of functions whose calls are made here; `function` is the library's own."""
+    if function not in _classes:
+        _classes[function] = type(function.__name__, (Call, function), {"__module__": function.__module__})
+    return _classes[function]
+
+
+cdef dict _classes = {}
+
+
+@cython.auto_pickle(False)
+cdef class Call:
+    """A function whose calls go through Python's code only where something is unusual: keyword arguments, defaults,
+    arguments to convert, errors, and values that another call is overwriting.
+
+    It does what the library's `Function` does, which is its other base: checks arguments, reads states, computes, and
+    replaces the states, all at one moment. A new value of a state is computed in the memory of the old one where the
+    program says that this can be and nobody else holds the array.
+    """
+
+    cdef Program program
+    cdef int arity, nstates, ntargets, nresults
+    cdef bint ready, single, plain
+    cdef tuple keys, filters, storages, lengths
+    cdef tuple acquires, releases
+    cdef list targets
+    cdef object acquire_commit, release_commit
+
+    cdef int get_ready(self) except -1:
+
+        maker = self.maker
+        self.program = maker.ran.program
+        self.arity = self._arity
+        self.filters, self.storages = self._filters, self._storages
+        self.nstates = len(self.storages)
+        self.single, self.keys = self._single, maker.keys
+        self.nresults = len(maker.outputs)
+        self.lengths = tuple([
+            tuple(x.variable.type.shape) if any([n is not None for n in getattr(x.variable.type, "shape", ())]) else None
+            for x in maker.inputs
+        ])
+        self.acquires = tuple([lock.acquire for lock in self._locks])
+        self.releases = tuple([lock.release for lock in self._locks])
+        self.acquire_commit, self.release_commit = commit.acquire, commit.release
+        number = {x: n for n, x in enumerate(maker.fgraph.inputs)}
+        self.targets = []
+        for k, (x, container) in enumerate(zip(maker.updated, self._targets)):
+            output = self.nresults + k
+            overwritten = self.program.in_place.get(output, -1)
+            if overwritten != number[x] or overwritten < self.arity:
+                overwritten = -1
+            self.targets.append(_Target(container, output, overwritten))
+        self.ntargets = len(self.targets)
+        self.ready = True
+        return 0
+
+    def __call__(self, *args, **kwargs):
+        cdef int i
+        cdef bint same
+        cdef _Frame held
+        cdef rg_frame *frame
+        cdef rg_array *slot
+        cdef list kept = None
+        cdef list storage
+        if not self.ready:
+            self.get_ready()
+        if kwargs or len(args) != self.arity:
+            return self.slowly(args, kwargs)
+        held = self.program.taken()
+        frame = held.frame
+        same = frame.prepared
+        try:
+            for i in range(self.arity):
+                slot = &frame.slots[self.program.in_slots[i]]
+                arg = args[i]
+                if not _fits(arg, slot, self.lengths[i]):
+                    try:
+                        arg = self.filters[i](arg)
+                    except TypeError:
+                        return self.slowly(args, kwargs)
+                    if kept is None:
+                        kept = list(args)
+                    kept[i] = arg
+                if slot.dtype < 0:
+                    held.calls.objects[self.program.in_slots[i]] = arg
+                    continue
+                if not cnp.PyArray_ISBEHAVED_RO(arg):
+                    arg = np.array(arg)
+                    if kept is None:
+                        kept = list(args)
+                    kept[i] = arg
+                same &= _bind(slot, arg)
+            given = args if kept is None else kept
+            if self.ntargets:
+                results = self.updating(held, given, same)
+            else:
+                values = self.read()
+                if values is None:
+                    return self.slowly(args, kwargs)
+                same &= self.bind_states(held, values)
+                results = self.computed(held, given, values, same)
+        finally:
+            self.program.give_back(held)
+        if self.single:
+            return results[0]
+        if self.ntargets:
+            del results[self.nresults:]
+        return results if self.keys is None else dict(zip(self.keys, results))
+
+    cdef object slowly(self, args, kwargs):
+        """As the library's own class has it."""
+        return type(self).__mro__[2].__call__(self, *args, **kwargs)
+
+    cdef list read(self):
+        """The values of the states, all of one moment; None where one is being overwritten."""
+        cdef list found = [], storage
+        cdef bint several = self.nstates > 1
+        if several:
+            self.acquire_commit()
+        for storage in self.storages:
+            if not storage:
+                found = None
+                break
+            found.append(storage[0])
+        if several:
+            self.release_commit()
+        return found
+
+    cdef bint bind_states(self, _Frame held, list values) except -1:
+        """Let the slots be the states' values; whether shapes and strides are what they were."""
+        cdef int i, place
+        cdef rg_array *slot
+        cdef bint same = True
+        for i in range(self.nstates):
+            place = self.program.in_slots[self.program.nin - self.nstates + i]
+            slot = &held.frame.slots[place]
+            value = values[i]
+            if slot.dtype < 0:
+                held.calls.objects[place] = value
+                continue
+            if not cnp.PyArray_ISBEHAVED_RO(value):
+                value = values[i] = np.array(value)
+            same &= _bind(slot, value)
+        return same
+
+    cdef list computed(self, _Frame held, object given, list values, bint same):
+        """The results; raises what the library makes of a failure."""
+        try:
+            self.program.prepare(held.frame, same)
+            results = self.program.results(held.frame)
+            self.program.run(held, results)
+            return results
+        except Exception as error:
+            raise self.maker.ran.explained(error, [*given, *values]) from error
+
+    cdef list updating(self, _Frame held, object given, bint same):
+        """The results, when the new values of the states have replaced the old ones."""
+        cdef int count = 0, i
+        cdef _Target target
+        cdef list values, results, taken = []
+        try:
+            for acquire in self.acquires:
+                acquire()
+                count += 1
+            values = self.read()
+            while values is None:  # another call is overwriting one that this one only reads
+                values = values_of(self._containers[self.arity:])
+            same &= self.bind_states(held, values)
+            try:
+                self.program.prepare(held.frame, same)
+                results = self.program.results(held.frame)
+                if not held.frame.pending:
+                    self.take(held.frame, values, results, taken)
+                self.program.run(held, results)
+            except Exception as error:
+                raise self.maker.ran.explained(error, [*given, *values]) from error
+            self.acquire_commit()
+            try:
+                for target in self.targets:
+                    target.put(results[target.output])
+            finally:
+                self.release_commit()
+            return results
+        finally:
+            for target in taken:
+                target.give_back()
+            for i in range(count):
+                self.releases[i]()
+
+    cdef int take(self, rg_frame *frame, list values, list results, list taken) except -1:
+        """Take the arrays that can be overwritten, and let the outputs lie in them."""
+        cdef _Target target
+        cdef rg_array *old
+        cdef rg_array *new
+        cdef int i
+        for target in self.targets:
+            if target.overwritten < 0:
+                continue
+            old = &frame.slots[self.program.in_slots[target.overwritten]]
+            new = &frame.slots[self.program.out_slots[target.output]]
+            if not (old.contiguous and new.ndim == old.ndim and new.size == old.size
+                    and memcmp(new.shape, old.shape, new.ndim * sizeof(int64_t)) == 0):
+                continue
+            i = target.overwritten - (self.program.nin - self.nstates)
+            array = values[i]
+            if target.take(array, 2):
+                taken.append(target)
+                new.data = old.data
+                results[target.output] = array
+        return 0
+
+
+cdef bint _fits(object arg, rg_array *slot, tuple lengths) except -1:
+    """Whether an argument is a value of its type as it is."""
+    cdef int a
+    if slot.dtype < 0 or type(arg) is not cnp.ndarray:
+        return False
+    if not _is_of(arg, slot.dtype) or cnp.PyArray_NDIM(arg) != slot.ndim:
+        return False
+    if lengths is not None:
+        for a in range(slot.ndim):
+            if lengths[a] is not None and cnp.PyArray_DIM(arg, a) != lengths[a]:
+                return False
+    return True
+
+
+cdef class _Target:
+    """A state that is replaced: its container, the output that is its new value, and the number of the input that may
+    be overwritten by it; -1 for none."""
+
+    cdef object container, storage
+    cdef int output, overwritten
+
+    def __init__(self, container, int output, int overwritten):
+        self.container, self.storage, self.output, self.overwritten = container, container.storage, output, overwritten
+
+    cdef bint take(self, cnp.ndarray array, int ours) except -1:
+        """Take the array out of its container to overwrite it, if only the container holds it, and we `ours` times."""
+        if not (cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_OWNDATA) and cnp.PyArray_ISWRITEABLE(array)):
+            return False
+        self.container.writing.acquire()
+        if len(self.storage) == 1 and self.storage[0] is array and Py_REFCNT(array) == ours + 1 + 1:
+            self.container.taken = array
+            self.storage.clear()
+            return True
+        self.container.writing.release()
+        return False
+
+    cdef put(self, value):
+        if self.storage:
+            self.storage[0] = value
+        else:
+            self.storage.append(value)
+
+    cdef give_back(self):
+        """Put what was taken back, unless there is a new value."""
+        if not self.storage:
+            self.storage.append(self.container.taken)
+        self.container.taken = None
+        self.container.writing.release()
 
 
 def threads(count=None):

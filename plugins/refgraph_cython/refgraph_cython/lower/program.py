@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from refgraph.backend import Apply, Constant, Graph, Op, TensorType, Variable
+from refgraph.backend import OPS, Apply, Constant, Graph, GraphOp, Op, TensorType, Variable
 
 from refgraph_cython import _native
 
@@ -19,6 +19,7 @@ NUMBERS = {name: number for number, name in enumerate(_native.DTYPES)}
 """The number of each dtype."""
 
 _BUFFER, _OUTSIDE = 0, 1
+_FIRST_FLOAT = NUMBERS["float16"]
 _FEW = 16  # elements up to which values that follow from shapes are computed as soon as these are known
 
 _lowers: dict[type[Op] | Op, Lower] = {}
@@ -57,16 +58,37 @@ class _Slot:
         self.last = -1  # the number of the last thunk that reads it, or a view of it
 
 
+class _Thunk(NamedTuple):
+    """A thunk as the binding takes it, and which outputs it can compute in the memory of which inputs."""
+
+    kernel: Any
+    ins: list[int]
+    outs: list[int]
+    params: list[int]
+    node: int
+    early: bool
+    dynamic: bool
+    overwrites: Sequence[tuple[int, int]] = ()
+
+
 class Builder:
     """A program that is being made: what a lowering is given."""
 
-    def __init__(self, graph: Graph, interpret: Callable[[Apply], Callable[..., Any]] | None) -> None:
-        """interpret: what runs a node on the interpreter; None where no node may."""
+    def __init__(
+        self,
+        graph: Graph,
+        interpret: Callable[[Apply, str], Callable[..., Any]] | None = None,
+        states: Mapping[int, int] | None = None,
+    ) -> None:
+        """interpret: what runs a node on the interpreter; None where no node may.
+        states: outputs, by number, that replace the values of inputs, by number.
+        """
         self.graph = graph
         self._interpret = interpret
+        self._states = states or {}
         self._slots: list[_Slot] = []
         self._number: dict[Variable, int] = {}
-        self._thunks: list[tuple[Any, list[int], list[int], Sequence[int], int, bool, bool]] = []
+        self._thunks: list[_Thunk] = []
         self._node = 0
         self.alive: list[Any] = []
         """What the program needs, as long as it is there: inner programs, memory that params point to."""
@@ -91,12 +113,14 @@ class Builder:
         measures: Sequence[int] = (),
         values: Sequence[int] = (),
         views: Sequence[int] = (),
+        overwrites: Sequence[tuple[int, int]] = (),
     ) -> None:
         """Let a kernel compute outputs from inputs.
 
         params: what the kernel wants to know, in its order, as 64-bit integers. measures: the numbers of inputs of
         which only the shape is read. values: of inputs whose values say what shape the outputs have. views: of inputs
-        whose memory the outputs may lie in.
+        whose memory the outputs may lie in. overwrites: (k, i) where output k can be computed in the memory of input i,
+        if both have one shape and are contiguous: the kernel finds the same `data` in both then.
         """
         ins, outs = [self.slot(x) for x in inputs], [self.slot(x) for x in outputs]
         read = [i for i, _ in enumerate(ins) if i not in measures]
@@ -108,10 +132,17 @@ class Builder:
             slot = self._slots[out]
             slot.early, slot.settled = early, settled
             slot.of = [self._slots[ins[i]] for i in views]
-        self._thunks.append((kernel, ins, outs, list(params), self._node, early, dynamic))
+        self._thunks.append(_Thunk(kernel, ins, outs, list(params), self._node, early, dynamic, overwrites))
 
-    def call(self, function: Callable[..., Any], inputs: Sequence[Variable], outputs: Sequence[Variable], *,
-             views: Sequence[int] = (), copies: bool = False) -> None:
+    def call(
+        self,
+        function: Callable[..., Any],
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        *,
+        views: Sequence[int] = (),
+        copies: bool = False,
+    ) -> None:
         """Let Python compute outputs: `function` takes arrays, and answers one or a tuple.
 
         copies: whether it may keep what it is given, which then is copied.
@@ -121,7 +152,7 @@ class Builder:
             slot = self._slots[out]
             slot.settled = False
             slot.of = [self._slots[ins[i]] for i in views]
-        self._thunks.append(((function, copies), ins, outs, [], self._node, False, True))
+        self._thunks.append(_Thunk((function, copies), ins, outs, [], self._node, False, True))
 
     def slot(self, x: Variable) -> int:
         """The number of a variable's slot."""
@@ -148,20 +179,23 @@ class Builder:
         for self._node, node in enumerate(self.graph.nodes):
             why = self.lower(node)
             if why is not None:
-                if self._interpret is None:
-                    raise Declined(why)
-                kept = () if all(isinstance(x.type, TensorType) for x in node.inputs) else ()
-                self.call(self._interpret(node), node.inputs, node.outputs, views=node.op.views or kept)
+                self._leave(node, why)
+        in_place = self._in_place()
         buffers = self._place()
         slots = [(s.dtype, s.ndim, s.buffer, s.home, s.value) for s in self._slots]
+        inputs = [self.slot(x) for x in self.graph.inputs]
         outputs: list[tuple[int, bool]] = []
         for x in self.graph.outputs:
             number = self.slot(x)
-            first = number not in [n for n, _ in outputs] and x not in self.graph.inputs
-            outputs.append((number, first and self._slots[number].home == _OUTSIDE and not isinstance(x, Constant)))
-        program = _native.Program(slots, self._thunks, buffers, [self.slot(x) for x in self.graph.inputs], outputs)
-        program.alive = self.alive
-        return program
+            fresh = number not in [n for n, _ in outputs] and number not in inputs and not isinstance(x, Constant)
+            outputs.append((number, fresh and self._slots[number].home == _OUTSIDE))
+        return _native.Program(slots, [t[:7] for t in self._thunks], buffers, inputs, outputs, in_place, self.alive)
+
+    def _leave(self, node: Apply, why: str) -> None:
+        """Leave a node to the interpreter."""
+        if self._interpret is None:
+            raise Declined(why)
+        self.call(self._interpret(node, why), node.inputs, node.outputs, views=node.op.views, copies=keeps(node.op))
 
     def lower(self, node: Apply) -> str | None:
         """Add the thunks of a node, or none; answers why none."""
@@ -189,15 +223,82 @@ class Builder:
             size *= n
         return size <= _FEW
 
+    # which memory values lie in
+
+    def _in_place(self) -> list[tuple[int, int]]:
+        """Move thunks that can write new values of states into the memory of the old ones to the end; answer for which
+        output and input that holds: nothing reads the old value later, and nothing can fail once one is overwritten.
+        """
+        maker = {out: t for t in self._thunks for out in t.outs}
+        found: list[tuple[int, int, int, _Thunk]] = []
+        numbers = [self.slot(x) for x in self.graph.outputs]
+        for output, given in self._states.items():
+            slot, old = numbers[output], self.slot(self.graph.inputs[given])
+            thunk = maker.get(slot)
+            if thunk is None or numbers.count(slot) > 1 or not self._slots[slot].settled or thunk.early:
+                continue
+            if any(thunk.outs[k] == slot and thunk.ins[i] == old for k, i in thunk.overwrites):
+                found.append((output, given, old, thunk))
+        if not found:
+            return []
+        late = self._late([id(thunk) for *_, thunk in found])
+        first = [t for t in self._thunks if id(t) not in late]
+        last = sorted([t for t in self._thunks if id(t) in late], key=lambda t: not self._may_fail(t))
+        last = last if self._is_ordered(last) else [t for t in self._thunks if id(t) in late]
+        self._thunks = first + last
+        for t, thunk in enumerate(self._thunks):
+            for i in thunk.ins:
+                self._read(self._slots[i], t)
+        for i in numbers:
+            if i not in [self.slot(x) for x in self.graph.inputs]:
+                self._read_views(self._slots[i], len(self._thunks))
+        at = {id(thunk): t for t, thunk in enumerate(self._thunks)}
+        safe = max([t for t, thunk in enumerate(self._thunks) if self._may_fail(thunk)], default=-1)
+        kept = {self.slot(x) for x in self.graph.outputs}
+        return [
+            (output, given)
+            for output, given, old, thunk in found
+            if at[id(thunk)] >= safe and self._slots[old].last <= at[id(thunk)] and old not in kept
+        ]
+
+    def _late(self, ids: Sequence[int]) -> set[int]:
+        """Thunks, by `id`, that can run after all others: those of `ids` whose outputs only such ones read."""
+        readers: dict[int, list[int]] = {}
+        for thunk in self._thunks:
+            for i in thunk.ins:
+                readers.setdefault(i, []).append(id(thunk))
+        late: set[int] = set()
+        for thunk in reversed(self._thunks):
+            if id(thunk) in ids and all(r in late for out in thunk.outs for r in readers.get(out, ())):
+                late.add(id(thunk))
+        return late
+
+    def _is_ordered(self, thunks: Sequence[_Thunk]) -> bool:
+        """Whether each thunk comes after those of these that make what it reads."""
+        made = {out for t in thunks for out in t.outs}
+        for t in thunks:
+            if made.intersection(t.ins):
+                return False
+            made.difference_update(t.outs)
+        return True
+
+    def _may_fail(self, thunk: _Thunk) -> bool:
+        """Whether running a thunk may fail after it was prepared: Python may, and who reads indices."""
+        if not isinstance(thunk.kernel, str) or thunk.dynamic:
+            return True
+        slots = [self._slots[i] for i in thunk.ins]
+        return any([not s.settled or s.dtype < _FIRST_FLOAT for s in slots])
+
     def _place(self) -> int:
         """Give each value a buffer: one that nothing reads any more, where there is one. Answers how many there are."""
-        end = len(self._thunks)
-        for t, (_, ins, outs, *_) in enumerate(self._thunks):
-            for i in (*ins, *outs):
+        for slot in self._slots:
+            slot.last = -1
+        for t, thunk in enumerate(self._thunks):
+            for i in (*thunk.ins, *thunk.outs):
                 self._read(self._slots[i], t)
         for x in self.graph.outputs:
-            self._read(self._slots[self.slot(x)], end)
-        made = {out for _, _, outs, *_ in self._thunks for out in outs}
+            self._read(self._slots[self.slot(x)], len(self._thunks))
+        made = {out for thunk in self._thunks for out in thunk.outs}
         for number in {self.slot(x) for x in self.graph.outputs} & made:
             slot = self._slots[number]
             if slot.dtype >= 0 and slot.settled and not slot.of and not slot.early:
@@ -205,22 +306,27 @@ class Builder:
         free: list[int] = []
         held: dict[int, int] = {}
         count = 0
-        for t, (_, _, outs, _, _, early, _) in enumerate(self._thunks):
-            for i in outs:
+        for t, thunk in enumerate(self._thunks):
+            for i in thunk.outs:
                 slot = self._slots[i]
                 if slot.home == _OUTSIDE or slot.dtype < 0:
                     continue
-                if free and not early and not slot.of:
+                if free and not thunk.early and not slot.of:
                     slot.buffer = free.pop()
                 else:
                     slot.buffer, count = count, count + 1
-                if not early and not slot.of:
+                if not thunk.early and not slot.of:
                     held[slot.buffer] = slot.last
             done = [b for b, last in held.items() if last <= t]
             for b in done:
                 del held[b]
             free += done
         return count
+
+    def _read_views(self, slot: _Slot, t: int) -> None:
+        """What a slot may be a view of is read at t."""
+        for base in slot.of:
+            self._read(base, t)
 
     def _read(self, slot: _Slot, t: int) -> None:
         """A slot is read by thunk t, and so is what it may be a view of."""
@@ -236,9 +342,19 @@ class Declined(Exception):
     """A graph cannot be a program, as a node of it cannot be lowered."""
 
 
-def program(graph: Graph, interpret: Callable[[Apply], Callable[..., Any]] | None = None) -> Any:
+def keeps(op: Op) -> bool:
+    """Whether an op may keep the arrays that it is given: as one of the user's own may, or one that holds a graph."""
+    declared = OPS.get(op.name) is op or OPS.get(type(op).__name__) is type(op)
+    return op.keeps or not declared or isinstance(op, GraphOp)
+
+
+def program(
+    graph: Graph,
+    interpret: Callable[[Apply, str], Callable[..., Any]] | None = None,
+    states: Mapping[int, int] | None = None,
+) -> Any:
     """A graph as a program. Raises Declined where a node has no kernel, unless the interpreter may run it."""
-    return Builder(graph, interpret).build()
+    return Builder(graph, interpret, states).build()
 
 
 def kernel(node: Apply) -> Callable[..., Any] | str:

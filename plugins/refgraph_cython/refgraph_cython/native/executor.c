@@ -282,7 +282,7 @@ static int prepared(rg_frame *frame, rg_thunk *thunk) {
 }
 
 int rg_prepare(rg_frame *frame) {
-    frame->prepared = 0;
+    frame->prepared = frame->pending = 0;
     for (int64_t i = 0; i < frame->nslots; i++)
         frame->known[i] = frame->slots[i].home == RG_OUTSIDE;
     for (int64_t t = 0; t < frame->nthunks; t++)
@@ -294,6 +294,7 @@ int rg_prepare(rg_frame *frame) {
         for (int i = 0; i < thunk->nin && !waits; i++)
             waits = !frame->known[thunk->in[i] - frame->slots];
         thunk->pending = waits;
+        frame->pending |= waits && !thunk->dynamic;
         if (waits)
             continue;
         int error = prepared(frame, thunk);
@@ -325,5 +326,6 @@ int rg_run(rg_frame *frame) {
             thunk->runs++;
         }
     }
+    frame->pending = 0;
     return RG_OK;
 }

@@ -84,7 +84,8 @@ struct rg_frame {
     char *known; /* for each slot whether its shape is known, while the frame is being prepared */
     int64_t nslots, nthunks, nbuffers;
     rg_buffer scratch; /* memory for one run of one thunk: `rg_scratch` */
-    int32_t prepared;  /* whether all thunks are prepared for the shapes at hand */
+    int32_t prepared;  /* whether the thunks are prepared for the shapes at hand */
+    int32_t pending;   /* whether some of them have to wait until a dynamic one has run */
     int32_t changed;   /* set by `rg_output` and `rg_view` where a shape is not what it was */
     int32_t failed;    /* the number of the thunk that failed; -1 for none */
     int32_t error;     /* what it answered: an rg_error */
