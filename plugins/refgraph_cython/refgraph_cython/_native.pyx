@@ -16,7 +16,7 @@ cnp.import_array()
 cdef extern from "rg.h" nogil:
     enum: RG_NDIM
     enum: RG_BUFFER, RG_OUTSIDE, RG_VIEW
-    enum: RG_ERROR_VALUE, RG_ERROR_INDEX, RG_ERROR_MEMORY, RG_ERROR_PYTHON, RG_ERROR_DOMAIN
+    enum: RG_ERROR_VALUE, RG_ERROR_INDEX, RG_ERROR_DOMAIN, RG_ERROR_MEMORY, RG_ERROR_PYTHON, RG_ERROR_ELSEWHERE
     const int8_t rg_itemsize[]
 
     ctypedef struct rg_array:
@@ -56,6 +56,13 @@ cdef extern from "rg.h" nogil:
         rg_thunk *thunks
         int32_t *places
         int64_t nslots, nthunks, nbuffers
+
+    ctypedef struct rg_program:
+        rg_template made
+        int32_t *inputs
+        int32_t *outputs
+        char *fresh
+        int64_t nin, nout
 
     rg_frame *rg_new_frame(const rg_template *)
     void rg_free_frame(rg_frame *)
@@ -191,8 +198,12 @@ cdef cnp.ndarray _new_array(rg_array *slot):
     return cnp.PyArray_EMPTY(slot.ndim, <cnp.npy_intp *>slot.shape, _numpy_types[slot.dtype], 0)
 
 
+class Elsewhere(Exception):
+    """A kernel does not compute what it was given: the interpreter is to run this call."""
+
+
 _KINDS = {
-    RG_ERROR_VALUE: ValueError, RG_ERROR_INDEX: IndexError, RG_ERROR_MEMORY: MemoryError, RG_ERROR_DOMAIN: ValueError,
+    RG_ERROR_ELSEWHERE: Elsewhere, RG_ERROR_VALUE: ValueError, RG_ERROR_INDEX: IndexError, RG_ERROR_MEMORY: MemoryError, RG_ERROR_DOMAIN: ValueError,
 }
 
 
@@ -202,50 +213,49 @@ cdef class Program:
     Threads may call it: each call has a frame of its own, out of those that are free.
     """
 
-    cdef rg_template made
+    cdef rg_program native
     cdef int64_t **params
     cdef list _constants, _callables, _objects, _free
     cdef public bint keeps
     cdef readonly dict in_place
     cdef object _alive
-    cdef int nin, nout
-    cdef int32_t *in_slots
-    cdef int32_t *out_slots
-    cdef char *fresh
+    cdef object _interpreter
 
-    def __cinit__(self, slots, thunks, int nbuffers, inputs, outputs, in_place=(), alive=None):
+    def __cinit__(self, slots, thunks, int nbuffers, inputs, outputs, in_place=(), alive=None, interpreter=None):
         """slots: for each its dtype (-1: no array), number of axes, buffer (-1: none), home, and its value or None.
         thunks: for each the name of its kernel or a callable, its inputs' and outputs' slots, params (int64), the
         number of its node, whether it is early, whether it is dynamic. outputs: for each its slot, and whether it is
         computed in an array that is made before the program runs, not copied afterwards. in_place: pairs of outputs
         and inputs, by number, where the output may be computed in the input's memory. alive: what params point to.
+        interpreter: makes what computes the same on the interpreter, for what a kernel does not compute.
         """
         cdef int i, k, n
         cdef rg_array *slot
         cdef rg_thunk *thunk
         self._constants, self._callables, self._objects, self._free = [], [], [None] * len(slots), []
         self.keeps, self.in_place, self._alive = True, dict(in_place), alive
-        self.made.nslots, self.made.nthunks, self.made.nbuffers = len(slots), len(thunks), nbuffers
-        self.made.slots = <rg_array *>PyMem_Calloc(len(slots) + 1, sizeof(rg_array))
-        self.made.thunks = <rg_thunk *>PyMem_Calloc(len(thunks) + 1, sizeof(rg_thunk))
+        self._interpreter = interpreter
+        self.native.made.nslots, self.native.made.nthunks, self.native.made.nbuffers = len(slots), len(thunks), nbuffers
+        self.native.made.slots = <rg_array *>PyMem_Calloc(len(slots) + 1, sizeof(rg_array))
+        self.native.made.thunks = <rg_thunk *>PyMem_Calloc(len(thunks) + 1, sizeof(rg_thunk))
         self.params = <int64_t **>PyMem_Calloc(len(thunks) + 1, sizeof(int64_t *))
         places = [place for _, ins, outs, *_ in thunks for place in (*ins, *outs)]
-        self.made.places = <int32_t *>PyMem_Calloc(len(places) + 1, sizeof(int32_t))
-        self.nin, self.nout = len(inputs), len(outputs)
-        self.in_slots = <int32_t *>PyMem_Calloc(len(inputs) + 1, sizeof(int32_t))
-        self.out_slots = <int32_t *>PyMem_Calloc(len(outputs) + 1, sizeof(int32_t))
-        self.fresh = <char *>PyMem_Calloc(len(outputs) + 1, 1)
-        if not (self.made.slots and self.made.thunks and self.params and self.made.places and self.in_slots
-                and self.out_slots and self.fresh):
+        self.native.made.places = <int32_t *>PyMem_Calloc(len(places) + 1, sizeof(int32_t))
+        self.native.nin, self.native.nout = len(inputs), len(outputs)
+        self.native.inputs = <int32_t *>PyMem_Calloc(len(inputs) + 1, sizeof(int32_t))
+        self.native.outputs = <int32_t *>PyMem_Calloc(len(outputs) + 1, sizeof(int32_t))
+        self.native.fresh = <char *>PyMem_Calloc(len(outputs) + 1, 1)
+        if not (self.native.made.slots and self.native.made.thunks and self.params and self.native.made.places and self.native.inputs
+                and self.native.outputs and self.native.fresh):
             raise MemoryError
         for i, place in enumerate(places):
-            self.made.places[i] = place
+            self.native.made.places[i] = place
         for i, place in enumerate(inputs):
-            self.in_slots[i] = place
+            self.native.inputs[i] = place
         for i, (place, fresh) in enumerate(outputs):
-            self.out_slots[i], self.fresh[i] = place, fresh
+            self.native.outputs[i], self.native.fresh[i] = place, fresh
         for i, (dtype, ndim, buffer, home, value) in enumerate(slots):
-            slot = &self.made.slots[i]
+            slot = &self.native.made.slots[i]
             slot.dtype, slot.ndim, slot.buffer, slot.home, slot.size = dtype, ndim, buffer, home, -1
             if value is None:
                 continue
@@ -257,7 +267,7 @@ cdef class Program:
             self._constants.append(value)
             _bind(slot, value)
         for i, (kernel, ins, outs, numbers, node, early, dynamic) in enumerate(thunks):
-            thunk = &self.made.thunks[i]
+            thunk = &self.native.made.thunks[i]
             thunk.nin, thunk.nout, thunk.node, thunk.early, thunk.dynamic = len(ins), len(outs), node, early, dynamic
             if not isinstance(kernel, str):
                 numbers = [len(self._callables)]
@@ -278,15 +288,15 @@ cdef class Program:
         for frame in self._free or ():
             (<_Frame>frame).release()
         if self.params:
-            for i in range(self.made.nthunks):
+            for i in range(self.native.made.nthunks):
                 PyMem_Free(self.params[i])
         PyMem_Free(self.params)
-        PyMem_Free(self.made.slots)
-        PyMem_Free(self.made.thunks)
-        PyMem_Free(self.made.places)
-        PyMem_Free(self.in_slots)
-        PyMem_Free(self.out_slots)
-        PyMem_Free(self.fresh)
+        PyMem_Free(self.native.made.slots)
+        PyMem_Free(self.native.made.thunks)
+        PyMem_Free(self.native.made.places)
+        PyMem_Free(self.native.inputs)
+        PyMem_Free(self.native.outputs)
+        PyMem_Free(self.native.fresh)
 
     def __call__(self, *values):
         cdef _Frame held = self.taken()
@@ -294,14 +304,14 @@ cdef class Program:
         cdef rg_array *slot
         cdef int i
         cdef bint same = frame.prepared
-        if len(values) != self.nin:
-            raise TypeError(f"a program of {self.nin} inputs was given {len(values)}")
+        if len(values) != self.native.nin:
+            raise TypeError(f"a program of {self.native.nin} inputs was given {len(values)}")
         kept = []
         try:
-            for i in range(self.nin):
-                slot = &frame.slots[self.in_slots[i]]
+            for i in range(self.native.nin):
+                slot = &frame.slots[self.native.inputs[i]]
                 if slot.dtype < 0:
-                    held.calls.objects[self.in_slots[i]] = values[i]
+                    held.calls.objects[self.native.inputs[i]] = values[i]
                     continue
                 array = values[i]
                 if not _is_of(array, slot.dtype) or cnp.PyArray_NDIM(array) != slot.ndim:
@@ -315,6 +325,8 @@ cdef class Program:
             results = self.results(frame)
             self.run(held, results)
             return results
+        except Elsewhere:
+            return self.interpreted(values)
         finally:
             self.give_back(held)
 
@@ -350,11 +362,11 @@ cdef class Program:
         cdef rg_array *slot
         cdef cnp.ndarray array
         cdef list found = []
-        for i in range(self.nout):
-            if not self.fresh[i]:
+        for i in range(self.native.nout):
+            if not self.native.fresh[i]:
                 found.append(None)
                 continue
-            slot = &frame.slots[self.out_slots[i]]
+            slot = &frame.slots[self.native.outputs[i]]
             array = _new_array(slot)
             slot.data = cnp.PyArray_BYTES(array)
             found.append(array)
@@ -369,11 +381,17 @@ cdef class Program:
             error = rg_run(frame)
         if error:
             raise self.failure(frame)
-        for i in range(self.nout):
+        for i in range(self.native.nout):
             if results[i] is None:
-                slot = &frame.slots[self.out_slots[i]]
-                results[i] = held.calls.objects[self.out_slots[i]] if slot.dtype < 0 else _as_array(slot).copy()
+                slot = &frame.slots[self.native.outputs[i]]
+                results[i] = held.calls.objects[self.native.outputs[i]] if slot.dtype < 0 else _as_array(slot).copy()
         return 0
+
+    cdef list interpreted(self, values):
+        """The results as the interpreter has them, each in memory of its own."""
+        if self._interpreter is None:
+            raise RuntimeError("the program needs the interpreter, and was given none")
+        return [np.array(v) if isinstance(v, (np.ndarray, np.generic)) else v for v in self._interpreter()(*values)]
 
     cdef object failure(self, rg_frame *frame):
         calls = <_Calls>frame.python
@@ -384,8 +402,8 @@ cdef class Program:
 
     @property
     def address(self):
-        """Where the template lies that frames are made from, for kernels that run programs themselves."""
-        return <uint64_t><size_t>&self.made
+        """Where the `rg_program` lies, for kernels that run programs themselves."""
+        return <uint64_t><size_t>&self.native
 
     @property
     def counters(self):
@@ -430,7 +448,7 @@ cdef class _Frame:
 
 cdef _Frame _new_frame(Program program):
     cdef _Frame made = _Frame()
-    made.frame = rg_new_frame(&program.made)
+    made.frame = rg_new_frame(&program.native.made)
     if not made.frame:
         raise MemoryError
     made.calls = _Calls(program._callables, program._objects)
@@ -513,7 +531,7 @@ cdef class Call:
         same = frame.prepared
         try:
             for i in range(self.arity):
-                slot = &frame.slots[self.program.in_slots[i]]
+                slot = &frame.slots[self.program.native.inputs[i]]
                 arg = args[i]
                 if not _fits(arg, slot, self.lengths[i]):
                     try:
@@ -524,7 +542,7 @@ cdef class Call:
                         kept = list(args)
                     kept[i] = arg
                 if slot.dtype < 0:
-                    held.calls.objects[self.program.in_slots[i]] = arg
+                    held.calls.objects[self.program.native.inputs[i]] = arg
                     continue
                 if not cnp.PyArray_ISBEHAVED_RO(arg):
                     arg = np.array(arg)
@@ -574,7 +592,7 @@ cdef class Call:
         cdef rg_array *slot
         cdef bint same = True
         for i in range(self.nstates):
-            place = self.program.in_slots[self.program.nin - self.nstates + i]
+            place = self.program.native.inputs[self.program.native.nin - self.nstates + i]
             slot = &held.frame.slots[place]
             value = values[i]
             if slot.dtype < 0:
@@ -592,6 +610,8 @@ cdef class Call:
             results = self.program.results(held.frame)
             self.program.run(held, results)
             return results
+        except Elsewhere:
+            return self.program.interpreted([*given, *values])
         except Exception as error:
             raise self.maker.ran.explained(error, [*given, *values]) from error
 
@@ -614,6 +634,8 @@ cdef class Call:
                 if not held.frame.pending:
                     self.take(held.frame, values, results, taken)
                 self.program.run(held, results)
+            except Elsewhere:
+                results = self.program.interpreted([*given, *values])
             except Exception as error:
                 raise self.maker.ran.explained(error, [*given, *values]) from error
             self.acquire_commit()
@@ -638,12 +660,12 @@ cdef class Call:
         for target in self.targets:
             if target.overwritten < 0:
                 continue
-            old = &frame.slots[self.program.in_slots[target.overwritten]]
-            new = &frame.slots[self.program.out_slots[target.output]]
+            old = &frame.slots[self.program.native.inputs[target.overwritten]]
+            new = &frame.slots[self.program.native.outputs[target.output]]
             if not (old.contiguous and new.ndim == old.ndim and new.size == old.size
                     and memcmp(new.shape, old.shape, new.ndim * sizeof(int64_t)) == 0):
                 continue
-            i = target.overwritten - (self.program.nin - self.nstates)
+            i = target.overwritten - (self.program.native.nin - self.nstates)
             array = values[i]
             if target.take(array, 2):
                 taken.append(target)

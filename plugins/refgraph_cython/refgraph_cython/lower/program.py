@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from refgraph.backend import OPS, Apply, Constant, Graph, GraphOp, Op, TensorType, Variable
+from refgraph.backend import OPS, Apply, Constant, Graph, GraphOp, Op, Plan, TensorType, Variable
 
 from refgraph_cython import _native
 
@@ -79,13 +79,16 @@ class Builder:
         graph: Graph,
         interpret: Callable[[Apply, str], Callable[..., Any]] | None = None,
         states: Mapping[int, int] | None = None,
+        interpreter: Callable[[], Callable[..., Any]] | None = None,
     ) -> None:
         """interpret: what runs a node on the interpreter; None where no node may.
         states: outputs, by number, that replace the values of inputs, by number.
+        interpreter: makes what computes the whole on the interpreter, for what turns out not to be computed here.
         """
         self.graph = graph
         self._interpret = interpret
         self._states = states or {}
+        self._interpreter = interpreter
         self._slots: list[_Slot] = []
         self._number: dict[Variable, int] = {}
         self._thunks: list[_Thunk] = []
@@ -189,7 +192,7 @@ class Builder:
             number = self.slot(x)
             fresh = number not in [n for n, _ in outputs] and number not in inputs and not isinstance(x, Constant)
             outputs.append((number, fresh and self._slots[number].home == _OUTSIDE))
-        return _native.Program(slots, [t[:7] for t in self._thunks], buffers, inputs, outputs, in_place, self.alive)
+        return _native.Program(slots, [t[:7] for t in self._thunks], buffers, inputs, outputs, in_place, self.alive, self._interpreter)
 
     def _leave(self, node: Apply, why: str) -> None:
         """Leave a node to the interpreter."""
@@ -354,7 +357,7 @@ def program(
     states: Mapping[int, int] | None = None,
 ) -> Any:
     """A graph as a program. Raises Declined where a node has no kernel, unless the interpreter may run it."""
-    return Builder(graph, interpret, states).build()
+    return Builder(graph, interpret, states, lambda: Plan(graph)).build()
 
 
 def kernel(node: Apply) -> Callable[..., Any] | str:

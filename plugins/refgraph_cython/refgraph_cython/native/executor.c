@@ -198,6 +198,21 @@ int rg_borrow(rg_frame *frame, rg_thunk *thunk, int k, char *data, int ndim, con
     return describe(frame, thunk->out[k], ndim, shape, strides);
 }
 
+int rg_bind(rg_array *slot, const rg_array *like, int from, char *data) {
+    int ndim = like->ndim - from;
+    size_t bytes = (size_t)ndim * sizeof *slot->shape;
+    slot->data = data;
+    if (slot->size >= 0 && slot->ndim == ndim && !memcmp(slot->shape, like->shape + from, bytes) &&
+        !memcmp(slot->strides, like->strides + from, bytes))
+        return 1;
+    slot->ndim = ndim;
+    memcpy(slot->shape, like->shape + from, bytes);
+    memcpy(slot->strides, like->strides + from, bytes);
+    slot->size = rg_size(ndim, slot->shape);
+    slot->contiguous = rg_is_contiguous(ndim, slot->shape, slot->strides, rg_itemsize[slot->dtype]);
+    return 0;
+}
+
 /* Frames. */
 
 static void *copied(const void *data, size_t bytes) {

@@ -74,7 +74,15 @@ typedef struct rg_buffer {
     size_t capacity;
 } rg_buffer;
 
-enum rg_error { RG_OK, RG_ERROR_VALUE, RG_ERROR_INDEX, RG_ERROR_MEMORY, RG_ERROR_PYTHON, RG_ERROR_DOMAIN };
+enum rg_error {
+    RG_OK,
+    RG_ERROR_VALUE,
+    RG_ERROR_INDEX,
+    RG_ERROR_DOMAIN,
+    RG_ERROR_MEMORY,
+    RG_ERROR_PYTHON,   /* something of Python's was raised, and is kept */
+    RG_ERROR_ELSEWHERE /* nothing is wrong, but the kernel does not compute this case: the interpreter runs the call */
+};
 
 struct rg_frame {
     rg_array *slots;
@@ -144,9 +152,21 @@ typedef struct rg_template {
     int64_t nslots, nthunks, nbuffers;
 } rg_template;
 
+/* A template with its ends. */
+typedef struct rg_program {
+    rg_template made;
+    int32_t *inputs, *outputs; /* their slots */
+    char *fresh;               /* for each output whether it is computed where its slot's `data` points to before the run */
+    int64_t nin, nout;
+} rg_program;
+
 rg_frame *rg_new_frame(const rg_template *);
 void rg_free_frame(rg_frame *);
 void rg_trim_frame(rg_frame *); /* give the buffers back to the system */
+
+/* Let a slot be an array that is like another one, from some axis on, at `data`. Whether its shape and strides are what
+   they were. */
+int rg_bind(rg_array *slot, const rg_array *like, int from, char *data);
 
 /* Prepare the thunks that do not wait for a dynamic one. Needs the inputs' shapes, not their data. */
 int rg_prepare(rg_frame *);
