@@ -22,6 +22,7 @@ from refgraph.interp.backends import get_backend as get_backend
 from refgraph.interp.backends import hookimpl as hookimpl
 from refgraph.interp.backends import installed as installed
 from refgraph.interp.plan import Plan as Plan
+from refgraph.interp.plan import settled as settled
 from refgraph.interp.report import Report as Report
 from refgraph.interp.report import Row as Row
 from refgraph.interp.shared import commit as commit

@@ -39,7 +39,7 @@ class Kernels:
 
     def prepared(self, graph: Graph) -> Graph:
         """The graph to run instead of one that is to be planned: of the program, or held by an op."""
-        return _settled(graph)
+        return settled(graph)
 
     def bind(self, node: Apply, compile: Compile) -> Kernel:
         """What runs a node; given a compiler for the graphs that the node's op may hold."""
@@ -180,7 +180,7 @@ def _afresh(kernel: Kernel, arrays: tuple[Any, ...], error: Exception, values: l
     return None
 
 
-def _settled(graph: Graph) -> Graph:
+def settled(graph: Graph) -> Graph:
     """The graph to run: what only one branch of a lazy op needs is computed in that branch."""
     if not any(node.op.lazy for node in graph.nodes):
         return graph

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from refgraph.backend import OPS, Apply, Constant, Graph, GraphOp, Op, Plan, TensorType, Variable
+from refgraph.backend import OPS, Apply, Constant, Graph, GraphOp, Op, Plan, TensorType, Variable, settled
 
 from refgraph_cython import _native
 
@@ -117,17 +117,19 @@ class Builder:
         values: Sequence[int] = (),
         views: Sequence[int] = (),
         overwrites: Sequence[tuple[int, int]] = (),
+        always: bool = False,
     ) -> None:
         """Let a kernel compute outputs from inputs.
 
         params: what the kernel wants to know, in its order, as 64-bit integers. measures: the numbers of inputs of
         which only the shape is read. values: of inputs whose values say what shape the outputs have. views: of inputs
         whose memory the outputs may lie in. overwrites: (k, i) where output k can be computed in the memory of input i,
-        if both have one shape and are contiguous: the kernel finds the same `data` in both then.
+        if both have one shape and are contiguous: the kernel finds the same `data` in both then. always: whether what
+        `prepare` does is to be done in each call.
         """
         ins, outs = [self.slot(x) for x in inputs], [self.slot(x) for x in outputs]
         read = [i for i, _ in enumerate(ins) if i not in measures]
-        dynamic = any([not self._slots[ins[i]].early for i in values])
+        dynamic = always or any([not self._slots[ins[i]].early for i in values])
         small = all([self._is_few(x) for x in outputs])
         early = small and not dynamic and all([self._slots[ins[i]].early for i in read])
         settled = not dynamic and all([self._slots[i].settled for i in ins])
@@ -156,6 +158,23 @@ class Builder:
             slot.settled = False
             slot.of = [self._slots[ins[i]] for i in views]
         self._thunks.append(_Thunk((function, copies), ins, outs, [], self._node, False, True))
+
+    def inline(self, graph: Graph, node: Apply) -> None:
+        """Let a graph's thunks compute a node's outputs from its inputs."""
+        made = graph(*node.inputs)
+        inside = Graph(list(dict.fromkeys([x for x in node.inputs if not isinstance(x, Constant)])), made)
+        for inner in inside.nodes:
+            why = self.lower(inner)
+            if why is not None:
+                self._leave(inner, why)
+        for out, value in zip(node.outputs, made, strict=True):
+            self._number[out] = self.slot(value)
+
+    def inner(self, graph: Graph, states: Mapping[int, int] | None = None) -> Any:
+        """A program of a graph that an op holds, for a kernel that runs it. Raises Declined where Python would."""
+        built = program(graph, None, states)
+        self.alive.append(built)
+        return built
 
     def slot(self, x: Variable) -> int:
         """The number of a variable's slot."""
@@ -357,7 +376,7 @@ def program(
     states: Mapping[int, int] | None = None,
 ) -> Any:
     """A graph as a program. Raises Declined where a node has no kernel, unless the interpreter may run it."""
-    return Builder(graph, interpret, states, lambda: Plan(graph)).build()
+    return Builder(settled(graph), interpret, states, lambda: Plan(graph)).build()
 
 
 def kernel(node: Apply) -> Callable[..., Any] | str:

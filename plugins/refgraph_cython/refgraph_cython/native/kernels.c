@@ -2,6 +2,7 @@
 #include "kernels.h"
 
 #define TABLES(TABLE) \
+    TABLE(control) \
     TABLE(copy)
 
 #define DECLARE(area) RG_TABLE(area);
