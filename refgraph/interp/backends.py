@@ -159,7 +159,9 @@ class Backend:
         program, or None where nodes are to be run one by one. A program is given each input as it lies: a NumPy array,
         or an array of this backend where a shared variable keeps one. It answers arrays of either kind. Threads may run
         it together. A program that makes whole calls itself, arguments and states and all, has `function_class`, which
-        makes of `Function` the class of functions that do (docs/adr/0029). Raises BackendError for a second one.
+        makes of `Function` the class of functions that do (docs/adr/0029). A program that can say what its nodes take
+        has `time(add)`: it then calls `add(node, runs, seconds)` after each call; without it, a function that is
+        profiled runs node by node. Raises BackendError for a second one.
         """
         if self._program is not None:
             raise BackendError(f"backend {self.name!r} makes programs already")

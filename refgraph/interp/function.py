@@ -302,10 +302,9 @@ class Maker:
             borrowed = [n for n, out in enumerate(self.outputs) if out.borrow and backend.holds(out.variable.type)]
             self.getters.update(dict.fromkeys(borrowed, backend))
         ends = Ends(self.fgraph, keepers, self.getters)
-        watched = self.mode.watches or self.profile is not None
-        self.ran = None if watched else whole_program(backend, ends, states)
+        self.ran = None if self.mode.watches else whole_program(backend, ends, states, self.profile)
         if self.ran is not None:
-            self.program = self.ran
+            self.program = self.ran if self.profile is None else self.profile.program(self.ran)
         else:
             self.ran = kernels_for(backend, ends, alone=self.mode.watches)
             self.program = self.mode.compile(self.fgraph, self.profile, states, self.ran)

@@ -7,7 +7,7 @@ and freed like all else.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,11 +15,14 @@ from refgraph.core.errors import BackendError, RefgraphError, explain
 from refgraph.core.graph import Apply, Constant, Graph, Variable, rebuild
 from refgraph.core.op import Compile, GraphOp, Op
 from refgraph.core.origin import made_for
-from refgraph.interp.backends import NUMPY, Backend, Kernel, Program, first_line
+from refgraph.interp.backends import NUMPY, Backend, Kernel, first_line
 from refgraph.interp.plan import INTERPRETER, Kernels, Plan
 from refgraph.interp.transfer import Alone, Carried, Traffic, Transfer
 from refgraph.ops.fused import Fused
 from refgraph.ops.tensor import TensorType
+
+if TYPE_CHECKING:
+    from refgraph.interp.profile import Profile
 
 Keepers = Mapping[Variable, Backend]
 """The inputs of a graph whose values are kept as arrays of a backend, not of NumPy, and that backend."""
@@ -287,8 +290,11 @@ def _is_wrong(backend: Backend, where: str, error: Exception, why: str, **about:
 class WholeProgram:
     """A backend's program for a whole graph, between values as they are kept and as they are wanted."""
 
-    def __init__(self, backend: Backend, ends: Ends, program: Program, interpreted: Mapping[Apply, str]) -> None:
+    def __init__(
+        self, backend: Backend, ends: Ends, program: Any, interpreted: Mapping[Apply, str], profiled: bool = False
+    ) -> None:
         """interpreted: the nodes that the program leaves to the interpreter, each with the reason, or ""."""
+        self.profiled = profiled
         self.backend, self.ends, self.program, self.interpreted = backend, ends, program, interpreted
         self.traffic = Traffic()
         keepers = [(n, ends.keepers.get(x, backend)) for n, x in enumerate(ends.graph.inputs)]
@@ -300,7 +306,7 @@ class WholeProgram:
     @property
     def function_class(self) -> Callable[[type], type] | None:
         """What makes the class of functions of which the program makes whole calls, if it does."""
-        if not self.backend.is_host or not self.ends.is_numpy:
+        if self.profiled or not self.backend.is_host or not self.ends.is_numpy:
             return None
         found: Callable[[type], type] | None = getattr(self.program, "function_class", None)
         return found
@@ -330,7 +336,7 @@ class WholeProgram:
         return self._there[n](value) if n in self._there else value
 
     def explained(self, error: Exception, values: Sequence[Any]) -> Exception:
-        """What to raise when the program raised for these inputs: what the interpreter says of the same values, op by op, if it raises too."""
+        """What to raise when the program raised: what the interpreter says of the same values, if it raises too."""
         if isinstance(error, MemoryError) or (isinstance(error, RefgraphError) and error.node is not None):
             return error
         graph, backend = self.ends.graph, self.backend
@@ -344,10 +350,13 @@ class WholeProgram:
         return _is_wrong(backend, "on a whole function", error, _COMPUTED, origin=last.origin if last else None)
 
 
-def whole_program(backend: Backend, ends: Ends, states: Mapping[int, int]) -> WholeProgram | None:
+def whole_program(
+    backend: Backend, ends: Ends, states: Mapping[int, int], profile: Profile | None = None
+) -> WholeProgram | None:
     """The backend's program for a graph; None where it makes none, and nodes are to be run one by one.
 
-    states: outputs, by number, that replace the values of inputs, by number.
+    states: outputs, by number, that replace the values of inputs, by number. profile: where the program is to say what
+        each node takes; one that cannot is none.
     """
     interpreted: dict[Apply, str] = {}
 
@@ -356,10 +365,12 @@ def whole_program(backend: Backend, ends: Ends, states: Mapping[int, int]) -> Wh
         return node.op.bind(node, lambda graph: Plan(graph).run)
 
     graph = INTERPRETER.prepared(ends.graph)
-    program = backend.compile(graph, interpret, states)
-    if program is None:
+    program: Any = backend.compile(graph, interpret, states)
+    if program is None or (profile is not None and not hasattr(program, "time")):
         return None
-    return WholeProgram(backend, ends._replace(graph=graph), program, interpreted)
+    if profile is not None:
+        program.time(profile.add)
+    return WholeProgram(backend, ends._replace(graph=graph), program, interpreted, profile is not None)
 
 
 def kernels_for(backend: Backend, ends: Ends, alone: bool = False) -> Kernels:

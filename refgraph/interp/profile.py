@@ -115,6 +115,13 @@ class Profile:
 
         return counted
 
+    def add(self, node: Apply, count: int, seconds: float) -> None:
+        """An application was run so many times, in so many seconds in all."""
+        with self._lock:
+            cost = self.nodes.setdefault(node, Cost())
+            cost.count += count
+            cost.seconds += seconds
+
     def program(self, run: Callable[..., Any]) -> Callable[..., Any]:
         """A program whose calls are timed here."""
         return _Profiled(self, run)

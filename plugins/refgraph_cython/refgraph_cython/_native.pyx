@@ -7,6 +7,8 @@ from cpython.ref cimport Py_REFCNT
 from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
+from time import perf_counter
+
 cimport numpy as cnp
 import numpy as np
 from refgraph.backend import commit, values_of
@@ -41,6 +43,7 @@ cdef extern from "rg.h" nogil:
         const int64_t *params
         int32_t nin, nout, node, early, dynamic
         uint64_t cycles, runs
+        rg_frame *inner[2]
 
     ctypedef struct rg_frame:
         rg_array *slots
@@ -73,6 +76,7 @@ cdef extern from "rg.h" nogil:
     int rg_fail(rg_frame *, int, const char *, ...)
     int64_t rg_size(int, const int64_t *)
     int rg_is_contiguous(int, const int64_t *, const int64_t *, int64_t)
+    uint64_t rg_ticks()
     int rg_threads()
     void rg_set_threads(int)
 
@@ -219,21 +223,25 @@ cdef class Program:
     cdef public bint keeps
     cdef readonly dict in_place
     cdef object _alive
-    cdef object _interpreter
+    cdef object _interpreter, _add
+    cdef readonly tuple nodes
 
-    def __cinit__(self, slots, thunks, int nbuffers, inputs, outputs, in_place=(), alive=None, interpreter=None):
+    def __cinit__(
+        self, slots, thunks, int nbuffers, inputs, outputs, in_place=(), nodes=(), alive=(), interpreter=None
+    ):
         """slots: for each its dtype (-1: no array), number of axes, buffer (-1: none), home, and its value or None.
         thunks: for each the name of its kernel or a callable, its inputs' and outputs' slots, params (int64), the
         number of its node, whether it is early, whether it is dynamic. outputs: for each its slot, and whether it is
         computed in an array that is made before the program runs, not copied afterwards. in_place: pairs of outputs
-        and inputs, by number, where the output may be computed in the input's memory. alive: what params point to.
+        and inputs, by number, where the output may be computed in the input's memory. nodes: those that thunks
+        compute, by number. alive: what params point to, inner programs among it.
         interpreter: makes what computes the same on the interpreter, for what a kernel does not compute.
         """
         cdef int i, k, n
         cdef rg_array *slot
         cdef rg_thunk *thunk
         self._constants, self._callables, self._objects, self._free = [], [], [None] * len(slots), []
-        self.keeps, self.in_place, self._alive = True, dict(in_place), alive
+        self.keeps, self.in_place, self.nodes, self._alive = True, dict(in_place), tuple(nodes), alive
         self._interpreter = interpreter
         self.native.made.nslots, self.native.made.nthunks, self.native.made.nbuffers = len(slots), len(thunks), nbuffers
         self.native.made.slots = <rg_array *>PyMem_Calloc(len(slots) + 1, sizeof(rg_array))
@@ -324,6 +332,8 @@ cdef class Program:
             self.prepare(frame, same)
             results = self.results(frame)
             self.run(held, results)
+            if self._add is not None:
+                self.tell(frame)
             return results
         except Elsewhere:
             return self.interpreted(values)
@@ -335,10 +345,38 @@ cdef class Program:
         """What makes the class of functions of which this makes whole calls."""
         return _calling
 
+    def time(self, add):
+        """Let `add(node, runs, seconds)` be told after each call what each node took, those of inner programs too."""
+        self._add = add
+        for frame in self._free:
+            (<_Frame>frame).frame.profiled = add is not None
+
+    cdef tell(self, rg_frame *frame):
+        cdef rg_thunk *thunk
+        cdef int64_t t
+        cdef int i
+        for t in range(frame.nthunks):
+            thunk = &frame.thunks[t]
+            self._told(self.nodes[thunk.node], thunk.runs, thunk.cycles)
+            thunk.runs = thunk.cycles = 0
+            for i in range(2):
+                if thunk.inner[i]:
+                    address = thunk.params[i]
+                    for program in self._alive:
+                        if isinstance(program, Program) and program.address == address:
+                            (<Program>program)._add = self._add
+                            (<Program>program).tell(thunk.inner[i])
+
+    cdef _told(self, node, uint64_t runs, uint64_t cycles):
+        if runs:
+            self._add(node, runs, cycles * _seconds_a_tick())
+
     # what a call is made of
 
     cdef _Frame taken(self):
-        return self._free.pop() if self._free else _new_frame(self)
+        cdef _Frame held = self._free.pop() if self._free else _new_frame(self)
+        held.frame.profiled = self._add is not None
+        return held
 
     cdef give_back(self, _Frame held):
         if self._callables:
@@ -413,6 +451,14 @@ cdef class Program:
             "allocations": sum([(<_Frame>f).frame.allocations for f in self._free]),
             "bytes": sum([(<_Frame>f).frame.bytes for f in self._free]),
         }
+
+
+_start = perf_counter(), rg_ticks()
+
+
+cdef double _seconds_a_tick():
+    """How long a tick is, from how many there were since this was loaded."""
+    return (perf_counter() - _start[0]) / max(1, rg_ticks() - _start[1])
 
 
 cdef bint _bind(rg_array *slot, cnp.ndarray array):

@@ -211,7 +211,9 @@ class Builder:
             number = self.slot(x)
             fresh = number not in [n for n, _ in outputs] and number not in inputs and not isinstance(x, Constant)
             outputs.append((number, fresh and self._slots[number].home == _OUTSIDE))
-        return _native.Program(slots, [t[:7] for t in self._thunks], buffers, inputs, outputs, in_place, self.alive, self._interpreter)
+        thunks = [t[:7] for t in self._thunks]
+        ends = (inputs, outputs, in_place)
+        return _native.Program(slots, thunks, buffers, *ends, self.graph.nodes, self.alive, self._interpreter)
 
     def _leave(self, node: Apply, why: str) -> None:
         """Leave a node to the interpreter."""

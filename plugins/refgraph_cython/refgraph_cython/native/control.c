@@ -19,10 +19,11 @@ static rg_array *output_of(const inner *in, int64_t i) {
     return &in->frame->slots[in->program->outputs[i]];
 }
 
-static int inner_open(rg_frame *frame, inner *in, const rg_program *program) {
+static int inner_open(rg_frame *frame, rg_thunk *thunk, int number, inner *in, const rg_program *program) {
     in->program = program;
-    if (!in->frame && !(in->frame = rg_new_frame(&program->made)))
+    if (!in->frame && !(in->frame = thunk->inner[number] = rg_new_frame(&program->made)))
         return rg_fail(frame, RG_ERROR_MEMORY, "no memory for an inner program");
+    in->frame->profiled = frame->profiled;
     return RG_OK;
 }
 
@@ -91,8 +92,6 @@ static void loop_discard(rg_thunk *thunk) {
         free(l->carries[i].memory);
     free(l->kept);
     free(l->carries);
-    if (l->step.frame)
-        rg_free_frame(l->step.frame);
 }
 
 static int loop_open(rg_frame *frame, rg_thunk *thunk) {
@@ -105,7 +104,7 @@ static int loop_open(rg_frame *frame, rg_thunk *thunk) {
         return RG_ERROR_MEMORY;
     thunk->discard = loop_discard;
     l->nseq = p[1], l->nstates = p[2], l->ncarried = p[3], l->nrecords = p[4], l->until = p[5];
-    int error = inner_open(frame, &l->step, (const rg_program *)(uintptr_t)p[0]);
+    int error = inner_open(frame, thunk, 0, &l->step, (const rg_program *)(uintptr_t)p[0]);
     if (error)
         return error;
     l->kept = calloc((size_t)(l->nstates + l->nrecords) + 1, sizeof *l->kept);
@@ -442,13 +441,6 @@ typedef struct branch {
     int64_t taken;
 } branch;
 
-static void branch_discard(rg_thunk *thunk) {
-    branch *b = thunk->state;
-    for (int i = 0; b && i < 2; i++)
-        if (b->of[i].frame)
-            rg_free_frame(b->of[i].frame);
-}
-
 static int is_true(const rg_array *a) {
     for (int i = 0; i < rg_itemsize[a->dtype]; i++) {
         unsigned char byte = (unsigned char)a->data[i];
@@ -461,14 +453,11 @@ static int is_true(const rg_array *a) {
 
 static int ifelse_prepare(rg_frame *frame, rg_thunk *thunk) {
     branch *b = thunk->state;
-    if (!b) {
-        if (!(b = rg_state(frame, thunk, sizeof *b)))
-            return RG_ERROR_MEMORY;
-        thunk->discard = branch_discard;
-    }
+    if (!b && !(b = rg_state(frame, thunk, sizeof *b)))
+        return RG_ERROR_MEMORY;
     b->taken = !is_true(thunk->in[0]);
     inner *in = &b->of[b->taken];
-    int error = inner_open(frame, in, (const rg_program *)(uintptr_t)thunk->params[b->taken]);
+    int error = inner_open(frame, thunk, (int)b->taken, in, (const rg_program *)(uintptr_t)thunk->params[b->taken]);
     if (error)
         return error;
     int same = in->frame->prepared;

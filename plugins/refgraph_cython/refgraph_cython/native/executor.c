@@ -267,6 +267,9 @@ void rg_free_frame(rg_frame *frame) {
         rg_thunk *thunk = &frame->thunks[t];
         if (thunk->discard)
             thunk->discard(thunk);
+        for (int i = 0; i < 2; i++)
+            if (thunk->inner[i])
+                rg_free_frame(thunk->inner[i]);
         free(thunk->state);
     }
     free(frame->places);
@@ -278,6 +281,10 @@ void rg_free_frame(rg_frame *frame) {
 }
 
 /* Running. */
+
+uint64_t rg_ticks(void) {
+    return TICKS();
+}
 
 static int failed(rg_frame *frame, const rg_thunk *thunk, int error) {
     frame->failed = (int32_t)(thunk - frame->thunks);

@@ -66,6 +66,7 @@ struct rg_thunk {
     int32_t dynamic; /* whether it is prepared in each run, as its shape depends on values that are not early */
     int32_t pending; /* whether it could not be prepared yet */
     uint64_t cycles, runs; /* taken and counted where the frame is profiled */
+    rg_frame *inner[2]; /* frames of programs that it runs: freed with it, and profiled as the frame that it is in */
     void (*discard)(rg_thunk *); /* what to do before `state` is freed, if anything */
 };
 
@@ -163,6 +164,9 @@ typedef struct rg_program {
 rg_frame *rg_new_frame(const rg_template *);
 void rg_free_frame(rg_frame *);
 void rg_trim_frame(rg_frame *); /* give the buffers back to the system */
+
+/* Ticks of the counter that `cycles` is read from. */
+uint64_t rg_ticks(void);
 
 /* Let a slot be an array that is like another one, from some axis on, at `data`. Whether its shape and strides are what
    they were. */
