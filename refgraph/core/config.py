@@ -211,7 +211,8 @@ FLAGS: dict[str, Flag] = {flag.name: flag for flag in [
     Flag("NanGuardMode.inf_is_error", True, bool,                      "refuse infinity"),
     Flag("NanGuardMode.big_is_error", True, bool,                      "refuse numbers beyond 1e10"),
     # memory and running
-    Idle("allow_gc",             True,      bool,                      "free intermediate values as soon as nothing reads them"),
+    Flag("allow_gc",             False,     bool,                      "give the memory that a compiled function works in back to the system after each call; looked at when it is made"),
+    Flag("threads",              0,         int,                       "threads that compiled functions may use; 0: as OMP_NUM_THREADS says, else one for each core; looked at when a function is made"),
     Idle("openmp",               False,     bool,                      "run loops of native code in several threads"),
     Idle("openmp_elemwise_minsize", 200000, int,                       "elements below which an elementwise loop stays in one thread"),
     Idle("conv.assert_shape",    False,     bool,                      "check at run time the shapes given to convolutions"),

@@ -17,7 +17,7 @@ THEANOS = """
 DebugMode.check_c=True DebugMode.check_finite=True DebugMode.check_preallocated_output=
 DebugMode.check_preallocated_output_ndim=4 DebugMode.check_py=True DebugMode.check_strides=0 DebugMode.patience=10
 DebugMode.warn_input_not_reused=True NanGuardMode.action=raise NanGuardMode.big_is_error=True
-NanGuardMode.inf_is_error=True NanGuardMode.nan_is_error=True allow_gc=True assert_no_cpu_op=ignore cast_policy=custom
+NanGuardMode.inf_is_error=True NanGuardMode.nan_is_error=True assert_no_cpu_op=ignore cast_policy=custom
 check_input=True check_stack_trace=off compute_test_value=off compute_test_value_opt=off conv.assert_shape=False
 cycle_detection=regular deterministic=default force_device=False exception_verbosity=low floatX=float64 int_division=int
 linker=vm mode=Mode on_opt_error=warn on_shape_error=warn on_unused_input=raise openmp=False
@@ -309,7 +309,8 @@ def test_flags_are_listed_for_completion():
 
 def test_every_flag_is_read_or_says_that_it_has_no_effect():
     folder = Path(module.__file__).parents[1]
-    source = "".join(path.read_text() for path in folder.rglob("*.py") if path.name != "config.py")
+    files = [*folder.rglob("*.py"), *(Path(__file__).parents[2] / "plugins").rglob("*.py")]
+    source = "".join(path.read_text() for path in files if path.name != "config.py")
     for name, flag in FLAGS.items():
         family, _, last = name.rpartition(".")
         read = re.search(rf"\bconfig\.{re.escape(name)}\b", source) or (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from refgraph import config
 from refgraph.backend import Apply, Backend, Graph, Op, hookimpl
 
 
@@ -22,9 +23,13 @@ backend = Backend("cython", speed=10.0, available=_missing)
 @backend.program
 def compile(graph: Graph, interpret: Callable[[Apply, str], Callable[..., Any]], states: Mapping[int, int]) -> Any:
     """A whole graph as one program."""
+    from refgraph_cython import _native
     from refgraph_cython.lower.program import program
 
-    return program(graph, interpret, states)
+    _native.threads(config.threads)
+    made = program(graph, interpret, states)
+    made.keeps = not config.allow_gc
+    return made
 
 
 @backend.kernel(Op)
