@@ -164,8 +164,11 @@ class Elemwise(Op):
 
     def _resolve(self, given: Sequence[np.dtype[Any]]) -> Sequence[np.dtype[Any]]:
         """The dtypes that the computation has, the output's last; TypeError where there is no meaning for `given`."""
-        if isinstance(self._like or self.meaning, str) and given[0].char in "fd" and len(set(given)) == 1:
-            return (*given, given[0])  # SciPy's keep both precisions: to say so, it need not load
+        if isinstance(self._like or self.meaning, str) and len(set(given)) == 1:  # to say so, SciPy need not load
+            if given[0].char in "fd":
+                return (*given, given[0])  # it keeps both precisions
+            if given[0].kind in "iu" and given[0].itemsize >= 4:
+                return (np.dtype("float64"),) * (len(given) + 1)  # it has no loops for integers
         like = self._ufunc
         found = like.resolve_dtypes((*given, *[None] * like.nout)) if isinstance(like, np.ufunc) else like(*given)
         return found

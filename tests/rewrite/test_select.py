@@ -1,5 +1,9 @@
 """Which rules a mode applies."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 import refgraph as rg
@@ -103,3 +107,11 @@ def test_each_change_is_printed_when_the_flag_says_so(capsys):
 def test_every_room_declares_rules():
     modules = {r.source.split(".")[2] for r in RULES.values() if r.source.startswith("refgraph.rewrite.")}
     assert modules == {room for room in ROOMS if room != "stable_rows"}
+
+
+def test_rewriting_does_not_load_what_only_scipys_functions_need():
+    program = "import sys, refgraph as rg, refgraph.tensor as T; x = T.vector(); rg.function([x], T.exp(x).sum()); "
+    program += "sys.exit('scipy.special' in sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", program], env={**os.environ, "REFGRAPH_FLAGS": "backend=numpy"})
+    assert done.returncode == 0
