@@ -2,8 +2,14 @@
 #include "kernels.h"
 
 #define TABLES(TABLE) \
-    TABLE(control) \
-    TABLE(copy)
+    TABLE(control)    \
+    TABLE(copy)       \
+    TABLE(shape)      \
+    TABLE(sum_to)     \
+    TABLE(joining)    \
+    TABLE(construct)  \
+    TABLE(indexing)   \
+    TABLE(positions)
 
 #define DECLARE(area) RG_TABLE(area);
 TABLES(DECLARE)
