@@ -22,7 +22,7 @@ def refgraph_backend():
 
 
 @pytest.fixture
-def install(tmp_path, monkeypatch):
+def install(tmp_path, monkeypatch, automatic):
     """Installs a plugin for a backend, for as long as the test runs."""
     monkeypatch.syspath_prepend(tmp_path)
     modules = set()

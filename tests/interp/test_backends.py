@@ -68,10 +68,7 @@ def plugin(tmp_path, monkeypatch):
     backends.forget()
 
 
-@pytest.fixture(autouse=True)
-def own_flags():
-    with rg.config.change_flags(backend="auto", device="auto", force_device=False):
-        yield
+pytestmark = pytest.mark.usefixtures("automatic")
 
 
 # what one says

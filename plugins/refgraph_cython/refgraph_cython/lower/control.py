@@ -12,17 +12,19 @@ from refgraph_cython.lower.program import NDIM, Builder, Declined, lowers
 @lowers(OpFromGraph)
 def subgraph(node: Apply, build: Builder) -> str | None:
     """What it holds, in line."""
-    build.inline(node.op.graph, node)
+    op: Any = node.op
+    build.inline(op.graph, node)
     return None
 
 
 @lowers(IfElse)
 def ifelse(node: Apply, build: Builder) -> str | None:
     """Two programs, of which one runs."""
+    op: Any = node.op
     if not _are_tensors((*node.inputs, *node.outputs)):
         return "it chooses between values that are no arrays"
     try:
-        branches = [build.inner(graph) for graph in node.op.graphs]
+        branches = [build.inner(graph) for graph in op.graphs]
     except Declined as why:
         return f"in a branch: {why}"
     every = range(len(node.inputs))

@@ -181,8 +181,7 @@ class Builder:
         found = self._number.get(x)
         if found is None:
             found = self._number[x] = len(self._slots)
-            tensor = isinstance(x.type, TensorType)
-            slot = _Slot(NUMBERS[x.type.dtype], x.type.ndim) if tensor else _Slot(-1, 0)
+            slot = _Slot(NUMBERS[x.type.dtype], x.type.ndim) if isinstance(x.type, TensorType) else _Slot(-1, 0)
             if isinstance(x, Constant):
                 slot.value, slot.home, slot.early = x.value, _OUTSIDE, True
             self._slots.append(slot)
