@@ -194,7 +194,7 @@ static int ravel_run(rg_frame *frame, rg_thunk *thunk) {
         return RG_ERROR_MEMORY;
     int64_t *steps = lengths + n, *at = steps + n;
     if (steps_of(thunk->in[0], (int)thunk->params[1], lengths, steps) < 0)
-        return rg_fail(frame, RG_ERROR_VALUE, "ravel_multi_index: lengths that no array has");
+        return rg_fail(frame, RG_ERROR_ELSEWHERE, "ravel_multi_index: lengths that no array has");
     memset(to, 0, (size_t)size * sizeof *to);
     for (int64_t a = 0; a < n; a++) {
         if (size && lengths[a] == 0)
@@ -232,7 +232,7 @@ static int unravel_run(rg_frame *frame, rg_thunk *thunk) {
     int64_t *steps = lengths + n, *at = steps + n;
     int64_t total = steps_of(thunk->in[1], (int)thunk->params[0], lengths, steps);
     if (total < 0)
-        return rg_fail(frame, RG_ERROR_VALUE, "unravel_index: lengths that no array has");
+        return rg_fail(frame, RG_ERROR_ELSEWHERE, "unravel_index: lengths that no array has");
     read_all(numbers, numbers->ndim, numbers->shape, at);
     if (bring_inside(RAISE, size, at, total))
         return rg_fail(frame, RG_ERROR_VALUE, "unravel_index: a number is out of bounds");

@@ -172,9 +172,10 @@ static int reshape_prepare(rg_frame *frame, rg_thunk *thunk) {
     reshape *state = rg_state(frame, thunk, sizeof *state);
     if (!state)
         return RG_ERROR_MEMORY;
-    if (x->contiguous)
+    int is_line = x->contiguous || x->size == 0;
+    if (is_line)
         rg_c_strides(ndim, shape, rg_itemsize[x->dtype], strides);
-    state->copies = !x->contiguous && reshaped_strides(x, ndim, shape, strides);
+    state->copies = !is_line && reshaped_strides(x, ndim, shape, strides);
     return state->copies ? rg_output(frame, thunk, 0, ndim, shape)
                          : rg_view(frame, thunk, 0, 0, ndim, shape, strides);
 }
