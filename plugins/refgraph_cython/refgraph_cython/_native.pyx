@@ -530,7 +530,7 @@ cdef class Call:
     cdef tuple keys, filters, storages, lengths
     cdef tuple acquires, releases
     cdef list targets
-    cdef object acquire_commit, release_commit
+    cdef object commit_is_held
 
     cdef int get_ready(self) except -1:
 
@@ -547,7 +547,7 @@ cdef class Call:
         ])
         self.acquires = tuple([lock.acquire for lock in self._locks])
         self.releases = tuple([lock.release for lock in self._locks])
-        self.acquire_commit, self.release_commit = commit.acquire, commit.release
+        self.commit_is_held = commit.locked
         number = {x: n for n, x in enumerate(maker.fgraph.inputs)}
         self.targets = []
         for k, (x, container) in enumerate(zip(maker.updated, self._targets)):
@@ -618,19 +618,22 @@ cdef class Call:
         return type(self).__mro__[2].__call__(self, *args, **kwargs)
 
     cdef list read(self):
-        """The values of the states, all of one moment; None where one is being overwritten."""
+        """The values of the states, all of one moment; None where one is being overwritten.
+
+        While this reads nothing else of Python's runs, so it is enough that nobody is in the middle of writing.
+        """
         cdef list found = [], storage
-        cdef bint several = self.nstates > 1
-        if several:
-            self.acquire_commit()
+        if self.nstates > 1 and self.commit_is_held():
+            return self.values()
         for storage in self.storages:
             if not storage:
-                found = None
-                break
+                return None
             found.append(storage[0])
-        if several:
-            self.release_commit()
         return found
+
+    cdef list values(self):
+        """The values of the states, when nobody is overwriting one."""
+        return values_of(self._containers[self.arity:])
 
     cdef bint bind_states(self, _Frame held, list values) except -1:
         """Let the slots be the states' values; whether shapes and strides are what they were."""
@@ -671,8 +674,8 @@ cdef class Call:
                 acquire()
                 count += 1
             values = self.read()
-            while values is None:  # another call is overwriting one that this one only reads
-                values = values_of(self._containers[self.arity:])
+            if values is None:  # another call is overwriting one that this one only reads
+                values = self.values()
             same &= self.bind_states(held, values)
             try:
                 self.program.prepare(held.frame, same)
@@ -684,18 +687,23 @@ cdef class Call:
                 results = self.program.interpreted([*given, *values])
             except Exception as error:
                 raise self.maker.ran.explained(error, [*given, *values]) from error
-            self.acquire_commit()
-            try:
-                for target in self.targets:
-                    target.put(results[target.output])
-            finally:
-                self.release_commit()
+            if self.ntargets > 1 and self.commit_is_held():
+                with commit:
+                    self.put(results)
+            else:  # nothing else of Python's runs meanwhile: `values` keeps what is replaced
+                self.put(results)
             return results
         finally:
             for target in taken:
                 target.give_back()
             for i in range(count):
                 self.releases[i]()
+
+    cdef int put(self, list results) except -1:
+        cdef _Target target
+        for target in self.targets:
+            target.put(results[target.output])
+        return 0
 
     cdef int take(self, rg_frame *frame, list values, list results, list taken) except -1:
         """Take the arrays that can be overwritten, and let the outputs lie in them."""
@@ -738,36 +746,40 @@ cdef class _Target:
     """A state that is replaced: its container, the output that is its new value, and the number of the input that may
     be overwritten by it; -1 for none."""
 
-    cdef object container, storage
+    cdef object container, acquire, release
+    cdef list storage
     cdef int output, overwritten
 
     def __init__(self, container, int output, int overwritten):
         self.container, self.storage, self.output, self.overwritten = container, container.storage, output, overwritten
+        self.acquire, self.release = container.writing.acquire, container.writing.release
 
     cdef bint take(self, cnp.ndarray array, int ours) except -1:
         """Take the array out of its container to overwrite it, if only the container holds it, and we `ours` times."""
         if not (cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_OWNDATA) and cnp.PyArray_ISWRITEABLE(array)):
             return False
-        self.container.writing.acquire()
+        self.acquire()
         if len(self.storage) == 1 and self.storage[0] is array and Py_REFCNT(array) == ours + 1 + 1:
             self.container.taken = array
             self.storage.clear()
             return True
-        self.container.writing.release()
+        self.release()
         return False
 
-    cdef put(self, value):
+    cdef int put(self, value) except -1:
         if self.storage:
             self.storage[0] = value
         else:
             self.storage.append(value)
+        return 0
 
-    cdef give_back(self):
+    cdef int give_back(self) except -1:
         """Put what was taken back, unless there is a new value."""
         if not self.storage:
             self.storage.append(self.container.taken)
         self.container.taken = None
-        self.container.writing.release()
+        self.release()
+        return 0
 
 
 def threads(count=None):
