@@ -77,11 +77,23 @@ def power_pairs(rng: np.random.Generator, count: int, dtype: np.dtype[Any]) -> t
 
 FUNCTIONS = [
     Function("exp", "expl(x)", ((-110, 90),)),
+    Function("exp2", "exp2l(x)", ((-155, 130),)),
     Function("expm1", "expm1l(x)", ((-40, 90),)),
     Function("log", "logl(x)", ((0, 4),)),
+    Function("log2", "log2l(x)", ((0, 4),)),
+    Function("log10", "log10l(x)", ((0, 4),)),
     Function("log1p", "log1pl(x)", ((-1, 3),)),
     Function("tanh", "tanhl(x)", ((-20, 20),)),
+    Function("sinh", "sinhl(x)", ((-20, 20),)),
+    Function("cosh", "coshl(x)", ((-20, 20),)),
+    Function("asinh", "asinhl(x)", ((-5, 5),)),
+    Function("acosh", "acoshl(x)", ((1, 5),)),
+    Function("atanh", "atanhl(x)", ((-1, 1),)),
     Function("sigmoid", "x < 0 ? expl(x) / (1 + expl(x)) : 1 / (1 + expl(-x))", ((-110, 40),)),
+    Function("erf", "erfl(x)", ((-6, 6),)),
+    Function("erfc", "erfcl(x)", ((-6, 28),)),
+    Function("cbrt", "cbrtl(x)", ((-8, 8),)),
+    Function("hypot", "hypotl(x, y)", ((-8, 8), (-8, 8))),
 ]
 
 

@@ -36,6 +36,7 @@ class Fit:
     high: mpf
     degree: int
     meaning: str
+    wide: bool = False  # whether float is computed in double
 
 
 def nodes(low: mpf, high: mpf, count: int) -> list[mpf]:
@@ -98,7 +99,7 @@ def written(value: mpf, f32: bool) -> str:
 def array(fit: Fit) -> str:
     """The C text of a fit."""
     coefficients, error = remez(fit)
-    f32 = "_f32_" in fit.name
+    f32 = "_f32_" in fit.name and not fit.wide
     numbers = [written(c, f32) for c in coefficients]
     rows = [", ".join(numbers[i : i + 4]) for i in range(0, len(numbers), 4)]
     body = ",\n    ".join(rows)
@@ -111,6 +112,7 @@ def array(fit: Fit) -> str:
 
 HALF_LN2 = mp.log(2) / 2 * mpf("1.0005")  # k is rounded from a product that is itself rounded
 ROOT = mp.sqrt(mpf(2))
+ERFC_MIDDLE = mpf(101) / 512
 
 
 def rest(f: Real, terms: list[mpf], x: mpf) -> mpf:
@@ -136,6 +138,29 @@ def atanh_rest(z: mpf) -> mpf:
         return +((2 * mp.atanh(s) - 2 * s) / s**3)
 
 
+def exp2_rest(x: mpf) -> mpf:
+    """(2^x - 1) / x."""
+    return rest(lambda r: mpf(2) ** r, [mpf(1)], x)
+
+
+def erf_rest(z: mpf) -> mpf:
+    """erf(x) / x - 1, where z = x^2."""
+    x = mp.sqrt(z)
+    return mp.erf(x) / x - 1
+
+
+def scaled_erfc(t: mpf) -> mpf:
+    """exp(x^2) erfc(x) / q, where q = 1 / (1.5 + x) = t + 101 / 512."""
+    q = t + ERFC_MIDDLE
+    x = 1 / q - mpf(1.5)
+    return mp.exp(x * x) * mp.erfc(x) / q
+
+
+def cbrt_rest(h: mpf) -> mpf:
+    """((1 - h)^(-1/3) - 1) / h."""
+    return rest(lambda t: (1 - t) ** (-mpf(1) / 3), [mpf(1)], h)
+
+
 def fits() -> list[Fit]:
     """All polynomials of the header, in its order."""
     rows: list[Fit] = []
@@ -154,6 +179,29 @@ def fits() -> list[Fit]:
         Fit("rg_log_f64_q", atanh_rest, lambda z: z / 2, mpf(0), ((ROOT - 1) / (ROOT + 1)) ** 2, 6,
             "(log((1 + s) / (1 - s)) - 2 s) / s^3 in s^2, for |s| <= (sqrt(2) - 1) / (sqrt(2) + 1).")
     )  # fmt: skip
+    for name, degree in (("f32", 5), ("wide", 5), ("f64", 10)):
+        rows.append(
+            Fit(f"rg_exp2_{name}_q", exp2_rest, lambda x: abs(x) / 2**x, -mp.mpf(0.5), mp.mpf(0.5), degree,
+                "(2^r - 1) / r for |r| <= 1 / 2.")
+        )  # fmt: skip
+    for name, erf_degree, log_degree, end in (("f32", 6, 6, 4), ("f64", 11, 18, 6)):
+        rows += [
+            Fit(f"rg_erf_{name}_q", erf_rest, lambda z: 1 / (1 + erf_rest(z)), mpf(0), mpf(1), erf_degree,
+                "erf(x) / x - 1 in x^2, for |x| <= 1."),
+            Fit(f"rg_log_erfc_{name}_q", lambda x: mp.log(mp.erfc(x)), lambda x: mp.erfc(x) / mp.erf(x), mpf(1),
+                mpf(end), log_degree, "log(erfc(x)) for x >= 1, as part of erf(x)."),
+        ]  # fmt: skip
+    for name, wide, degree, right in (("f32", True, 9, "10.2"), ("f64", False, 23, "27.4")):
+        rows.append(
+            Fit(f"rg_erfc_{name}_q", scaled_erfc, lambda t: 1 / scaled_erfc(t),
+                1 / (mpf(1.5) + mpf(right)) - ERFC_MIDDLE, 1 / mpf(2.25) - ERFC_MIDDLE, degree,
+                "exp(x^2) erfc(x) / q in q - 101 / 512 with q = 1 / (1.5 + x), for x >= 3 / 4.", wide)
+        )  # fmt: skip
+    for name, degree in (("f32", 2), ("f64", 5)):
+        rows.append(
+            Fit(f"rg_cbrt_{name}_q", cbrt_rest, abs, -mpf("0.1022"), mpf("0.1022"), degree,
+                "((1 - h)^(-1/3) - 1) / h for |h| <= 0.1022.")
+        )  # fmt: skip
     return rows
 
 

@@ -53,6 +53,70 @@ static const float rg_log_f32_q[8] = {
 static const double rg_log_f64_q[7] = {
     0.6666666666666734, 0.3999999999941471, 0.28571428742379895, 0.22222198574033158,
     0.18183564279449035, 0.1531405180871061, 0.14795936525305173};
+
+/* (2^r - 1) / r for |r| <= 1 / 2. Error 2^-28.9. */
+static const float rg_exp2_f32_q[6] = {
+    0.693147182f, 0.240226477f, 0.0555033237f, 0.00961843692f,
+    0.00133988762f, 0.000153533765f};
+
+/* (2^r - 1) / r for |r| <= 1 / 2. Error 2^-28.9. */
+static const double rg_exp2_wide_q[6] = {
+    0.6931472028612247, 0.24022647914224993, 0.05550332465098147, 0.009618437295521443,
+    0.001339887560534607, 0.00015353376485882452};
+
+/* (2^r - 1) / r for |r| <= 1 / 2. Error 2^-58.0. */
+static const double rg_exp2_f64_q[11] = {
+    0.6931471805599453, 0.2402265069591013, 0.055504108664820084, 0.009618129107594117,
+    0.001333355814677471, 0.00015403530457113926, 1.5252733493061185e-05, 1.3215435281637557e-06,
+    1.0178199593785624e-07, 7.073783332092201e-09, 4.434768620372492e-10};
+
+/* erf(x) / x - 1 in x^2, for |x| <= 1. Error 2^-29.6. */
+static const float rg_erf_f32_q[7] = {
+    0.128379166f, -0.37612626f, 0.112835854f, -0.0268538129f,
+    0.00518832821f, -0.000801019778f, 7.85387747e-05f};
+
+/* log(erfc(x)) for x >= 1, as part of erf(x). Error 2^-29.8. */
+static const float rg_log_erfc_f32_q[7] = {
+    -0.000341591396f, -1.1270889f, -0.638145328f, -0.103106327f,
+    0.0218378566f, -0.00294760591f, 0.000186373785f};
+
+/* erf(x) / x - 1 in x^2, for |x| <= 1. Error 2^-56.9. */
+static const double rg_erf_f64_q[12] = {
+    0.12837916709551256, -0.3761263890318352, 0.11283791670944185, -0.026866170643111597,
+    0.005223977606119715, -0.0008548325929378773, 0.00012055293578917283, -1.492471234196851e-05,
+    1.6447132074226744e-06, -1.6206317657115439e-07, 1.371099736756755e-08, -7.779500223584706e-10};
+
+/* log(erfc(x)) for x >= 1, as part of erf(x). Error 2^-59.5. */
+static const double rg_log_erfc_f64_q[19] = {
+    -1.796128345231628e-07, -1.1283773293339163, -0.6366284886138407, -0.10274725292615186,
+    0.019078156376405656, 0.0002804880699012788, -0.0017690004611733456, 0.0006411728444559165,
+    -4.4822779143729466e-05, -7.03663218377186e-05, 4.503716846282693e-05, -1.651384437589853e-05,
+    4.3270125215200226e-06, -8.505679252436929e-07, 1.257040339991893e-07, -1.3626614815026854e-08,
+    1.025695422529578e-09, -4.796019119872298e-11, 1.049618765106144e-12};
+
+/* exp(x^2) erfc(x) / q in q - 101 / 512 with q = 1 / (1.5 + x), for x >= 3 / 4. Error 2^-29.7. */
+static const double rg_erfc_f32_q[10] = {
+    0.7729678220966808, 1.2772240727520503, 1.0777546090759396, -0.5355746727046442,
+    -1.9356140993778754, 0.729164879981187, 4.424195056804252, -3.527865283190233,
+    -9.109147401665101, 14.180687954639836};
+
+/* exp(x^2) erfc(x) / q in q - 101 / 512 with q = 1 / (1.5 + x), for x >= 3 / 4. Error 2^-59.7. */
+static const double rg_erfc_f64_q[24] = {
+    0.7729678214654307, 1.2772240327707867, 1.0777557796890056, -0.5355513323517501,
+    -1.9360144009849736, 0.7261977383970125, 4.475016527016835, -3.4807198539174355,
+    -11.497403439202113, 20.278479858081866, 21.77278614053149, -102.09160191143455,
+    42.64464936693264, 377.1722147634434, -786.2658183563796, -439.75278003048214,
+    4658.698877939991, -6615.8969761351145, -11167.67135321154, 55042.70393924521,
+    -49359.50938987983, -142086.99256440823, 402582.6078013072, -311781.0044277578};
+
+/* ((1 - h)^(-1/3) - 1) / h for |h| <= 0.1022. Error 2^-18.5. */
+static const float rg_cbrt_f32_q[3] = {
+    0.333327621f, 0.223477349f, 0.174702242f};
+
+/* ((1 - h)^(-1/3) - 1) / h for |h| <= 0.1022. Error 2^-32.3. */
+static const double rg_cbrt_f64_q[6] = {
+    0.3333333455893687, 0.22222225560638162, 0.1728299173205672, 0.14401750859576976,
+    0.12667508907167965, 0.11309830471825792};
 /* End of the coefficients. */
 
 /* Polynomials by Horner's rule, coefficients lowest first; the number is the degree. */
@@ -77,6 +141,9 @@ static const double rg_log_f64_q[7] = {
 #define RG_POLY18(x, c) ((c)[0] + (x) * RG_POLY17(x, (c) + 1))
 #define RG_POLY19(x, c) ((c)[0] + (x) * RG_POLY18(x, (c) + 1))
 #define RG_POLY20(x, c) ((c)[0] + (x) * RG_POLY19(x, (c) + 1))
+#define RG_POLY21(x, c) ((c)[0] + (x) * RG_POLY20(x, (c) + 1))
+#define RG_POLY22(x, c) ((c)[0] + (x) * RG_POLY21(x, (c) + 1))
+#define RG_POLY23(x, c) ((c)[0] + (x) * RG_POLY22(x, (c) + 1))
 
 /* The bits of a number, and the number of some bits. */
 static inline uint32_t rg_bits_f32(float x)
@@ -116,6 +183,7 @@ static inline double rg_of_bits_f64(uint64_t bits)
 #define RG_LN2_LOW_F32 0x1.7f7d1cp-20f
 #define RG_LN2_F64 0x1.62e42fefa38p-1
 #define RG_LN2_LOW_F64 0x1.ef35793c7673p-45
+#define RG_WHOLE_LN2 0x1.62e42fefa39efp-1
 #define RG_LOG2E_F32 0x1.715476p+0f
 #define RG_LOG2E_F64 0x1.71547652b82fep+0
 
@@ -172,9 +240,15 @@ static inline float rg_small_expm1_f32(float r)
     return r + r * r * RG_POLY5(r, rg_expm1_f32_q);
 }
 
+/* exp(r) - 1 less what is called `high` in r. */
+static inline double rg_expm1_rest_f64(rg_reduced_f64 x)
+{
+    return x.r * x.r * RG_POLY10(x.r, rg_expm1_f64_q) - x.low;
+}
+
 static inline double rg_small_expm1_f64(rg_reduced_f64 x)
 {
-    return x.high + (x.r * x.r * RG_POLY10(x.r, rg_expm1_f64_q) - x.low);
+    return x.high + rg_expm1_rest_f64(x);
 }
 
 /* exp(x). 2^k is cut in two, as neither 2^128 nor most denormal numbers are of the form that bits can be put together
@@ -235,8 +309,8 @@ static inline double rg_sigmoid_f64(double x, int64_t *rare)
     return (x < 0.0 ? e : 1.0) / (1.0 + e);
 }
 
-/* (exp(x) - 1) / 2, for x that is neither far below 0 nor overflows by more than a bit: of
-   exp(x) - 1 = 2^k (exp(r) - 1) + (2^k - 1), halved so that 2^k does not overflow first. */
+/* (exp(x) - 1) / 2, or / 4, for x that is not far below 0, as 2^k (exp(r) - 1) + (2^k - 1) with 2^k / 2, or / 4, in
+   place of 2^k. So sinh, which is half of an exponential, does not overflow before it should. */
 static inline float rg_half_expm1_f32(float x)
 {
     rg_reduced_f32 to = rg_reduce_exp_f32(x, 126.0f);
@@ -249,6 +323,20 @@ static inline double rg_half_expm1_f64(double x)
     rg_reduced_f64 to = rg_reduce_exp_f64(x, 1022.0);
     double power = rg_power_of_2_f64(to.shifted);
     return power * rg_small_expm1_f64(to) + (power - 0.5);
+}
+
+static inline float rg_quarter_expm1_f32(float x)
+{
+    rg_reduced_f32 to = rg_reduce_exp_f32(x, 125.0f);
+    float power = rg_power_of_2_f32(to.shifted);
+    return power * rg_small_expm1_f32(to.r) + (power - 0.25f);
+}
+
+static inline double rg_quarter_expm1_f64(double x)
+{
+    rg_reduced_f64 to = rg_reduce_exp_f64(x, 1021.0);
+    double power = rg_power_of_2_f64(to.shifted);
+    return power * rg_small_expm1_f64(to) + (power - 0.25);
 }
 
 /* exp(x) - 1. */
@@ -283,6 +371,67 @@ static inline double rg_tanh_f64(double x, int64_t *rare)
     double a = __builtin_fabs(x);
     double h = rg_half_expm1_f64(2.0 * a);
     return __builtin_copysign(a > 20.0 ? 1.0 : h / (h + 1.0), x);
+}
+
+/* 2^x. x - k is exact; apart from that it is as exp. */
+static inline float rg_exp2_f32(float x, int32_t *rare)
+{
+    (void)rare;
+    int small = x < -124.0f;
+    float shifted = x + (RG_ROUND_F32 + 126.0f);
+    float r = x - (shifted - (RG_ROUND_F32 + 126.0f));
+    float power = rg_power_of_2_f32(shifted + (small ? 64.0f : 0.0f));
+    float y = ((1.0f + r * RG_POLY5(r, rg_exp2_f32_q)) * power) * (small ? 0x1p-63f : 2.0f);
+    y = x > 128.0f ? __builtin_inff() : y;
+    return x < -151.0f ? 0.0f : y;
+}
+
+static inline double rg_exp2_f64(double x, int64_t *rare)
+{
+    (void)rare;
+    int small = x < -1020.0;
+    double shifted = x + (RG_ROUND_F64 + 1022.0);
+    double r = x - (shifted - (RG_ROUND_F64 + 1022.0));
+    double power = rg_power_of_2_f64(shifted + (small ? 512.0 : 0.0));
+    double y = ((1.0 + r * RG_POLY10(r, rg_exp2_f64_q)) * power) * (small ? 0x1p-511 : 2.0);
+    y = x > 1024.0 ? __builtin_inf() : y;
+    return x < -1076.0 ? 0.0 : y;
+}
+
+/* sinh(x) = (h + h / (h + 1)) / 2 with h = exp(|x|) - 1, and the sign of x. */
+static inline float rg_sinh_f32(float x, int32_t *rare)
+{
+    (void)rare;
+    float a = __builtin_fabsf(x), h = rg_quarter_expm1_f32(a);
+    float y = 2.0f * (h + h / (4.0f * h + 1.0f));
+    return __builtin_copysignf(a > 89.5f ? __builtin_inff() : y, x);
+}
+
+static inline double rg_sinh_f64(double x, int64_t *rare)
+{
+    (void)rare;
+    double a = __builtin_fabs(x), h = rg_quarter_expm1_f64(a);
+    double y = 2.0 * (h + h / (4.0 * h + 1.0));
+    return __builtin_copysign(a > 710.6 ? __builtin_inf() : y, x);
+}
+
+/* cosh(x) = exp(|x|) / 2 + 1 / (2 exp(|x|)), from exp(|x|) / 4, which does not overflow where cosh does not. */
+static inline float rg_cosh_f32(float x, int32_t *rare)
+{
+    (void)rare;
+    float a = __builtin_fabsf(x);
+    rg_reduced_f32 to = rg_reduce_exp_f32(a, 125.0f);
+    float e = rg_small_exp_f32(to.r) * rg_power_of_2_f32(to.shifted);
+    return a > 89.5f ? __builtin_inff() : 2.0f * e + 0.125f / e;
+}
+
+static inline double rg_cosh_f64(double x, int64_t *rare)
+{
+    (void)rare;
+    double a = __builtin_fabs(x);
+    rg_reduced_f64 to = rg_reduce_exp_f64(a, 1021.0);
+    double e = rg_small_exp_f64(to.r) * rg_power_of_2_f64(to.shifted);
+    return a > 710.6 ? __builtin_inf() : 2.0 * e + 0.125 / e;
 }
 
 /* x = 2^e (1 + f) with 1 / sqrt(2) <= 1 + f < sqrt(2), for positive finite x: subtracting the bits of 1 / sqrt(2) carries
@@ -335,20 +484,28 @@ static inline rg_split_f64 rg_split_f64_of(double x)
     return rg_split_bits_f64(rg_shifted_bits_f64(small ? x * 0x1p52 : x), small ? 1075.0 : 1023.0);
 }
 
-/* log(2^e (1 + f)). In double it follows s = f / (2 + f), where log(1 + f) = log((1 + s) / (1 - s)) = 2 s + s^3 q(s^2),
-   and f - s f in place of 2 s keeps the digits of f: K. C. Ng's log of fdlibm, 1993. */
+/* log(1 + f) - f. In double it follows s = f / (2 + f), where log(1 + f) = log((1 + s) / (1 - s)) = 2 s + s^3 q(s^2), and
+   f - s f in place of 2 s keeps the digits of f: K. C. Ng's log of fdlibm, 1993. */
+static inline float rg_log_rest_f32(float f)
+{
+    return f * f * (f * RG_POLY7(f, rg_log_f32_q) - 0.5f);
+}
+
+static inline double rg_log_rest_f64(double f)
+{
+    double s = f / (2.0 + f), z = s * s;
+    return s * (z * RG_POLY6(z, rg_log_f64_q) - f);
+}
+
+/* log(2^e (1 + f)). */
 static inline float rg_log_of_split_f32(rg_split_f32 x)
 {
-    float f = x.f;
-    float rest = f * f * (f * RG_POLY7(f, rg_log_f32_q) - 0.5f);
-    return x.e * RG_LN2_F32 + (f + (rest + x.e * RG_LN2_LOW_F32));
+    return x.e * RG_LN2_F32 + (x.f + (rg_log_rest_f32(x.f) + x.e * RG_LN2_LOW_F32));
 }
 
 static inline double rg_log_of_split_f64(rg_split_f64 x)
 {
-    double f = x.f, s = f / (2.0 + f), z = s * s;
-    double rest = s * (z * RG_POLY6(z, rg_log_f64_q) - f);
-    return x.e * RG_LN2_F64 + (f + (rest + x.e * RG_LN2_LOW_F64));
+    return x.e * RG_LN2_F64 + (x.f + (rg_log_rest_f64(x.f) + x.e * RG_LN2_LOW_F64));
 }
 
 /* A logarithm y of x, or of what it is at 0 and infinity and outside. */
@@ -412,6 +569,286 @@ static inline double rg_log1p_f64(double x, int64_t *rare)
     double y = rg_log1p_inside_f64(x);
     y = x < __builtin_inf() ? y : __builtin_inf();
     return x > -1.0 ? y : x == -1.0 ? -__builtin_inf() : __builtin_nan("");
+}
+
+/* The logarithm to base 2: e and the rest stand side by side, so it is exact for powers of 2. */
+static inline float rg_log2_f32(float x, int32_t *rare)
+{
+    (void)rare;
+    rg_split_f32 split = rg_split_f32_of(x);
+    return rg_log_ends_f32(x, split.e + (split.f + rg_log_rest_f32(split.f)) * RG_LOG2E_F32);
+}
+
+static inline double rg_log2_f64(double x, int64_t *rare)
+{
+    (void)rare;
+    rg_split_f64 split = rg_split_f64_of(x);
+    return rg_log_ends_f64(x, split.e + (split.f + rg_log_rest_f64(split.f)) * RG_LOG2E_F64);
+}
+
+/* The first half of the digits of a number; the product of two such is exact. */
+static inline float rg_upper_f32(float x)
+{
+    return rg_of_bits_f32(rg_bits_f32(x) & 0xfffff000u);
+}
+
+static inline double rg_upper_f64(double x)
+{
+    return rg_of_bits_f64(rg_bits_f64(x) & 0xfffffffff8000000u);
+}
+
+/* log10(2) in two pieces, the first of which times e is exact, and 1 / log(10) in two pieces, the first of which has half
+   of the digits. */
+#define RG_LOG10_2_F32 0x1.344p-2f
+#define RG_LOG10_2_LOW_F32 0x1.3509f8p-18f
+#define RG_LOG10_2_F64 0x1.34413509f78p-2
+#define RG_LOG10_2_LOW_F64 0x1.fef311f12b358p-46
+#define RG_LOG10E_F32 0x1.bccp-2f
+#define RG_LOG10E_LOW_F32 -0x1.09d5b2p-15f
+#define RG_LOG10E_F64 0x1.bcb7b18p-2
+#define RG_LOG10E_LOW_F64 -0x1.6c8d78e6acaa4p-29
+
+/* The logarithm to base 10. People count digits by it, so it has to be exact for powers of 10: log(1 + f) and its factor
+   1 / log(10) are cut in two, and so is log10(2), and only the last sum rounds by more than a trifle. */
+static inline float rg_log10_f32(float x, int32_t *rare)
+{
+    (void)rare;
+    rg_split_f32 split = rg_split_f32_of(x);
+    float rest = rg_log_rest_f32(split.f), high = rg_upper_f32(split.f + rest), low = (split.f - high) + rest;
+    float large = split.e * RG_LOG10_2_F32, middle = high * RG_LOG10E_F32, sum = large + middle;
+    float small = (high + low) * RG_LOG10E_LOW_F32 + split.e * RG_LOG10_2_LOW_F32 + low * RG_LOG10E_F32;
+    return rg_log_ends_f32(x, sum + (((large - sum) + middle) + small));
+}
+
+static inline double rg_log10_f64(double x, int64_t *rare)
+{
+    (void)rare;
+    rg_split_f64 split = rg_split_f64_of(x);
+    double rest = rg_log_rest_f64(split.f), high = rg_upper_f64(split.f + rest), low = (split.f - high) + rest;
+    double large = split.e * RG_LOG10_2_F64, middle = high * RG_LOG10E_F64, sum = large + middle;
+    double small = (high + low) * RG_LOG10E_LOW_F64 + split.e * RG_LOG10_2_LOW_F64 + low * RG_LOG10E_F64;
+    return rg_log_ends_f64(x, sum + (((large - sum) + middle) + small));
+}
+
+/* asinh(x) = log1p(a + a^2 / (1 + sqrt(1 + a^2))) with a = |x|, and the sign of x: EF, section 11.2. Where a^2 would
+   overflow it is log(2 a). */
+static inline float rg_asinh_f32(float x, int32_t *rare)
+{
+    (void)rare;
+    float a = __builtin_fabsf(x), z = a * a;
+    int large = a > 0x1p60f;
+    z = a + z / (1.0f + __builtin_sqrtf(1.0f + z));
+    float y = rg_log1p_inside_f32(large ? a : z) + (large ? (float)RG_WHOLE_LN2 : 0.0f);
+    return __builtin_copysignf(a < __builtin_inff() ? y : a, x);
+}
+
+static inline double rg_asinh_f64(double x, int64_t *rare)
+{
+    (void)rare;
+    double a = __builtin_fabs(x), z = a * a;
+    int large = a > 0x1p500;
+    z = a + z / (1.0 + __builtin_sqrt(1.0 + z));
+    double y = rg_log1p_inside_f64(large ? a : z) + (large ? RG_WHOLE_LN2 : 0.0);
+    return __builtin_copysign(a < __builtin_inf() ? y : a, x);
+}
+
+/* acosh(x) = log1p(t + sqrt(t (t + 2))) with t = x - 1, which is exact near 1. */
+static inline float rg_acosh_f32(float x, int32_t *rare)
+{
+    (void)rare;
+    float t = x - 1.0f;
+    int large = x > 0x1p60f;
+    float z = t + __builtin_sqrtf(t * (t + 2.0f));
+    float y = rg_log1p_inside_f32(large ? x : z) + (large ? (float)RG_WHOLE_LN2 : 0.0f);
+    y = x < __builtin_inff() ? y : __builtin_inff();
+    return x >= 1.0f ? y : __builtin_nanf("");
+}
+
+static inline double rg_acosh_f64(double x, int64_t *rare)
+{
+    (void)rare;
+    double t = x - 1.0;
+    int large = x > 0x1p500;
+    double z = t + __builtin_sqrt(t * (t + 2.0));
+    double y = rg_log1p_inside_f64(large ? x : z) + (large ? RG_WHOLE_LN2 : 0.0);
+    y = x < __builtin_inf() ? y : __builtin_inf();
+    return x >= 1.0 ? y : __builtin_nan("");
+}
+
+/* atanh(x) = log1p(2 a / (1 - a)) / 2 with a = |x|, and the sign of x. */
+static inline float rg_atanh_f32(float x, int32_t *rare)
+{
+    (void)rare;
+    float a = __builtin_fabsf(x);
+    float y = 0.5f * rg_log1p_inside_f32(2.0f * a / (1.0f - a));
+    y = a < 1.0f ? y : a == 1.0f ? __builtin_inff() : __builtin_nanf("");
+    return __builtin_copysignf(y, x);
+}
+
+static inline double rg_atanh_f64(double x, int64_t *rare)
+{
+    (void)rare;
+    double a = __builtin_fabs(x);
+    double y = 0.5 * rg_log1p_inside_f64(2.0 * a / (1.0 - a));
+    y = a < 1.0 ? y : a == 1.0 ? __builtin_inf() : __builtin_nan("");
+    return __builtin_copysign(y, x);
+}
+
+/* The sum of two numbers, of which the second is what the first lacks. */
+typedef struct rg_double_f64 {
+    double high, low;
+} rg_double_f64;
+
+/* a b without an error: by a fused multiply-add, or by halves of the digits (T. J. Dekker, 1971). Adding 0 in a fused way
+   keeps compilers from contracting the product into a sum that it goes to, where it would be another number. */
+static inline rg_double_f64 rg_product_f64(double a, double b)
+{
+#if defined(__FMA__) || defined(__FP_FAST_FMA) || defined(__ARM_FEATURE_FMA)
+    double high = __builtin_fma(a, b, 0.0);
+    return (rg_double_f64){high, __builtin_fma(a, b, -high)};
+#else
+    double high = a * b, a1 = rg_upper_f64(a), a2 = a - a1, b1 = rg_upper_f64(b), b2 = b - b1;
+    return (rg_double_f64){high, (((a1 * b1 - high) + a1 * b2) + a2 * b1) + a2 * b2};
+#endif
+}
+
+/* 2^x to the digits of float, and some, for x in the range of the exponents of double. */
+static inline double rg_exp2_wide(double x)
+{
+    double shifted = x + (RG_ROUND_F64 + 1023.0);
+    double r = x - (shifted - (RG_ROUND_F64 + 1023.0));
+    return (1.0 + r * RG_POLY5(r, rg_exp2_wide_q)) * rg_power_of_2_f64(shifted);
+}
+
+/* erf(x) = x + x p(x^2) for |x| < 1, and from there 1 - erfc(|x|) with log(erfc) a polynomial, and the sign of x. */
+static inline float rg_erf_f32(float x, int32_t *rare)
+{
+    (void)rare;
+    float a = __builtin_fabsf(x), z = a * a;
+    rg_reduced_f32 to = rg_reduce_exp_f32(RG_POLY6(a, rg_log_erfc_f32_q), 127.0f);
+    float y = 1.0f - rg_small_exp_f32(to.r) * rg_power_of_2_f32(to.shifted);
+    y = a > 4.0f ? 1.0f : y;
+    return __builtin_copysignf(a < 1.0f ? a + a * RG_POLY6(z, rg_erf_f32_q) : y, x);
+}
+
+static inline double rg_erf_f64(double x, int64_t *rare)
+{
+    (void)rare;
+    double a = __builtin_fabs(x), z = a * a;
+    rg_reduced_f64 to = rg_reduce_exp_f64(RG_POLY18(a, rg_log_erfc_f64_q), 1023.0);
+    double y = 1.0 - rg_small_exp_f64(to.r) * rg_power_of_2_f64(to.shifted);
+    y = a > 6.0 ? 1.0 : y;
+    return __builtin_copysign(a < 1.0 ? a + a * RG_POLY11(z, rg_erf_f64_q) : y, x);
+}
+
+#define RG_ERFC_MIDDLE 0x1.94p-3 /* 101 / 512 */
+
+/* erfc(x) = 1 - erf(x) for |x| < 3/4. From there exp(-a^2) q p(q - middle) with a = |x| and q = 1 / (1.5 + a): q p is the scaled
+   function exp(a^2) erfc(a), smooth in q up to infinity (M. Shepherd and J. Laframboise, 1981). In float it is computed in
+   double. In double a^2 needs more digits than a number has: with `upper` the first half of those of a, it is
+   upper^2 + (a - upper) (a + upper). The middle is chosen so
+   that rounding its first coefficients loses next to nothing (S. Gal's method of accurate tables). Also what q lost is made good: the scaled function grows about like q^(1 + 1.4 q). */
+static inline float rg_erfc_f32(float x, int32_t *rare)
+{
+    (void)rare;
+    float a = __builtin_fabsf(x);
+    double wide = a, q = 1.0 / (1.5 + wide);
+    float y = (float)(q * RG_POLY9(q - RG_ERFC_MIDDLE, rg_erfc_f32_q) * rg_exp2_wide(wide * wide * -RG_LOG2E_F64));
+    y = a > 10.2f ? 0.0f : y;
+    y = x < 0.0f ? 2.0f - y : y;
+    return a < 0.75f ? 0.5f - (x * RG_POLY6(x * x, rg_erf_f32_q) + (x - 0.5f)) : y;
+}
+
+static inline double rg_erfc_f64(double x, int64_t *rare)
+{
+    (void)rare;
+    double a = __builtin_fabs(x), upper = rg_upper_f64(a);
+    int small = a > 26.0;
+    rg_reduced_f64 to = rg_reduce_exp_f64(-upper * upper, 1023.0);
+    to.low += (a - upper) * (a + upper);
+    to.r = to.high - to.low;
+    double power = rg_power_of_2_f64(to.shifted + (small ? 512.0 : 0.0));
+
+    double sum = 1.5 + a, q = 1.0 / sum;
+    rg_double_f64 one = rg_product_f64(q, sum);
+    double lost = ((1.0 - one.high) - one.low) - q * (a - (sum - 1.5));
+    double t = q - RG_ERFC_MIDDLE, part = t * RG_POLY22(t, rg_erfc_f64_q + 1), p = rg_erfc_f64_q[0] + part;
+    rg_double_f64 scaled = rg_product_f64(q, p);
+    scaled.low += q * ((rg_erfc_f64_q[0] - p) + part);
+
+    double small_part = scaled.high * (rg_expm1_rest_f64(to) + (1.0 + 1.4 * q) * lost) + scaled.low;
+    double y = scaled.high + (scaled.high * to.high + small_part);
+    y = (y * power) * (small ? 0x1p-512 : 1.0);
+    y = a > 27.3 ? 0.0 : y;
+    y = x < 0.0 ? 2.0 - y : y;
+    return a < 0.75 ? 0.5 - (x * RG_POLY11(x * x, rg_erf_f64_q) + (x - 0.5)) : y;
+}
+
+/* From where a third of the bits is subtracted, chosen so that 1 - a y^3 below is as small as it can be: 0.1022. In double
+   it is about the upper half of the bits. */
+#define RG_CBRT_F32 0x54a1f5c0
+#define RG_CBRT_F64 1430186240.0
+
+/* The cube root. A third of the bits gives the inverse root y to 5 % (as in W. Kahan and K. C. Ng's root of fdlibm), a
+   polynomial in 1 - a y^3 more digits of it. t is half of the digits of a y^2, so t^2 is exact, and a / t^2 against t says
+   what is missing: t (1 + u)^(1/3) with t (1 + u) = a / t^2, and 1 / t is y. */
+static inline float rg_cbrt_f32(float x, int32_t *rare)
+{
+    (void)rare;
+    float size = __builtin_fabsf(x);
+    int small = size < 0x1p-126f;
+    float a = small ? size * 0x1p24f : size;
+    float y = rg_of_bits_f32((uint32_t)RG_CBRT_F32 - (uint32_t)(int32_t)((float)(int32_t)rg_bits_f32(a) * (1.0f / 3.0f)));
+    float h = 1.0f - (a * y) * (y * y);
+    y += y * h * RG_POLY2(h, rg_cbrt_f32_q);
+    float t = rg_upper_f32((a * y) * y);
+    float missing = a / (t * t) - t;
+    t += missing * (1.0f / 3.0f - (1.0f / 9.0f) * y * missing);
+    t *= small ? 0x1p-8f : 1.0f;
+    t = size < __builtin_inff() ? t : size;
+    return __builtin_copysignf(size == 0.0f ? 0.0f : t, x);
+}
+
+static inline double rg_cbrt_f64(double x, int64_t *rare)
+{
+    (void)rare;
+    double size = __builtin_fabs(x);
+    int small = size < 0x1p-1022;
+    double a = small ? size * 0x1p54 : size;
+    double upper = rg_of_bits_f64((rg_bits_f64(a) >> 32) | 0x4330000000000000u) - 0x1p52;
+    double y = rg_of_bits_f64(rg_bits_f64((0x1p52 + RG_CBRT_F64) - upper * (1.0 / 3.0)) << 32);
+    double h = 1.0 - (a * y) * (y * y);
+    y += y * h * RG_POLY5(h, rg_cbrt_f64_q);
+    double t = rg_upper_f64((a * y) * y);
+    double missing = a / (t * t) - t;
+    t += missing * (1.0 / 3.0 - (1.0 / 9.0) * y * missing);
+    t *= small ? 0x1p-18 : 1.0;
+    t = size < __builtin_inf() ? t : size;
+    return __builtin_copysign(size == 0.0 ? 0.0 : t, x);
+}
+
+/* sqrt(x^2 + y^2), of numbers that are multiplied by a power of 2 so that the larger is between 1 and 4. It is infinite
+   where either is, even beside a NaN. */
+static inline float rg_hypot_f32(float x, float y, int32_t *rare)
+{
+    (void)rare;
+    float a = __builtin_fabsf(x), b = __builtin_fabsf(y), larger = a > b ? a : b;
+    float power = larger > 0x1p126f ? 0x1p126f : larger;
+    power = rg_of_bits_f32(rg_bits_f32(power < 0x1p-126f ? 0x1p-126f : power) & 0x7f800000u);
+    float inverse = rg_of_bits_f32((254u << 23) - rg_bits_f32(power));
+    float z = __builtin_sqrtf((a * inverse) * (a * inverse) + (b * inverse) * (b * inverse)) * power;
+    return (a == __builtin_inff()) | (b == __builtin_inff()) ? __builtin_inff() : z;
+}
+
+static inline double rg_hypot_f64(double x, double y, int64_t *rare)
+{
+    (void)rare;
+    double a = __builtin_fabs(x), b = __builtin_fabs(y), larger = a > b ? a : b;
+    double power = larger > 0x1p1022 ? 0x1p1022 : larger;
+    power = rg_of_bits_f64(rg_bits_f64(power < 0x1p-1022 ? 0x1p-1022 : power) & 0x7ff0000000000000u);
+    double inverse = rg_of_bits_f64(((uint64_t)2046 << 52) - rg_bits_f64(power));
+    double z = __builtin_sqrt((a * inverse) * (a * inverse) + (b * inverse) * (b * inverse)) * power;
+    return (a == __builtin_inf()) | (b == __builtin_inf()) ? __builtin_inf() : z;
 }
 
 #endif
