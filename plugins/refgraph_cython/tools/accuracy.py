@@ -70,8 +70,8 @@ def power_pairs(rng: np.random.Generator, count: int, dtype: np.dtype[Any]) -> t
     largest = np.finfo(dtype).maxexp * 1.1
     logs = rng.uniform(-largest, largest, count)
     logs[::2] *= 2.0 ** rng.uniform(-20, 0, len(logs[::2]))
-    x = np.exp2(np.clip(logs, -largest, largest)).astype(dtype)
     with np.errstate(all="ignore"):
+        x = np.exp2(np.clip(logs, -largest, largest)).astype(dtype)
         return x, (rng.uniform(-largest, largest, count) / np.log2(x.astype(np.float64))).astype(dtype)
 
 
@@ -93,6 +93,7 @@ FUNCTIONS = [
     Function("erf", "erfl(x)", ((-6, 6),)),
     Function("erfc", "erfcl(x)", ((-6, 28),)),
     Function("cbrt", "cbrtl(x)", ((-8, 8),)),
+    Function("pow", "powl(x, y)", ((0, 4), (-8, 8)), 4.0, power_pairs),
     Function("hypot", "hypotl(x, y)", ((-8, 8), (-8, 8))),
 ]
 

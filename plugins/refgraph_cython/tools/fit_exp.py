@@ -202,6 +202,13 @@ def fits() -> list[Fit]:
             Fit(f"rg_cbrt_{name}_q", cbrt_rest, abs, -mpf("0.1022"), mpf("0.1022"), degree,
                 "((1 - h)^(-1/3) - 1) / h for |h| <= 0.1022.")
         )  # fmt: skip
+    rows += [
+        Fit("rg_log_wide_q", log_rest, lambda x: x**3 / mp.log1p(x), 1 / ROOT - 1, ROOT - 1, 9,
+            "(log(1 + f) - f + f^2 / 2) / f^3 for 1 / sqrt(2) <= 1 + f <= sqrt(2), for float."),
+        Fit("rg_pow_f64_q", lambda z: (atanh_rest(z) - mpf(2) / 3) / z, lambda z: z**2 / 2, mpf(0),
+            ((ROOT - 1) / (ROOT + 1)) ** 2, 6,
+            "((log((1 + s) / (1 - s)) - 2 s) / s^3 - 2 / 3) / s^2 in s^2, for |s| as in log."),
+    ]  # fmt: skip
     return rows
 
 

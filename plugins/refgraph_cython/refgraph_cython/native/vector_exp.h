@@ -117,6 +117,17 @@ static const float rg_cbrt_f32_q[3] = {
 static const double rg_cbrt_f64_q[6] = {
     0.3333333455893687, 0.22222225560638162, 0.1728299173205672, 0.14401750859576976,
     0.12667508907167965, 0.11309830471825792};
+
+/* (log(1 + f) - f + f^2 / 2) / f^3 for 1 / sqrt(2) <= 1 + f <= sqrt(2), for float. Error 2^-32.8. */
+static const double rg_log_wide_q[10] = {
+    0.3333333236674169, -0.249999669691905, 0.20000090474716756, -0.16669405735739798,
+    0.14285118470665756, -0.12424396735927107, 0.1103620046010844, -0.10819576648340853,
+    0.10632034224022278, -0.05976868179164067};
+
+/* ((log((1 + s) / (1 - s)) - 2 s) / s^3 - 2 / 3) / s^2 in s^2, for |s| as in log. Error 2^-66.3. */
+static const double rg_pow_f64_q[7] = {
+    0.40000000000002256, 0.28571428570100044, 0.22222222519827167, 0.1818178437637901,
+    0.15386756869930296, 0.13256829208580326, 0.13196216294167445};
 /* End of the coefficients. */
 
 /* Polynomials by Horner's rule, coefficients lowest first; the number is the degree. */
@@ -849,6 +860,110 @@ static inline double rg_hypot_f64(double x, double y, int64_t *rare)
     double inverse = rg_of_bits_f64(((uint64_t)2046 << 52) - rg_bits_f64(power));
     double z = __builtin_sqrt((a * inverse) * (a * inverse) + (b * inverse) * (b * inverse)) * power;
     return (a == __builtin_inf()) | (b == __builtin_inf()) ? __builtin_inf() : z;
+}
+
+/* Whether a number that is not negative is an integer; infinity is one. */
+static inline int rg_is_integer_f32(float a)
+{
+    return (a >= 0x1p23f) | ((a + 0x1p23f) - 0x1p23f == a);
+}
+
+static inline int rg_is_integer_f64(double a)
+{
+    return (a >= 0x1p52) | ((a + 0x1p52) - 0x1p52 == a);
+}
+
+/* x^y where 0, 1, infinity, NaN or a negative x make it, and else `power`, which is |x|^y, with its sign: C, F.10.4.4. That
+   power is right already where x or y is 0 or infinite, if it follows from y log(|x|). `one` is (-1)^y but for its sign. */
+static inline float rg_pow_ends_f32(float x, float y, float power)
+{
+    float a = __builtin_fabsf(x), b = __builtin_fabsf(y);
+    float one = b >= 0.0f ? 1.0f : y;
+    power = a == 1.0f ? one : power;
+    int whole = rg_is_integer_f32(b), odd = whole & !rg_is_integer_f32(0.5f * b);
+    power = odd ? __builtin_copysignf(power, x) : power;
+    power = (x < 0.0f) & (a < __builtin_inff()) & !whole ? __builtin_nanf("") : power;
+    return (x == 1.0f) | (b == 0.0f) ? 1.0f : power;
+}
+
+static inline double rg_pow_ends_f64(double x, double y, double power)
+{
+    double a = __builtin_fabs(x), b = __builtin_fabs(y);
+    double one = b >= 0.0 ? 1.0 : y;
+    power = a == 1.0 ? one : power;
+    int whole = rg_is_integer_f64(b), odd = whole & !rg_is_integer_f64(0.5 * b);
+    power = odd ? __builtin_copysign(power, x) : power;
+    power = (x < 0.0) & (a < __builtin_inf()) & !whole ? __builtin_nan("") : power;
+    return (x == 1.0) | (b == 0.0) ? 1.0 : power;
+}
+
+/* x^y = 2^(y log2(|x|)), in double, where log2 has some digits more than float has for numbers as large as 150. */
+static inline float rg_pow_f32(float x, float y, int32_t *rare)
+{
+    (void)rare;
+    double a = __builtin_fabs((double)x);
+    rg_split_f64 split = rg_split_bits_f64(rg_shifted_bits_f64(a), 1023.0);
+    double f = split.f, rest = f * f * (f * RG_POLY9(f, rg_log_wide_q) - 0.5);
+    double log2 = split.e + (f + rest) * RG_LOG2E_F64;
+    log2 = a < __builtin_inf() ? log2 : a;
+    log2 = a == 0.0 ? -__builtin_inf() : log2;
+    double exponent = y * log2, power = rg_exp2_wide(exponent);
+    power = exponent > 200.0 ? __builtin_inf() : power;
+    power = exponent < -200.0 ? 0.0 : power;
+    return rg_pow_ends_f32(x, y, (float)power);
+}
+
+/* 2/3 in two pieces. */
+#define RG_TWO_THIRDS 0x1.5555555555555p-1
+#define RG_TWO_THIRDS_LOW 0x1.5555555555555p-55
+
+/* log(x) to about 66 digits of base 2 for positive finite x. With s = f / (2 + f) it is e log(2) + 2 s + s^3 (2/3 + ...),
+   where what is not small enough to be rounded is the sum of two numbers. */
+static inline rg_double_f64 rg_log_double_f64(double x)
+{
+    rg_split_f64 split = rg_split_f64_of(x);
+    double f = split.f, sum = 2.0 + f, inverse = 1.0 / sum;
+
+    double s = f * inverse;
+    rg_double_f64 back = rg_product_f64(s, sum);
+    double s_low = (((f - back.high) - back.low) - s * (f - (sum - 2.0))) * inverse;
+
+    rg_double_f64 square = rg_product_f64(s, s);
+    square.low += 2.0 * s * s_low;
+    rg_double_f64 cube = rg_product_f64(s, square.high);
+    cube.low += s * square.low + s_low * square.high;
+
+    double part = square.high * RG_POLY6(square.high, rg_pow_f64_q), factor = RG_TWO_THIRDS + part;
+    double factor_low = ((RG_TWO_THIRDS - factor) + part) + RG_TWO_THIRDS_LOW;
+    rg_double_f64 rest = rg_product_f64(cube.high, factor);
+    rest.low += cube.high * factor_low + cube.low * factor;
+
+    double small = 2.0 * s + rest.high;
+    double small_low = ((2.0 * s - small) + rest.high) + (2.0 * s_low + rest.low);
+    double large = split.e * RG_LN2_F64, log = large + small;
+    return (rg_double_f64){log, ((large - log) + small) + (small_low + split.e * RG_LN2_LOW_F64)};
+}
+
+/* x^y = exp(y log(|x|)), where the logarithm and its product with y are sums of two numbers. */
+static inline double rg_pow_f64(double x, double y, int64_t *rare)
+{
+    (void)rare;
+    double a = __builtin_fabs(x);
+    rg_double_f64 log = rg_log_double_f64(a);
+    log.high = a < __builtin_inf() ? log.high : a;
+    log.high = a == 0.0 ? -__builtin_inf() : log.high;
+    rg_double_f64 exponent = rg_product_f64(y, log.high);
+    exponent.low += y * log.low;
+
+    int small = exponent.high < -707.0;
+    rg_reduced_f64 to = rg_reduce_exp_f64(exponent.high, 1022.0);
+    to.low -= exponent.low;
+    to.r = to.high - to.low;
+    double scale = rg_power_of_2_f64(to.shifted + (small ? 512.0 : 0.0));
+    double power = ((1.0 + rg_small_expm1_f64(to)) * scale) * (small ? 0x1p-511 : 2.0);
+    power = exponent.high > 710.0 ? __builtin_inf() : power;
+    power = exponent.high < -746.0 ? 0.0 : power;
+    return rg_pow_ends_f64(x, y, power);
 }
 
 #endif
