@@ -4,7 +4,7 @@
 
 Each row is a polynomial that is the best one in the sense of Chebyshev: the largest error, times a weight, is as small
 as it can be. The weight makes it the error of the function's result in relation to that result. Remez' exchange finds
-it (J.-M. Muller, "Elementary Functions", 3rd edition, section 3.6), on a fine grid of Chebyshev nodes and with 60
+it (J.-M. Muller, "Elementary Functions", 3rd edition, 2016), on a fine grid of Chebyshev nodes and with 60
 digits. The comment beside each array says how large the error is before the coefficients are rounded to the array's
 type. `--write` puts the arrays into the header, between its two marks.
 """

@@ -6,15 +6,15 @@ Nothing here branches, calls or reads a table at a place that depends on x: a lo
 instructions, on any target. `rare` is or-ed with nonzero where an answer does not hold and libm has to be asked; no
 function here does so, and it stands in the signatures since others do (vector_trig.h).
 
-Errors are below 2.5 units in the last place (4 for pow) over the whole domain, denormal numbers included; tools/accuracy.py
+Errors are below 2.5 units in the last place over the whole domain, denormal numbers included; tools/accuracy.py
 measures them. Special values are those of C, annex F. The coefficients are fits of our own (tools/fit_exp.py).
 
 What holds with and without fused multiply-add: compilers may contract a product and a sum into one where they like
 (-ffp-contract=fast). The formulas below are good either way. Where the error of a product itself is needed, a factor is
 cut so that the product is exact, or `rg_product_*` computes it.
 
-Sources: N. Brisebarre and others, "Handbook of Floating-Point Arithmetic", 2nd edition, 2018 (HFA below); J.-M. Muller,
-"Elementary Functions", 3rd edition, 2016 (EF); NIST Digital Library of Mathematical Functions (DLMF).
+Sources: J.-M. Muller and others, "Handbook of Floating-Point Arithmetic", 2nd edition, 2018 (HFA below); J.-M. Muller,
+"Elementary Functions", 3rd edition, 2016; NIST Digital Library of Mathematical Functions (DLMF).
 */
 #ifndef RG_VECTOR_EXP_H
 #define RG_VECTOR_EXP_H
@@ -130,31 +130,45 @@ static const double rg_pow_f64_q[7] = {
     0.15386756869930296, 0.13256829208580326, 0.13196216294167445};
 /* End of the coefficients. */
 
-/* Polynomials by Horner's rule, coefficients lowest first; the number is the degree. */
+/* Polynomials, coefficients lowest first; the number is the degree. Short ones by Horner's rule, long ones as the sum
+   of the even and of the odd terms, each by Horner's rule in x^2, since a processor computes both at the same time:
+   J.-M. Muller, "Elementary Functions". */
 #define RG_POLY0(x, c) ((c)[0])
-#define RG_POLY1(x, c) ((c)[0] + (x) * (c)[1])
+#define RG_POLY1(x, c) ((c)[0] + (x) * RG_POLY0(x, (c) + 1))
 #define RG_POLY2(x, c) ((c)[0] + (x) * RG_POLY1(x, (c) + 1))
 #define RG_POLY3(x, c) ((c)[0] + (x) * RG_POLY2(x, (c) + 1))
 #define RG_POLY4(x, c) ((c)[0] + (x) * RG_POLY3(x, (c) + 1))
 #define RG_POLY5(x, c) ((c)[0] + (x) * RG_POLY4(x, (c) + 1))
 #define RG_POLY6(x, c) ((c)[0] + (x) * RG_POLY5(x, (c) + 1))
 #define RG_POLY7(x, c) ((c)[0] + (x) * RG_POLY6(x, (c) + 1))
-#define RG_POLY8(x, c) ((c)[0] + (x) * RG_POLY7(x, (c) + 1))
-#define RG_POLY9(x, c) ((c)[0] + (x) * RG_POLY8(x, (c) + 1))
-#define RG_POLY10(x, c) ((c)[0] + (x) * RG_POLY9(x, (c) + 1))
-#define RG_POLY11(x, c) ((c)[0] + (x) * RG_POLY10(x, (c) + 1))
-#define RG_POLY12(x, c) ((c)[0] + (x) * RG_POLY11(x, (c) + 1))
-#define RG_POLY13(x, c) ((c)[0] + (x) * RG_POLY12(x, (c) + 1))
-#define RG_POLY14(x, c) ((c)[0] + (x) * RG_POLY13(x, (c) + 1))
-#define RG_POLY15(x, c) ((c)[0] + (x) * RG_POLY14(x, (c) + 1))
-#define RG_POLY16(x, c) ((c)[0] + (x) * RG_POLY15(x, (c) + 1))
-#define RG_POLY17(x, c) ((c)[0] + (x) * RG_POLY16(x, (c) + 1))
-#define RG_POLY18(x, c) ((c)[0] + (x) * RG_POLY17(x, (c) + 1))
-#define RG_POLY19(x, c) ((c)[0] + (x) * RG_POLY18(x, (c) + 1))
-#define RG_POLY20(x, c) ((c)[0] + (x) * RG_POLY19(x, (c) + 1))
-#define RG_POLY21(x, c) ((c)[0] + (x) * RG_POLY20(x, (c) + 1))
-#define RG_POLY22(x, c) ((c)[0] + (x) * RG_POLY21(x, (c) + 1))
-#define RG_POLY23(x, c) ((c)[0] + (x) * RG_POLY22(x, (c) + 1))
+#define RG_TERMS0(z, c) ((c)[0])
+#define RG_TERMS1(z, c) ((c)[0] + (z) * RG_TERMS0(z, (c) + 2))
+#define RG_TERMS2(z, c) ((c)[0] + (z) * RG_TERMS1(z, (c) + 2))
+#define RG_TERMS3(z, c) ((c)[0] + (z) * RG_TERMS2(z, (c) + 2))
+#define RG_TERMS4(z, c) ((c)[0] + (z) * RG_TERMS3(z, (c) + 2))
+#define RG_TERMS5(z, c) ((c)[0] + (z) * RG_TERMS4(z, (c) + 2))
+#define RG_TERMS6(z, c) ((c)[0] + (z) * RG_TERMS5(z, (c) + 2))
+#define RG_TERMS7(z, c) ((c)[0] + (z) * RG_TERMS6(z, (c) + 2))
+#define RG_TERMS8(z, c) ((c)[0] + (z) * RG_TERMS7(z, (c) + 2))
+#define RG_TERMS9(z, c) ((c)[0] + (z) * RG_TERMS8(z, (c) + 2))
+#define RG_TERMS10(z, c) ((c)[0] + (z) * RG_TERMS9(z, (c) + 2))
+#define RG_TERMS11(z, c) ((c)[0] + (z) * RG_TERMS10(z, (c) + 2))
+#define RG_POLY8(x, c) (RG_TERMS4((x) * (x), c) + (x) * RG_TERMS3((x) * (x), (c) + 1))
+#define RG_POLY9(x, c) (RG_TERMS4((x) * (x), c) + (x) * RG_TERMS4((x) * (x), (c) + 1))
+#define RG_POLY10(x, c) (RG_TERMS5((x) * (x), c) + (x) * RG_TERMS4((x) * (x), (c) + 1))
+#define RG_POLY11(x, c) (RG_TERMS5((x) * (x), c) + (x) * RG_TERMS5((x) * (x), (c) + 1))
+#define RG_POLY12(x, c) (RG_TERMS6((x) * (x), c) + (x) * RG_TERMS5((x) * (x), (c) + 1))
+#define RG_POLY13(x, c) (RG_TERMS6((x) * (x), c) + (x) * RG_TERMS6((x) * (x), (c) + 1))
+#define RG_POLY14(x, c) (RG_TERMS7((x) * (x), c) + (x) * RG_TERMS6((x) * (x), (c) + 1))
+#define RG_POLY15(x, c) (RG_TERMS7((x) * (x), c) + (x) * RG_TERMS7((x) * (x), (c) + 1))
+#define RG_POLY16(x, c) (RG_TERMS8((x) * (x), c) + (x) * RG_TERMS7((x) * (x), (c) + 1))
+#define RG_POLY17(x, c) (RG_TERMS8((x) * (x), c) + (x) * RG_TERMS8((x) * (x), (c) + 1))
+#define RG_POLY18(x, c) (RG_TERMS9((x) * (x), c) + (x) * RG_TERMS8((x) * (x), (c) + 1))
+#define RG_POLY19(x, c) (RG_TERMS9((x) * (x), c) + (x) * RG_TERMS9((x) * (x), (c) + 1))
+#define RG_POLY20(x, c) (RG_TERMS10((x) * (x), c) + (x) * RG_TERMS9((x) * (x), (c) + 1))
+#define RG_POLY21(x, c) (RG_TERMS10((x) * (x), c) + (x) * RG_TERMS10((x) * (x), (c) + 1))
+#define RG_POLY22(x, c) (RG_TERMS11((x) * (x), c) + (x) * RG_TERMS10((x) * (x), (c) + 1))
+#define RG_POLY23(x, c) (RG_TERMS11((x) * (x), c) + (x) * RG_TERMS11((x) * (x), (c) + 1))
 
 /* The bits of a number, and the number of some bits. */
 static inline uint32_t rg_bits_f32(float x)
@@ -185,7 +199,7 @@ static inline double rg_of_bits_f64(uint64_t bits)
     return x;
 }
 
-/* Adding this number rounds to an integer, which then stands in the low bits of the sum (HFA, section 10.4). */
+/* Adding this number rounds to an integer, which then stands in the low bits of the sum (HFA). */
 #define RG_ROUND_F32 0x1.8p23f
 #define RG_ROUND_F64 0x1.8p52
 
@@ -198,8 +212,8 @@ static inline double rg_of_bits_f64(uint64_t bits)
 #define RG_LOG2E_F32 0x1.715476p+0f
 #define RG_LOG2E_F64 0x1.71547652b82fep+0
 
-/* x = k log(2) + r with |r| <= log(2) / 2: W. J. Cody and W. Waite, "Software Manual for the Elementary Functions", 1980.
-   The low bits of `shifted` are k + bias. `high` - `low` is what r was rounded from. */
+/* x = k log(2) + r with |r| <= log(2) / 2: W. J. Cody and W. Waite, "Software Manual for the Elementary Functions",
+   1980. The low bits of `shifted` are k + bias. `high` - `low` is what r was rounded from. */
 typedef struct rg_reduced_f32 {
     float shifted, r;
 } rg_reduced_f32;
@@ -409,7 +423,7 @@ static inline double rg_exp2_f64(double x, int64_t *rare)
     return x < -1076.0 ? 0.0 : y;
 }
 
-/* sinh(x) = (h + h / (h + 1)) / 2 with h = exp(|x|) - 1, and the sign of x. */
+/* sinh(x) = (h + h / (h + 1)) / 2 with h = exp(|x|) - 1, and the sign of x: DLMF 4.28.1. */
 static inline float rg_sinh_f32(float x, int32_t *rare)
 {
     (void)rare;
@@ -426,7 +440,8 @@ static inline double rg_sinh_f64(double x, int64_t *rare)
     return __builtin_copysign(a > 710.6 ? __builtin_inf() : y, x);
 }
 
-/* cosh(x) = exp(|x|) / 2 + 1 / (2 exp(|x|)), from exp(|x|) / 4, which does not overflow where cosh does not. */
+/* cosh(x) = exp(|x|) / 2 + 1 / (2 exp(|x|)): DLMF 4.28.2. From exp(|x|) / 4, which does not overflow where cosh does
+   not. */
 static inline float rg_cosh_f32(float x, int32_t *rare)
 {
     (void)rare;
@@ -445,8 +460,8 @@ static inline double rg_cosh_f64(double x, int64_t *rare)
     return a > 710.6 ? __builtin_inf() : 2.0 * e + 0.125 / e;
 }
 
-/* x = 2^e (1 + f) with 1 / sqrt(2) <= 1 + f < sqrt(2), for positive finite x: subtracting the bits of 1 / sqrt(2) carries
-   into the exponent where the fraction is large. */
+/* x = 2^e (1 + f) with 1 / sqrt(2) <= 1 + f < sqrt(2), for positive finite x: subtracting the bits of 1 / sqrt(2)
+   carries into the exponent where the fraction is large. */
 #define RG_ROOT_HALF_F32 0x3f3504f3u
 #define RG_ROOT_HALF_F64 0x3fe6a09e667f3bcdu
 
@@ -470,7 +485,7 @@ static inline uint64_t rg_shifted_bits_f64(double x)
 }
 
 /* The fraction, and the exponent as a number, less `bias`. There are no instructions for int64 to double everywhere:
-   the bits are put into those of 2^52 (HFA, section 10.4). */
+   the bits are put into those of 2^52 (HFA). */
 static inline rg_split_f32 rg_split_bits_f32(uint32_t bits, float bias)
 {
     float fraction = rg_of_bits_f32((bits & 0x7fffffu) + RG_ROOT_HALF_F32);
@@ -495,8 +510,8 @@ static inline rg_split_f64 rg_split_f64_of(double x)
     return rg_split_bits_f64(rg_shifted_bits_f64(small ? x * 0x1p52 : x), small ? 1075.0 : 1023.0);
 }
 
-/* log(1 + f) - f. In double it follows s = f / (2 + f), where log(1 + f) = log((1 + s) / (1 - s)) = 2 s + s^3 q(s^2), and
-   f - s f in place of 2 s keeps the digits of f: K. C. Ng's log of fdlibm, 1993. */
+/* log(1 + f) - f. In double it follows s = f / (2 + f), where log(1 + f) = log((1 + s) / (1 - s)) = 2 s + s^3 q(s^2),
+   and f - s f in place of 2 s keeps the digits of f: K. C. Ng's log of fdlibm, 1993. */
 static inline float rg_log_rest_f32(float f)
 {
     return f * f * (f * RG_POLY7(f, rg_log_f32_q) - 0.5f);
@@ -608,8 +623,8 @@ static inline double rg_upper_f64(double x)
     return rg_of_bits_f64(rg_bits_f64(x) & 0xfffffffff8000000u);
 }
 
-/* log10(2) in two pieces, the first of which times e is exact, and 1 / log(10) in two pieces, the first of which has half
-   of the digits. */
+/* log10(2) in two pieces, the first of which times e is exact, and 1 / log(10) in two pieces, the first of which has
+   half of the digits. */
 #define RG_LOG10_2_F32 0x1.344p-2f
 #define RG_LOG10_2_LOW_F32 0x1.3509f8p-18f
 #define RG_LOG10_2_F64 0x1.34413509f78p-2
@@ -619,8 +634,8 @@ static inline double rg_upper_f64(double x)
 #define RG_LOG10E_F64 0x1.bcb7b18p-2
 #define RG_LOG10E_LOW_F64 -0x1.6c8d78e6acaa4p-29
 
-/* The logarithm to base 10. People count digits by it, so it has to be exact for powers of 10: log(1 + f) and its factor
-   1 / log(10) are cut in two, and so is log10(2), and only the last sum rounds by more than a trifle. */
+/* The logarithm to base 10. People count digits by it, so it has to be exact for powers of 10: log(1 + f) and its
+   factor 1 / log(10) are cut in two, and so is log10(2), and only the last sum rounds by more than a trifle. */
 static inline float rg_log10_f32(float x, int32_t *rare)
 {
     (void)rare;
@@ -641,7 +656,7 @@ static inline double rg_log10_f64(double x, int64_t *rare)
     return rg_log_ends_f64(x, sum + (((large - sum) + middle) + small));
 }
 
-/* asinh(x) = log1p(a + a^2 / (1 + sqrt(1 + a^2))) with a = |x|, and the sign of x: EF, section 11.2. Where a^2 would
+/* asinh(x) = log1p(a + a^2 / (1 + sqrt(1 + a^2))) with a = |x|, and the sign of x: DLMF 4.37.16. Where a^2 would
    overflow it is log(2 a). */
 static inline float rg_asinh_f32(float x, int32_t *rare)
 {
@@ -663,7 +678,7 @@ static inline double rg_asinh_f64(double x, int64_t *rare)
     return __builtin_copysign(a < __builtin_inf() ? y : a, x);
 }
 
-/* acosh(x) = log1p(t + sqrt(t (t + 2))) with t = x - 1, which is exact near 1. */
+/* acosh(x) = log1p(t + sqrt(t (t + 2))) with t = x - 1, which is exact near 1: DLMF 4.37.19. */
 static inline float rg_acosh_f32(float x, int32_t *rare)
 {
     (void)rare;
@@ -686,7 +701,7 @@ static inline double rg_acosh_f64(double x, int64_t *rare)
     return x >= 1.0 ? y : __builtin_nan("");
 }
 
-/* atanh(x) = log1p(2 a / (1 - a)) / 2 with a = |x|, and the sign of x. */
+/* atanh(x) = log1p(2 a / (1 - a)) / 2 with a = |x|, and the sign of x: DLMF 4.37.24. */
 static inline float rg_atanh_f32(float x, int32_t *rare)
 {
     (void)rare;
@@ -710,8 +725,8 @@ typedef struct rg_double_f64 {
     double high, low;
 } rg_double_f64;
 
-/* a b without an error: by a fused multiply-add, or by halves of the digits (T. J. Dekker, 1971). Adding 0 in a fused way
-   keeps compilers from contracting the product into a sum that it goes to, where it would be another number. */
+/* a b without an error: by a fused multiply-add, or by halves of the digits (T. J. Dekker, 1971). Adding 0 in a fused
+   way keeps compilers from contracting the product into a sum that it goes to, where it would be another number. */
 static inline rg_double_f64 rg_product_f64(double a, double b)
 {
 #if defined(__FMA__) || defined(__FP_FAST_FMA) || defined(__ARM_FEATURE_FMA)
@@ -754,11 +769,12 @@ static inline double rg_erf_f64(double x, int64_t *rare)
 
 #define RG_ERFC_MIDDLE 0x1.94p-3 /* 101 / 512 */
 
-/* erfc(x) = 1 - erf(x) for |x| < 3/4. From there exp(-a^2) q p(q - middle) with a = |x| and q = 1 / (1.5 + a): q p is the scaled
-   function exp(a^2) erfc(a), smooth in q up to infinity (M. Shepherd and J. Laframboise, 1981). In float it is computed in
-   double. In double a^2 needs more digits than a number has: with `upper` the first half of those of a, it is
-   upper^2 + (a - upper) (a + upper). The middle is chosen so
-   that rounding its first coefficients loses next to nothing (S. Gal's method of accurate tables). Also what q lost is made good: the scaled function grows about like q^(1 + 1.4 q). */
+/* erfc(x) = 1 - erf(x) for |x| < 3/4. From there exp(-a^2) q p(q - middle) with a = |x| and q = 1 / (1.5 + a): q p is
+   the scaled function exp(a^2) erfc(a), smooth in q up to infinity (M. Shepherd and J. Laframboise, 1981). In float
+   it is computed in double. In double a^2 needs more digits than a number has: with `upper` the first half of those
+   of a, it is upper^2 + (a - upper) (a + upper). The middle is chosen so that rounding its first coefficients loses
+   next to nothing (S. Gal's method of accurate tables). Also what q lost is made good: the scaled function grows
+   about like q^(1 + 1.4 q). */
 static inline float rg_erfc_f32(float x, int32_t *rare)
 {
     (void)rare;
@@ -795,21 +811,22 @@ static inline double rg_erfc_f64(double x, int64_t *rare)
     return a < 0.75 ? 0.5 - (x * RG_POLY11(x * x, rg_erf_f64_q) + (x - 0.5)) : y;
 }
 
-/* From where a third of the bits is subtracted, chosen so that 1 - a y^3 below is as small as it can be: 0.1022. In double
-   it is about the upper half of the bits. */
-#define RG_CBRT_F32 0x54a1f5c0
+/* From where a third of the bits is subtracted, chosen so that 1 - a y^3 below is as small as it can be: 0.1022. In
+   double it is about the upper half of the bits. */
+#define RG_CBRT_F32 0x54a1f5c0u
 #define RG_CBRT_F64 1430186240.0
 
-/* The cube root. A third of the bits gives the inverse root y to 5 % (as in W. Kahan and K. C. Ng's root of fdlibm), a
-   polynomial in 1 - a y^3 more digits of it. t is half of the digits of a y^2, so t^2 is exact, and a / t^2 against t says
-   what is missing: t (1 + u)^(1/3) with t (1 + u) = a / t^2, and 1 / t is y. */
+/* The cube root. A third of the bits gives the inverse root y to 3.5 % (as in W. Kahan's root, which K. C. Ng wrote
+   down for BSD), a polynomial in 1 - a y^3 more digits of it. t is half of the digits of a y^2, so t^2 is exact, and
+   a / t^2 against t says what is missing: t (1 + u)^(1/3) with t (1 + u) = a / t^2, and 1 / t is y. */
 static inline float rg_cbrt_f32(float x, int32_t *rare)
 {
     (void)rare;
     float size = __builtin_fabsf(x);
     int small = size < 0x1p-126f;
     float a = small ? size * 0x1p24f : size;
-    float y = rg_of_bits_f32((uint32_t)RG_CBRT_F32 - (uint32_t)(int32_t)((float)(int32_t)rg_bits_f32(a) * (1.0f / 3.0f)));
+    float third = (float)(int32_t)rg_bits_f32(a) * (1.0f / 3.0f);
+    float y = rg_of_bits_f32(RG_CBRT_F32 - (uint32_t)(int32_t)third);
     float h = 1.0f - (a * y) * (y * y);
     y += y * h * RG_POLY2(h, rg_cbrt_f32_q);
     float t = rg_upper_f32((a * y) * y);
@@ -838,8 +855,8 @@ static inline double rg_cbrt_f64(double x, int64_t *rare)
     return __builtin_copysign(size == 0.0 ? 0.0 : t, x);
 }
 
-/* sqrt(x^2 + y^2), of numbers that are multiplied by a power of 2 so that the larger is between 1 and 4. It is infinite
-   where either is, even beside a NaN. */
+/* sqrt(x^2 + y^2), of numbers that are multiplied by a power of 2 so that the larger is between 1 and 4. It is
+   infinite where either is, even beside a NaN. */
 static inline float rg_hypot_f32(float x, float y, int32_t *rare)
 {
     (void)rare;
@@ -862,63 +879,53 @@ static inline double rg_hypot_f64(double x, double y, int64_t *rare)
     return (a == __builtin_inf()) | (b == __builtin_inf()) ? __builtin_inf() : z;
 }
 
-/* Whether a number that is not negative is an integer; infinity is one. */
-static inline int rg_is_integer_f32(float a)
+/* `power`, which is |x|^y, with the sign of x^y, or NaN where x is negative and y is no integer: C, F.10.4.4. `far`
+   is how far y is from an even integer, so 1 where y is odd. The sum that rounds half of y holds below 2^23, or 2^52;
+   above that y is even. */
+static inline float rg_pow_signed_f32(float x, float y, float power)
 {
-    return (a >= 0x1p23f) | ((a + 0x1p23f) - 0x1p23f == a);
+    float b = __builtin_fabsf(y);
+    b = b > 0x1p24f ? 0x1p24f : b;
+    float far = __builtin_fabsf(b - 2.0f * ((0.5f * b + 0x1p23f) - 0x1p23f));
+    float result = far == 1.0f ? __builtin_copysignf(power, x) : power;
+    float finite = far * (1.0f - far) == 0.0f ? result : __builtin_nanf("");
+    return x < 0.0f ? (x > -__builtin_inff() ? finite : result) : result;
 }
 
-static inline int rg_is_integer_f64(double a)
+static inline double rg_pow_signed_f64(double x, double y, double power)
 {
-    return (a >= 0x1p52) | ((a + 0x1p52) - 0x1p52 == a);
+    double b = __builtin_fabs(y);
+    b = b > 0x1p53 ? 0x1p53 : b;
+    double far = __builtin_fabs(b - 2.0 * ((0.5 * b + 0x1p52) - 0x1p52));
+    double result = far == 1.0 ? __builtin_copysign(power, x) : power;
+    double finite = far * (1.0 - far) == 0.0 ? result : __builtin_nan("");
+    return x < 0.0 ? (x > -__builtin_inf() ? finite : result) : result;
 }
 
-/* x^y where 0, 1, infinity, NaN or a negative x make it, and else `power`, which is |x|^y, with its sign: C, F.10.4.4. That
-   power is right already where x or y is 0 or infinite, if it follows from y log(|x|). `one` is (-1)^y but for its sign. */
-static inline float rg_pow_ends_f32(float x, float y, float power)
-{
-    float a = __builtin_fabsf(x), b = __builtin_fabsf(y);
-    float one = b >= 0.0f ? 1.0f : y;
-    power = a == 1.0f ? one : power;
-    int whole = rg_is_integer_f32(b), odd = whole & !rg_is_integer_f32(0.5f * b);
-    power = odd ? __builtin_copysignf(power, x) : power;
-    power = (x < 0.0f) & (a < __builtin_inff()) & !whole ? __builtin_nanf("") : power;
-    return (x == 1.0f) | (b == 0.0f) ? 1.0f : power;
-}
-
-static inline double rg_pow_ends_f64(double x, double y, double power)
-{
-    double a = __builtin_fabs(x), b = __builtin_fabs(y);
-    double one = b >= 0.0 ? 1.0 : y;
-    power = a == 1.0 ? one : power;
-    int whole = rg_is_integer_f64(b), odd = whole & !rg_is_integer_f64(0.5 * b);
-    power = odd ? __builtin_copysign(power, x) : power;
-    power = (x < 0.0) & (a < __builtin_inf()) & !whole ? __builtin_nan("") : power;
-    return (x == 1.0) | (b == 0.0) ? 1.0 : power;
-}
-
-/* x^y = 2^(y log2(|x|)), in double, where log2 has some digits more than float has for numbers as large as 150. */
+/* x^y = 2^(y log2(|x|)), in double, where log2 has some digits more than float has for numbers as large as 150. x^0
+   and 1^y are 1 even for a NaN: 1 in place of that x, and 0 in place of that y, make it so. */
 static inline float rg_pow_f32(float x, float y, int32_t *rare)
 {
     (void)rare;
-    double a = __builtin_fabs((double)x);
+    float size = __builtin_fabsf(x);
+    double a = y == 0.0f ? 1.0f : size, b = size == 1.0f ? 0.0f : y;
     rg_split_f64 split = rg_split_bits_f64(rg_shifted_bits_f64(a), 1023.0);
     double f = split.f, rest = f * f * (f * RG_POLY9(f, rg_log_wide_q) - 0.5);
     double log2 = split.e + (f + rest) * RG_LOG2E_F64;
     log2 = a < __builtin_inf() ? log2 : a;
     log2 = a == 0.0 ? -__builtin_inf() : log2;
-    double exponent = y * log2, power = rg_exp2_wide(exponent);
+    double exponent = b * log2, power = rg_exp2_wide(exponent);
     power = exponent > 200.0 ? __builtin_inf() : power;
     power = exponent < -200.0 ? 0.0 : power;
-    return rg_pow_ends_f32(x, y, (float)power);
+    return rg_pow_signed_f32(x, y, (float)power);
 }
 
 /* 2/3 in two pieces. */
 #define RG_TWO_THIRDS 0x1.5555555555555p-1
 #define RG_TWO_THIRDS_LOW 0x1.5555555555555p-55
 
-/* log(x) to about 66 digits of base 2 for positive finite x. With s = f / (2 + f) it is e log(2) + 2 s + s^3 (2/3 + ...),
-   where what is not small enough to be rounded is the sum of two numbers. */
+/* log(x) to about 66 digits of base 2 for positive finite x. With s = f / (2 + f) it is e log(2) + 2 s + s^3 (2/3 +
+   ...), where what is not small enough to be rounded is the sum of two numbers. */
 static inline rg_double_f64 rg_log_double_f64(double x)
 {
     rg_split_f64 split = rg_split_f64_of(x);
@@ -948,12 +955,12 @@ static inline rg_double_f64 rg_log_double_f64(double x)
 static inline double rg_pow_f64(double x, double y, int64_t *rare)
 {
     (void)rare;
-    double a = __builtin_fabs(x);
+    double size = __builtin_fabs(x), a = y == 0.0 ? 1.0 : size, b = size == 1.0 ? 0.0 : y;
     rg_double_f64 log = rg_log_double_f64(a);
     log.high = a < __builtin_inf() ? log.high : a;
     log.high = a == 0.0 ? -__builtin_inf() : log.high;
-    rg_double_f64 exponent = rg_product_f64(y, log.high);
-    exponent.low += y * log.low;
+    rg_double_f64 exponent = rg_product_f64(b, log.high);
+    exponent.low += b * log.low;
 
     int small = exponent.high < -707.0;
     rg_reduced_f64 to = rg_reduce_exp_f64(exponent.high, 1022.0);
@@ -963,7 +970,7 @@ static inline double rg_pow_f64(double x, double y, int64_t *rare)
     double power = ((1.0 + rg_small_expm1_f64(to)) * scale) * (small ? 0x1p-511 : 2.0);
     power = exponent.high > 710.0 ? __builtin_inf() : power;
     power = exponent.high < -746.0 ? 0.0 : power;
-    return rg_pow_ends_f64(x, y, power);
+    return rg_pow_signed_f64(x, y, power);
 }
 
 #endif
