@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from refgraph.backend import (
     AllocDiag,
     Apply,
@@ -17,7 +18,6 @@ from refgraph.backend import (
     Tri,
     Triangle,
 )
-
 from refgraph_cython.lower.program import Builder, lowers
 from refgraph_cython.lower.shape import numbers
 

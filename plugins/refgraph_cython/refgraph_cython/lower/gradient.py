@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from refgraph.backend import Apply, DisconnectedGrad, GradClip, GradScale, UndefinedGrad, ZeroGrad
-
 from refgraph_cython.lower.program import Builder, lowers
 
 

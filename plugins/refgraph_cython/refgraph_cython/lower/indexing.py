@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from refgraph.backend import Apply, Choose, Index, IndexUpdate, LastWrite, Nonzero, RavelMultiIndex, UnravelIndex
-
 from refgraph_cython.lower.program import Builder, lowers
 
 _INTEGER, _NEW, _REST, _SLICE, _ONE, _INTEGERS, _MASK = range(7)  # what an item is, as in picks.h
@@ -16,7 +15,7 @@ _MODES = {"raise": 0, "wrap": 1, "clip": 2}
 
 
 class _Pattern(NamedTuple):
-    """An index for kernels: its words, which of its inputs say what shape is picked, whether there is an array in it."""
+    """An index for kernels: its words, which inputs say what shape is picked, whether there is an array in it."""
 
     words: list[int]
     shaping: list[int]
@@ -77,9 +76,7 @@ def index_update(node: Apply, build: Builder) -> str | None:
     found = _pattern(op.template, 2)
     if found is None:
         return f"an index of more than {_ITEMS} items"
-    build.thunk(
-        "index_update", node.inputs, node.outputs, [op.set_instead_of_inc, *found.words], overwrites=[(0, 0)]
-    )
+    build.thunk("index_update", node.inputs, node.outputs, [op.set_instead_of_inc, *found.words], overwrites=[(0, 0)])
     return None
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from refgraph.backend import Apply, Join, Pad, Repeat, Roll, Shift, Split, Stack, Tile
 
+from refgraph.backend import Apply, Join, Pad, Repeat, Roll, Shift, Split, Stack, Tile
 from refgraph_cython.lower.program import Builder, lowers
 from refgraph_cython.lower.shape import numbers
 

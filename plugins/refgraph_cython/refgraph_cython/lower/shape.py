@@ -16,7 +16,6 @@ from refgraph.backend import (
     SpecifyShape,
     SumTo,
 )
-
 from refgraph_cython.lower.program import Builder, lowers
 
 OPEN = -(2**63)

@@ -141,8 +141,11 @@ static int linspace_prepare(rg_frame *frame, rg_thunk *thunk) {
         for (int64_t i = 0; i < n; i++)                                                                                \
             for (int64_t j = 0; j < size; j++) {                                                                       \
                 type way = stop[j] - start[j], at = (type)i;                                                           \
-                type gone = div <= 0 ? at * way : underflows ? (type)(at / (type)div) * way : at * (type)(way / (type)div); \
-                out[i * size + j] = gone + start[j];                                                                   \
+                if (div > 0 && underflows)                                                                             \
+                    at /= (type)div;                                                                                   \
+                else if (div > 0)                                                                                      \
+                    way /= (type)div;                                                                                  \
+                out[i * size + j] = (type)(at * way) + start[j];                                                       \
             }                                                                                                          \
     }
 typedef _Float16 half;
@@ -234,10 +237,10 @@ static int64_t along_diagonal(int64_t k, int64_t n, int64_t m, int64_t row, int6
 static int eye_run(rg_frame *frame, rg_thunk *thunk) {
     (void)frame;
     rg_array *out = thunk->out[0];
-    int64_t n = out->shape[0], m = out->shape[1], start;
-    int64_t length = along_diagonal(diagonal_number(thunk->in[1], n, m), n, m, out->strides[0], out->strides[1], &start);
+    int64_t n = out->shape[0], m = out->shape[1], row = out->strides[0], column = out->strides[1], start;
+    int64_t length = along_diagonal(diagonal_number(thunk->in[1], n, m), n, m, row, column, &start);
     set_zero(out);
-    rg_line(rg_itemsize[out->dtype], length, thunk->in[0]->data, 0, out->data + start, out->strides[0] + out->strides[1]);
+    rg_line(rg_itemsize[out->dtype], length, thunk->in[0]->data, 0, out->data + start, row + column);
     return RG_OK;
 }
 

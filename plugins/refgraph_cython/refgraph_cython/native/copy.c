@@ -3,8 +3,8 @@
 A copy is brought into a normal form first: axes of length 1 left out, the others in the order of the target's strides,
 and neighbours joined where both sides allow it. What remains is one of three: runs that lie together on both sides,
 which memcpy takes; a transposition, where the axis along which the source lies together is not that of the target, done
-in tiles so that the lines of cache that one side touches are used up before they are lost (Frigo et al., "Cache-oblivious
-algorithms", FOCS 1999, section 3, has why tiles suffice); or lines with strides.
+in tiles, so that the lines of cache that one side touches are used up before they are lost (Lam, Rothberg, Wolf, "The
+cache performance and optimizations of blocked algorithms", ASPLOS 1991); or lines with strides.
 */
 #include "moving.h"
 
@@ -70,6 +70,21 @@ static int find_across(const moves *m) {
             found = a;
     }
     return found >= 0 && m->shape[found] >= 4 && m->shape[last] >= 4 ? found : -1;
+}
+
+/* Let a longer axis be the innermost, where lines would be so short that starting them is most of the work. */
+static void lengthen_lines(moves *m) {
+    int last = m->ndim - 1;
+    int is_run = m->from_strides[last] == m->itemsize && m->to_strides[last] == m->itemsize;
+    if (last < 1 || m->across >= 0 || is_run || m->shape[last] >= 8 || m->shape[last - 1] <= m->shape[last])
+        return;
+    int64_t shape = m->shape[last], from = m->from_strides[last], to = m->to_strides[last];
+    m->shape[last] = m->shape[last - 1];
+    m->from_strides[last] = m->from_strides[last - 1];
+    m->to_strides[last] = m->to_strides[last - 1];
+    m->shape[last - 1] = shape;
+    m->from_strides[last - 1] = from;
+    m->to_strides[last - 1] = to;
 }
 
 /* Lines: n elements with strides. One function for each size of element. */
@@ -261,6 +276,7 @@ void rg_move(int ndim, const int64_t *shape, int64_t itemsize, const char *from,
     }
     join_axes(&m);
     m.across = find_across(&m);
+    lengthen_lines(&m);
     int64_t bytes = size * itemsize;
     if (bytes < PARALLEL_BYTES) {
         move_part(&m, 0, m.shape[0]);

@@ -23,7 +23,7 @@ static int index_view_run(rg_frame *frame, rg_thunk *thunk) {
 
 /* Loops over what is picked. At each distance there is a block, with the axes that slices keep. Its innermost axis is
    one that stands behind those of the index arrays, if there is such a one; the others are gone through outside of the
-   loop over distances, so that neighbours in memory are met one after the other where the arrays index the last axis. */
+   loop over distances, so that neighbours in memory are met one after the other where arrays index the last axis. */
 
 typedef struct {
     int nouter;
@@ -63,7 +63,8 @@ static blocks blocks_of(const rg_picks *picks, const int64_t *other, int dtype) 
 /* What is done with n blocks: the distances in the indexed array, and where the first block is in the other array. */
 typedef void (*block_step)(const blocks *, int64_t n, const int64_t *distances, char *place, char *other);
 
-static void each_block(const blocks *b, int64_t n, const int64_t *distances, char *place, char *other, block_step step) {
+static void each_block(const blocks *b, int64_t n, const int64_t *distances, char *place, char *other,
+                       block_step step) {
     int64_t at[RG_NDIM] = {0};
     for (;;) {
         step(b, n, distances, place, other);
@@ -98,26 +99,28 @@ typedef struct {
 #define GATHER(size, type)                                                                                             \
     case size:                                                                                                         \
         for (int64_t i = 0; i < n; i++)                                                                                \
-            *(type *)(other + i * b->each) = *(const type *)(place + distances[i]);                                    \
+            *(type *)(other + i * each) = *(const type *)(place + distances[i]);                                    \
         return;
 #define SCATTER(size, type)                                                                                            \
     case size:                                                                                                         \
         for (int64_t i = 0; i < n; i++)                                                                                \
-            *(type *)(place + distances[i]) = *(const type *)(other + i * b->each);                                    \
+            *(type *)(place + distances[i]) = *(const type *)(other + i * each);                                       \
         return;
 
 static void gather(const blocks *b, int64_t n, const int64_t *distances, char *place, char *other) {
+    int64_t each = b->each;
     if (b->n == 1)
         switch (b->itemsize) { EACH_SIZE(GATHER) }
     for (int64_t i = 0; i < n; i++)
-        rg_line(b->itemsize, b->n, place + distances[i], b->place_step, other + i * b->each, b->other_step);
+        rg_line(b->itemsize, b->n, place + distances[i], b->place_step, other + i * each, b->other_step);
 }
 
 static void scatter(const blocks *b, int64_t n, const int64_t *distances, char *place, char *other) {
+    int64_t each = b->each;
     if (b->n == 1)
         switch (b->itemsize) { EACH_SIZE(SCATTER) }
     for (int64_t i = 0; i < n; i++)
-        rg_line(b->itemsize, b->n, other + i * b->each, b->other_step, place + distances[i], b->place_step);
+        rg_line(b->itemsize, b->n, other + i * each, b->other_step, place + distances[i], b->place_step);
 }
 
 /* Sums. Integers wrap; truth values are joined by `or`; float16 is added in float32 and rounded. */
@@ -148,9 +151,16 @@ typedef double _Complex complex128;
 
 #define ADD(dtype, type, SUM)                                                                                          \
     case dtype:                                                                                                        \
+        if (b->n == 1) {                                                                                               \
+            for (int64_t i = 0; i < n; i++) {                                                                          \
+                type *sum = (type *)(place + distances[i]);                                                            \
+                *sum = SUM(type, *sum, *(const type *)(other + i * each));                                             \
+            }                                                                                                          \
+            return;                                                                                                    \
+        }                                                                                                              \
         for (int64_t i = 0; i < n; i++) {                                                                              \
             char *to = place + distances[i];                                                                           \
-            const char *from = other + i * b->each;                                                                    \
+            const char *from = other + i * each;                                                                       \
             if (b->place_step == (int64_t)sizeof(type) && b->other_step == (int64_t)sizeof(type))                      \
                 for (int64_t j = 0; j < b->n; j++)                                                                     \
                     ((type *)to)[j] = SUM(type, ((type *)to)[j], ((const type *)from)[j]);                             \
@@ -163,6 +173,7 @@ typedef double _Complex complex128;
         return;
 
 static void add(const blocks *b, int64_t n, const int64_t *distances, char *place, char *other) {
+    int64_t each = b->each; /* read once: what is written might be it, as far as the compiler knows */
     switch (b->dtype) { EACH_SUM(ADD) }
 }
 
@@ -210,8 +221,9 @@ static void index_chunk(void *context, int64_t number, int64_t of) {
             __atomic_store_n(&run->outside, 1, __ATOMIC_RELAXED);
             return;
         }
+        char *to = thunk->out[0]->data + start * state->blocks.each;
         if (thunk->out[0]->size)
-            each_block(&state->blocks, m, distances, run->from, thunk->out[0]->data + start * state->blocks.each, gather);
+            each_block(&state->blocks, m, distances, run->from, to, gather);
     }
 }
 
@@ -237,8 +249,8 @@ static int index_run(rg_frame *frame, rg_thunk *thunk) {
     return run.outside ? rg_fail(frame, RG_ERROR_INDEX, "an index is out of bounds") : RG_OK;
 }
 
-/* x with x[index] set or added to. Inputs: x, y, and those of the index. params: whether it is set; the index. Where the
-   output lies in the memory of x, nothing is copied first; y may overlap with it, and is set aside then. */
+/* x with x[index] set or added to. Inputs: x, y, and those of the index. params: whether it is set; the index. Where
+   the output lies in the memory of x, nothing is copied first; y may overlap with it, and is set aside then. */
 
 static int update_prepare(rg_frame *frame, rg_thunk *thunk) {
     return rg_output(frame, thunk, 0, thunk->in[0]->ndim, thunk->in[0]->shape);

@@ -117,7 +117,7 @@ static int tile_run(rg_frame *frame, rg_thunk *thunk) {
     return RG_OK;
 }
 
-/* Each element along an axis repeated. Inputs: the array, and one number of times, or one for each. params: the axis. */
+/* Each element along an axis repeated. Inputs: the array, and one number of times or one for each. params: the axis. */
 
 static int64_t count_at(const rg_array *counts, int64_t i) {
     return rg_integer_at(counts->dtype, counts->data + (counts->ndim ? i * counts->strides[0] : 0));

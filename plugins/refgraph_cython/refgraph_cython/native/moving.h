@@ -30,11 +30,11 @@ void rg_widen_into(const rg_array *from, int dtype, int ndim, const int64_t *sha
 /* Strides in C order. */
 void rg_c_strides(int ndim, const int64_t *shape, int64_t itemsize, int64_t *strides);
 
-/* In `prepare`: `rg_output` of lengths that a program's values say: refused where one is negative, or all are too many. */
+/* In `prepare`: `rg_output` of lengths that values say: refused where one is negative, or all are too many. */
 int rg_output_of(rg_frame *, rg_thunk *, int k, int ndim, const int64_t *shape);
 
-/* In `prepare`: output k is a view of input 0 that begins `offset` bytes behind it. Goes with `rg_views_run`, and uses the
-   thunk's state. */
+/* In `prepare`: output k is a view of input 0 that begins `offset` bytes behind it. Goes with `rg_views_run`, and uses
+   the thunk's state. */
 int rg_view_at(rg_frame *, rg_thunk *, int k, int64_t offset, int ndim, const int64_t *shape, const int64_t *strides);
 int rg_views_run(rg_frame *, rg_thunk *);
 

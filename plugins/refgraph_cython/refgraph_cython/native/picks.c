@@ -34,7 +34,8 @@ static void line_nonzero(int dtype, int64_t n, const char *x, int64_t step, uint
 #define TRUTHS 256
 
 /* Call `part` for pieces of lines of the array: where each begins, how many elements it has, which are not zero. */
-static void each_piece(const rg_array *x, void (*part)(void *, const int64_t *, int64_t, const uint8_t *), void *context) {
+static void each_piece(const rg_array *x, void (*part)(void *, const int64_t *, int64_t, const uint8_t *),
+                       void *context) {
     int64_t at[RG_NDIM + 1] = {0};
     uint8_t truths[TRUTHS];
     int last = x->ndim - 1;
@@ -77,32 +78,25 @@ int64_t rg_count_nonzero(const rg_array *x) {
 }
 
 typedef struct {
-    void (*found)(void *, const int64_t *);
+    rg_found found;
     void *context;
-    int last;
 } finder;
 
-static void find_in_piece(void *context, const int64_t *start, int64_t n, const uint8_t *truths) {
+/* Without branches, which could not be predicted: each position is written, and stays where its element is not zero. */
+static void find_in_piece(void *context, const int64_t *at, int64_t n, const uint8_t *truths) {
     const finder *f = context;
-    int64_t at[RG_NDIM + 1], first = start[f->last];
-    memcpy(at, start, sizeof at);
+    int32_t along[TRUTHS + 1];
+    int64_t count = 0;
     for (int64_t i = 0; i < n; i++) {
-        uint64_t eight = 1;
-        if (i + 8 <= n)
-            memcpy(&eight, truths + i, 8);
-        if (!eight) {
-            i += 7;
-            continue;
-        }
-        if (!truths[i])
-            continue;
-        at[f->last] = first + i;
-        f->found(f->context, at);
+        along[count] = (int32_t)i;
+        count += truths[i];
     }
+    if (count)
+        f->found(f->context, at, count, along);
 }
 
-void rg_each_nonzero(const rg_array *x, void (*found)(void *context, const int64_t *at), void *context) {
-    finder f = {found, context, x->ndim ? x->ndim - 1 : 0};
+void rg_each_nonzero(const rg_array *x, rg_found found, void *context) {
+    finder f = {found, context};
     each_piece(x, find_in_piece, &f);
 }
 
@@ -141,10 +135,12 @@ typedef struct {
     const rg_thunk *thunk;
     const rg_array *place;
     rg_picks *picks;
-    int input;  /* the next one */
-    int axis;   /* of the place, that the next item is about */
-    int ndim;   /* axes that slices keep, so far */
-    int arrays_seen, last_seen, apart; /* items that are integers or arrays; the number of the last; whether others are between */
+    int input;       /* the next one */
+    int axis;        /* of the place, that the next item is about */
+    int ndim;        /* axes that slices keep, so far */
+    int arrays_seen; /* items that are integers or arrays */
+    int last_seen;   /* the number of the last of them */
+    int apart;       /* whether other items stand between them */
     int64_t shape[RG_NDIM], strides[RG_NDIM];
 } reader;
 
@@ -154,7 +150,7 @@ static int too_many(reader *r) {
 
 static int keep_axis(reader *r, int64_t length, int64_t stride) {
     if (r->ndim == RG_NDIM)
-        return rg_fail(r->frame, RG_ERROR_VALUE, "an array of more than %d axes", RG_NDIM);
+        return rg_fail(r->frame, RG_ERROR_ELSEWHERE, "an array of more than %d axes", RG_NDIM);
     r->shape[r->ndim] = length;
     r->strides[r->ndim++] = stride;
     return RG_OK;
@@ -286,7 +282,7 @@ static int place_axes(reader *r) {
     p->broad = broad;
     p->ndim = r->ndim + broad;
     if (p->ndim > RG_NDIM)
-        return rg_fail(r->frame, RG_ERROR_VALUE, "an array of more than %d axes", RG_NDIM);
+        return rg_fail(r->frame, RG_ERROR_ELSEWHERE, "an array of more than %d axes", RG_NDIM);
     for (int a = 0; a < p->ndim; a++) {
         int of_arrays = a >= p->first && a < p->first + broad;
         int kept = a < p->first ? a : a - broad;
@@ -351,12 +347,14 @@ typedef struct {
     int ndim;
 } masked;
 
-static void add_masked(void *context, const int64_t *at) {
+static void add_masked(void *context, const int64_t *at, int64_t n, const int32_t *along) {
     masked *m = context;
-    int64_t distance = 0;
+    int64_t start = 0, stride = m->ndim ? m->strides[m->ndim - 1] : 0;
     for (int a = 0; a < m->ndim; a++)
-        distance += at[a] * m->strides[a];
-    *m->distances++ = distance;
+        start += at[a] * m->strides[a];
+    for (int64_t i = 0; i < n; i++)
+        m->distances[i] = start + along[i] * stride;
+    m->distances += n;
 }
 
 void rg_pick_masks(const rg_thunk *thunk, const rg_picks *picks, const rg_array *place, int64_t *distances) {
@@ -371,21 +369,31 @@ void rg_pick_masks(const rg_thunk *thunk, const rg_picks *picks, const rg_array 
     }
 }
 
-/* Add what n indices, which lie `step` bytes apart, pick along an axis of `length` items `stride` bytes apart. Unsigned
-   integers of 64 bits are taken as signed ones, as NumPy does. */
+/* Add what n indices, which lie `step` bytes apart, pick along an axis of `length` items `stride` bytes apart; or let
+   it be the distances, where nothing was added to them yet. Unsigned integers of 64 bits are taken as signed ones, as
+   NumPy does. */
+#define ADD_INDEX(type, at)                                                                                            \
+    int64_t index = (int64_t)*(const type *)(at);                                                                      \
+    index += (index >> 63) & length;                                                                                   \
+    outside |= (uint64_t)index | ((uint64_t)length - 1 - (uint64_t)index);                                             \
+    distances[i] = (adds ? distances[i] : 0) + (int64_t)((uint64_t)index * (uint64_t)stride);
+
 #define ADD_INDICES(dtype, type)                                                                                       \
     case dtype:                                                                                                        \
-        for (int64_t i = 0; i < n; i++) {                                                                              \
-            int64_t index = (int64_t)*(const type *)(at + i * step);                                                   \
-            index += index < 0 ? length : 0;                                                                           \
-            outside |= (uint64_t)index >= (uint64_t)length;                                                            \
-            distances[i] += index * stride;                                                                            \
+        if (step == (int64_t)sizeof(type)) {                                                                           \
+            for (int64_t i = 0; i < n; i++) {                                                                          \
+                ADD_INDEX(type, at + i * (int64_t)sizeof(type))                                                        \
+            }                                                                                                          \
+        } else {                                                                                                       \
+            for (int64_t i = 0; i < n; i++) {                                                                          \
+                ADD_INDEX(type, at + i * step)                                                                         \
+            }                                                                                                          \
         }                                                                                                              \
-        return outside;
+        return outside >> 63;
 
-static int add_indices(int dtype, int64_t n, const char *at, int64_t step, int64_t length, int64_t stride,
-                       int64_t *distances) {
-    int outside = 0;
+static inline int add_indices(int adds, int dtype, int64_t n, const char *at, int64_t step, int64_t length,
+                              int64_t stride, int64_t *distances) {
+    uint64_t outside = 0; /* its highest bit is set once an index, or what is left behind it, is negative */
     switch (dtype) {
         ADD_INDICES(RG_I8, int8_t)
         ADD_INDICES(RG_I16, int16_t)
@@ -411,7 +419,7 @@ static void array_strides(const rg_thunk *thunk, const rg_picks *picks, const rg
 
 /* What one index array adds to n distances from number `start` on: line by line of the last axis. */
 static int add_array(const rg_thunk *thunk, const rg_picks *picks, const rg_array *place, const rg_index_array *array,
-                     const int64_t *mask, int64_t start, int64_t n, int64_t *distances) {
+                     int adds, const int64_t *mask, int64_t start, int64_t n, int64_t *distances) {
     const int64_t *shape = picks->shape + picks->first;
     int64_t strides[RG_NDIM], at[RG_NDIM];
     int last = picks->broad - 1, outside = 0;
@@ -427,9 +435,12 @@ static int add_array(const rg_thunk *thunk, const rg_picks *picks, const rg_arra
         int64_t m = rg_least(shape[last] - at[last], n - done);
         if (array->is_mask)
             for (int64_t i = 0; i < m; i++)
-                distances[done + i] += *(const int64_t *)(from + i * strides[last]);
+                distances[done + i] = (adds ? distances[done + i] : 0) + *(const int64_t *)(from + i * strides[last]);
+        else if (adds)
+            outside |= add_indices(1, x->dtype, m, from, strides[last], place->shape[array->axis],
+                                   place->strides[array->axis], distances + done);
         else
-            outside |= add_indices(x->dtype, m, from, strides[last], place->shape[array->axis],
+            outside |= add_indices(0, x->dtype, m, from, strides[last], place->shape[array->axis],
                                    place->strides[array->axis], distances + done);
         done += m;
         from -= at[last] * strides[last];
@@ -450,10 +461,11 @@ int rg_pick_arrays(const rg_thunk *thunk, const rg_picks *picks, const rg_array 
     int outside = 0;
     if (n == 0)
         return 0;
-    memset(distances, 0, (size_t)n * sizeof *distances);
+    if (picks->narrays == 0)
+        memset(distances, 0, (size_t)n * sizeof *distances);
     for (int k = 0; k < picks->narrays; k++) {
         const rg_index_array *array = &picks->arrays[k];
-        outside |= add_array(thunk, picks, place, array, masked, start, n, distances);
+        outside |= add_array(thunk, picks, place, array, k > 0, masked, start, n, distances);
         masked += array->count;
     }
     return outside ? -1 : 0;

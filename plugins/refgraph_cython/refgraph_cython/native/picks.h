@@ -60,7 +60,9 @@ int rg_pick_arrays(const rg_thunk *, const rg_picks *, const rg_array *place, co
 /* How many elements of an array are not zero. */
 int64_t rg_count_nonzero(const rg_array *);
 
-/* Call `found(context, at)` for each element that is not zero, in C order, with its position along each axis. */
-void rg_each_nonzero(const rg_array *, void (*found)(void *context, const int64_t *at), void *context);
+/* Called for elements that are not zero, in C order: n of them, which lie along the last axis at `along` places behind
+   the position `at`. */
+typedef void (*rg_found)(void *context, const int64_t *at, int64_t n, const int32_t *along);
+void rg_each_nonzero(const rg_array *, rg_found, void *context);
 
 #endif

@@ -20,11 +20,13 @@ typedef struct {
     int ndim;
 } positions;
 
-static void note_position(void *context, const int64_t *at) {
+static void note_positions(void *context, const int64_t *at, int64_t n, const int32_t *along) {
     positions *found = context;
-    for (int a = 0; a < found->ndim; a++)
-        found->to[a][found->n] = at[a];
-    found->n++;
+    int last = found->ndim - 1;
+    for (int a = 0; a <= last; a++)
+        for (int64_t i = 0; i < n; i++)
+            found->to[a][found->n + i] = at[a] + (a == last ? along[i] : 0);
+    found->n += n;
 }
 
 static int nonzero_run(rg_frame *frame, rg_thunk *thunk) {
@@ -32,7 +34,7 @@ static int nonzero_run(rg_frame *frame, rg_thunk *thunk) {
     positions found = {.ndim = thunk->nout};
     for (int k = 0; k < thunk->nout; k++)
         found.to[k] = (int64_t *)thunk->out[k]->data;
-    rg_each_nonzero(thunk->in[0], note_position, &found);
+    rg_each_nonzero(thunk->in[0], note_positions, &found);
     return RG_OK;
 }
 
@@ -158,8 +160,8 @@ static int choose_run(rg_frame *frame, rg_thunk *thunk) {
     }
 }
 
-/* The number of an element in the flattened array. Inputs: the lengths, then a position for each axis. params: the mode,
-   and whether the first axis varies fastest. */
+/* The number of an element in the flattened array. Inputs: the lengths, then a position for each axis. params: the
+   mode, and whether the first axis varies fastest. */
 
 static int ravel_prepare(rg_frame *frame, rg_thunk *thunk) {
     int ndim = 0;

@@ -60,7 +60,7 @@ static int dimshuffle_prepare(rg_frame *frame, rg_thunk *thunk) {
     }
     for (int a = 0; a < x->ndim; a++)
         if (!(kept >> a & 1) && x->shape[a] != 1)
-            return rg_fail(frame, RG_ERROR_VALUE, "axis %d of length %lld cannot be dropped", a, (long long)x->shape[a]);
+            return rg_fail(frame, RG_ERROR_VALUE, "axis %d has length %lld", a, (long long)x->shape[a]);
     return rg_view_at(frame, thunk, 0, 0, ndim, shape, strides);
 }
 
@@ -78,7 +78,8 @@ static int shape_run(rg_frame *frame, rg_thunk *thunk) {
 }
 
 static int shape_i_prepare(rg_frame *frame, rg_thunk *thunk) {
-    return rg_output(frame, thunk, 0, 0, NULL);
+    int64_t none[1] = {0};
+    return rg_output(frame, thunk, 0, 0, none);
 }
 
 static int shape_i_run(rg_frame *frame, rg_thunk *thunk) {
