@@ -759,7 +759,7 @@ cdef class _Target:
         if not (cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_OWNDATA) and cnp.PyArray_ISWRITEABLE(array)):
             return False
         self.acquire()
-        if len(self.storage) == 1 and self.storage[0] is array and Py_REFCNT(array) == ours + 1 + 1:
+        if len(self.storage) == 1 and self.storage[0] is array and Py_REFCNT(array) == ours + 1:
             self.container.taken = array
             self.storage.clear()
             return True
