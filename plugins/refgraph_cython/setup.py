@@ -29,6 +29,7 @@ class BuildNative(build_ext):
                 os.replace(found, made)
             objects.append(str(made))
         ext.extra_objects = objects
+        ext.depends = [*ext.depends, *objects]
         super().build_extension(ext)
 
 

@@ -172,7 +172,8 @@ cdef _call(rg_frame *frame, rg_thunk *thunk, _Calls calls):
         else:
             array = _as_array(slot)
             given.append(array.copy() if copies else array)
-    results = call(*given)
+    with np.errstate(all="ignore"):
+        results = call(*given)
     if thunk.nout == 1:
         results = (results,)
     if len(results) != thunk.nout:

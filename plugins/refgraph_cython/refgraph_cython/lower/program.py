@@ -69,6 +69,7 @@ class _Thunk(NamedTuple):
     early: bool
     dynamic: bool
     overwrites: Sequence[tuple[int, int]] = ()
+    keeps_shape: bool = False
 
 
 class Builder:
@@ -117,6 +118,7 @@ class Builder:
         values: Sequence[int] = (),
         views: Sequence[int] = (),
         overwrites: Sequence[tuple[int, int]] = (),
+        keeps_shape: bool = False,
         always: bool = False,
     ) -> None:
         """Let a kernel compute outputs from inputs.
@@ -124,8 +126,8 @@ class Builder:
         params: what the kernel wants to know, in its order, as 64-bit integers. measures: the numbers of inputs of
         which only the shape is read. values: of inputs whose values say what shape the outputs have. views: of inputs
         whose memory the outputs may lie in. overwrites: (k, i) where output k can be computed in the memory of input i,
-        if both have one shape and are contiguous: the kernel finds the same `data` in both then. always: whether what
-        `prepare` does is to be done in each call.
+        if both have one shape and are contiguous: the kernel finds the same `data` in both then. keeps_shape: whether
+        they always have one shape. always: whether what `prepare` does is to be done in each call.
         """
         ins, outs = [self.slot(x) for x in inputs], [self.slot(x) for x in outputs]
         read = [i for i, _ in enumerate(ins) if i not in measures]
@@ -137,7 +139,7 @@ class Builder:
             slot = self._slots[out]
             slot.early, slot.settled = early, settled
             slot.of = [self._slots[ins[i]] for i in views]
-        self._thunks.append(_Thunk(kernel, ins, outs, list(params), self._node, early, dynamic, overwrites))
+        self._thunks.append(_Thunk(kernel, ins, outs, list(params), self._node, early, dynamic, overwrites, keeps_shape))
 
     def call(
         self,
@@ -334,7 +336,10 @@ class Builder:
                 slot = self._slots[i]
                 if slot.home == _OUTSIDE or slot.dtype < 0:
                     continue
-                if free and not thunk.early and not slot.of:
+                over = self._overwritten(thunk, i, t)
+                if over is not None:
+                    slot.buffer = over.buffer
+                elif free and not thunk.early and not slot.of:
                     slot.buffer = free.pop()
                 else:
                     slot.buffer, count = count, count + 1
@@ -345,6 +350,17 @@ class Builder:
                 del held[b]
             free += done
         return count
+
+    def _overwritten(self, thunk: _Thunk, out: int, t: int) -> _Slot | None:
+        """The value that is read for the last time, in whose memory this one is computed."""
+        if not thunk.keeps_shape or self._slots[out].of:
+            return None
+        for k, i in thunk.overwrites:
+            slot = self._slots[thunk.ins[i]]
+            is_ours = slot.home == _BUFFER and slot.dtype >= 0 and not slot.of and not slot.early and slot.buffer >= 0
+            if thunk.outs[k] == out and is_ours and slot.last == t and thunk.ins.count(thunk.ins[i]) == 1:
+                return slot
+        return None
 
     def _read_views(self, slot: _Slot, t: int) -> None:
         """What a slot may be a view of is read at t."""
