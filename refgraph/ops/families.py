@@ -173,6 +173,19 @@ class Elemwise(Op):
         found = like.resolve_dtypes((*given, *[None] * like.nout)) if isinstance(like, np.ufunc) else like(*given)
         return found
 
+    def loop(self, given: Sequence[np.dtype[Any]]) -> tuple[np.dtype[Any], ...]:
+        """The dtypes that it computes in for inputs of these: to which inputs are converted, and the output's, last.
+
+        Raises TypeError where it has no meaning for them.
+        """
+        found = self._resolve(given)
+        out = np.dtype(self.out) if self.out else found[-1]
+        if len(found) > self.arity:
+            return (*found[: self.arity], out)
+        if self.weak is None:
+            return (*[out if self.arity > 1 else d for d in given], out)
+        return (*[out if i in self.weak else np.dtype(bool) for i in range(self.arity)], out)
+
     def _operand_dtype(self, i: int, dtype: np.dtype[Any]) -> np.dtype[Any]:
         """The dtype that a ufunc computes input i in, where the inputs have `dtype`."""
         try:

@@ -7,6 +7,7 @@ from cpython.ref cimport Py_REFCNT
 from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
+import os
 from time import perf_counter
 
 cimport numpy as cnp
@@ -788,3 +789,92 @@ def threads(count=None):
     if count is not None:
         rg_set_threads(count)
     return rg_threads()
+
+
+# instructions
+
+cdef extern from "instructions.h" nogil:
+    ctypedef struct rg_instruction_row:
+        const char *name
+        int8_t nin
+        int8_t in_ "in"[4]
+        int8_t out
+        void *call
+    const rg_instruction_row *rg_instructions()
+    ctypedef struct rg_loop_of:
+        void *loop
+        void *data
+        int64_t nin
+        int64_t sizes[6]
+    void rg_call_loop(int64_t, void *, const void *const *, unsigned, const rg_loop_of *)
+
+cdef extern from "isa.h" nogil:
+    const char *rg_isa()
+    int rg_use_isa(const char *)
+
+_asked = os.environ.get("REFGRAPH_CYTHON_ISA", "")
+if _asked and rg_use_isa(_asked.encode()):
+    raise ImportError(f"REFGRAPH_CYTHON_ISA={_asked}: this machine, or this build, has {(<bytes>rg_isa()).decode()} at most")
+
+
+def isa():
+    """The instruction set that is used: base, v3 or v4."""
+    return (<bytes>rg_isa()).decode()
+
+
+def instructions():
+    """For each name and dtypes of inputs the address of the instruction and the output's dtype."""
+    cdef const rg_instruction_row *row = rg_instructions()
+    found = {}
+    while row.name != NULL:
+        key = ((<bytes>row.name).decode(), tuple([DTYPES[row.in_[k]] for k in range(row.nin)]))
+        found[key] = (<size_t>row.call, DTYPES[row.out])
+        row += 1
+    return found
+
+
+cdef class Loop:
+    """An inner loop of a ufunc, as an instruction calls it."""
+
+    cdef rg_loop_of native
+    cdef object _ufunc
+
+    def __init__(self, ufunc, dtypes):
+        """Raises LookupError where the ufunc has no loop for just these dtypes, the output's last."""
+        cdef cnp.ufunc f = ufunc
+        cdef int i, k, n = f.nin + 1
+        numbers = [np.dtype(d).num for d in dtypes]
+        for i in range(f.ntypes):
+            if f.nout == 1 and [<int>f.types[i * n + k] for k in range(n)] == numbers:
+                self.native.loop = <void *>f.functions[i]
+                self.native.data = f.data[i] if f.data != NULL else NULL
+                self.native.nin = f.nin
+                for k in range(n):
+                    self.native.sizes[k] = np.dtype(dtypes[k]).itemsize
+                self._ufunc = ufunc
+                return
+        raise LookupError(f"{ufunc} has no loop for {dtypes}")
+
+    @property
+    def address(self):
+        return <size_t>&self.native
+
+
+CALL_LOOP = <size_t>&rg_call_loop
+
+
+# BLAS
+
+from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
+
+cdef extern from "blas.h" nogil:
+    ctypedef struct rg_blas:
+        void *gemm[4]
+    rg_blas rg_blas_of
+
+
+def use_blas(capsules):
+    """Let products be those of SciPy's BLAS: `scipy.linalg.cython_blas.__pyx_capi__`."""
+    for i, letter in enumerate("sdcz"):
+        capsule = capsules[letter + "gemm"]
+        rg_blas_of.gemm[i] = PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule))

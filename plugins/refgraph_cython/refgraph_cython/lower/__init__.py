@@ -2,9 +2,11 @@
 
 from refgraph_cython.lower import (  # noqa: F401  (they declare lowerings)
     construct,
+    elementwise,
     control,
     gradient,
     indexing,
     joining,
+    matmul,
     shape,
 )

@@ -2,10 +2,12 @@
 #include "kernels.h"
 
 #define TABLES(TABLE) \
+    TABLE(blocks)     \
     TABLE(control)    \
     TABLE(copy)       \
     TABLE(shape)      \
     TABLE(sum_to)     \
+    TABLE(matmul)     \
     TABLE(joining)    \
     TABLE(construct)  \
     TABLE(indexing)   \

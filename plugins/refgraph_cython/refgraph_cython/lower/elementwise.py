@@ -1,0 +1,193 @@
+"""Elementwise ops and reductions: groups that run in one pass."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from refgraph.backend import Apply, Constant, Elemwise, Fused, Graph, Reduction, Variable
+
+from refgraph_cython import _native
+from refgraph_cython.lower.program import NUMBERS, Builder, lowers
+
+INSTRUCTIONS = _native.instructions()
+_KINDS = {"sum": 0, "mean": 0, "prod": 1, "prod_no_zeros": 1, "max": 2, "min": 3, "all": 4, "any": 5,
+          "bitwise_and_reduce": 6, "bitwise_or_reduce": 7, "bitwise_xor_reduce": 8, "count_nonzero": 0, "norm": 0}  # fmt: skip
+_FINISH = {"mean": 1, "norm": 2}
+_BYTES = 2048
+
+
+class Unfit(Exception):
+    """There is no instruction for something."""
+
+
+class _Group:
+    """A group that is being put together: values are numbered, leaves first."""
+
+    def __init__(self, inputs: list[Variable], build: Builder) -> None:
+        self.leaves, self.build = inputs, build
+        self.dtypes = [x.type.dtype for x in inputs]
+        self.depends = [1 << i for i in range(len(inputs))]
+        self.scalar = [x.type.ndim == 0 for x in inputs]
+        self.steps: list[list[int]] = []
+
+    def step(self, name: str, given: list[int], dtypes: tuple[str, ...], loop: Any = None, out: str = "") -> int:
+        more = 0
+        if loop is not None:
+            call, more = _native.CALL_LOOP, loop.address
+            self.build.alive.append(loop)
+        else:
+            found = INSTRUCTIONS.get((name, dtypes))
+            if found is None:
+                raise Unfit(f"no instruction {name} of {', '.join(dtypes)}")
+            call, out = found
+        self.steps.append([call, more, len(given), *given, *[0] * (4 - len(given)), NUMBERS[out], len(self.dtypes), int(all(self.scalar[i] for i in given))])
+        self.dtypes.append(out)
+        bits = 0
+        for i in given:
+            bits |= self.depends[i]
+        self.depends.append(bits)
+        self.scalar.append(all(self.scalar[i] for i in given))
+        return len(self.dtypes) - 1
+
+    def cast(self, value: int, dtype: str) -> int:
+        given = self.dtypes[value]
+        return value if given == dtype else self.step(f"cast{{{dtype}}}", [value], (given,))
+
+    def apply(self, node: Apply, given: list[int]) -> int:
+        op: Any = node.op
+        wanted = node.outputs[0].type.dtype
+        if op.name.startswith("cast{"):
+            return self.cast(given[0], wanted)
+        if op.name in ("identity", "positive", "fill"):
+            return given[-1]
+        try:
+            loop = [d.name for d in op.loop([np.dtype(self.dtypes[i]) for i in given])]
+        except TypeError:
+            raise Unfit("no loop") from None
+        wide = tuple([{"float16": "float32"}.get(d, d) for d in loop])
+        if (op.name, wide[:-1]) in INSTRUCTIONS and op.name not in _NARROW:
+            values = [self.cast(i, d) for i, d in zip(given, wide, strict=False)]
+            return self.cast(self.step(op.name, values, wide[:-1]), wanted)
+        if not isinstance(op.impl, np.ufunc) or (op.name == "pow" and loop[-1] not in _FLOATING):
+            raise Unfit(f"no kernel for {op.name} of {', '.join(loop[:-1])}")
+        found = _loop(op.impl, tuple(loop)) or _loop(op.impl, wide)
+        if found is None:
+            raise Unfit(f"no loop of {op.name} for {', '.join(loop)}")
+        values = [self.cast(i, d) for i, d in zip(given, found[1], strict=False)]
+        return self.cast(self.step(op.name, values, (), found[0], found[1][-1]), wanted)
+
+
+_NARROW = {"nextafter"}
+"""Ops that mean something else in a wider dtype."""
+_FLOATING = ("float16", "float32", "float64", "complex64", "complex128")
+
+
+@lru_cache(maxsize=None)
+def _loop(ufunc: np.ufunc, dtypes: tuple[str, ...]) -> tuple[Any, tuple[str, ...]] | None:
+    """The ufunc's own loop for these dtypes."""
+    try:
+        return _native.Loop(ufunc, dtypes), dtypes
+    except LookupError:
+        return None
+
+
+@lowers(Elemwise, Reduction)
+def single(node: Apply, build: Builder) -> str | None:
+    return _lowered(node, [node], list(node.inputs), list(node.outputs), list(node.inputs), build)
+
+
+@lowers(Fused)
+def fused(node: Apply, build: Builder) -> str | None:
+    op: Any = node.op
+    why = _lowered(node, op.graph.nodes, list(op.graph.inputs), list(op.graph.outputs), list(node.inputs), build)
+    if why is None:
+        return None
+    build.inline(op.graph, node)
+    return None
+
+
+def _lowered(node: Apply, nodes: Any, inputs: Any, outputs: Any, given: Any, build: Builder) -> str | None:
+    leaves: dict[Variable, Variable] = {}
+    for x, y in zip(inputs, given, strict=True):
+        leaves.setdefault(x, y)
+    for inner in nodes:
+        for x in inner.inputs:
+            if isinstance(x, Constant):
+                leaves.setdefault(x, x)
+    if len(leaves) > 40:
+        return "too many inputs"
+    group = _Group(list(leaves.values()), build)
+    number = {x: i for i, x in enumerate(leaves)}
+    depends = {x: 1 << i for i, x in enumerate(leaves)}
+    reductions = []
+    try:
+        for inner in nodes:
+            if isinstance(inner.op, Reduction):
+                reductions.append((inner, *_reduction(group, inner, number[inner.inputs[0]])))
+            else:
+                number[inner.outputs[0]] = group.apply(inner, [number[x] for x in inner.inputs])
+                bits = 0
+                for x in inner.inputs:
+                    bits |= depends[x]
+                depends[inner.outputs[0]] = bits
+    except Unfit as why:
+        return str(why)
+    reduced = {inner.outputs[0] for inner, *_ in reductions}
+    stores = [x for x in outputs if x not in reduced]
+    if len(group.dtypes) > 180:
+        return "too many steps"
+    size = max([np.dtype(d).itemsize for d in group.dtypes])
+    elements = max(64, _BYTES // size)
+    params = [len(leaves), len(group.steps), len(stores), len(reductions), elements, size, len(group.dtypes)]
+    params += list(range(len(leaves)))
+    for step in group.steps:
+        params += step
+    for x in stores:
+        params += [number[x], depends[x], 0]
+    made = dict(zip(outputs, node.outputs, strict=True))
+    results = [made[x] for x in stores]
+    for inner, kind, value, acc, finish, cast in reductions:
+        op: Any = inner.op
+        results.append(made[inner.outputs[0]])
+        bits = sum([1 << a for a in op.axis])
+        params += [kind, value, depends[inner.inputs[0]], 0, bits, int(op.keepdims), NUMBERS[acc], finish, cast]
+    build.thunk("blocks", group.leaves, results, params, overwrites=[(k, i) for k in range(len(stores)) for i in range(len(leaves)) if group.dtypes[i] == stores[k].type.dtype])
+    return None
+
+
+def _reduction(group: _Group, node: Apply, value: int) -> tuple[int, int, str, int, int]:
+    op: Any = node.op
+    name, out = op.name, node.outputs[0].type.dtype
+    if name not in _KINDS:
+        raise Unfit(f"no kernel for {name}")
+    given = group.dtypes[value]
+    if name in ("max", "min") or name.startswith("bitwise"):
+        acc = given
+        if given == "float16":
+            value, acc = group.cast(value, "float32"), "float32"
+        elif given.startswith("c"):
+            raise Unfit("complex")
+    elif name in ("all", "any"):
+        value, acc = group.cast(value, "bool"), "bool"
+    elif name == "count_nonzero":
+        value, acc = group.cast(group.cast(value, "bool"), "int64"), "int64"
+    else:
+        acc = op.dtypes_for(given)[1] or out
+        acc = {"float16": "float64", "float32": "float64", "complex64": "complex128"}.get(acc, acc)
+        if name == "norm":
+            if given.startswith("c"):
+                raise Unfit("complex")
+            value = group.cast(value, "float64")
+            value = group.step("square", [value], ("float64",))
+        elif acc == "float64" and group.dtypes[value] in ("float32", "float64"):
+            pass
+        elif acc == "float64" and group.dtypes[value] == "float16":
+            value = group.cast(value, "float32")
+        else:
+            value = group.cast(value, acc)
+    cast = 0
+    if acc != out:
+        cast = INSTRUCTIONS[f"cast{{{out}}}", (acc,)][0]
+    return _KINDS[name], value, acc, _FINISH.get(name, 0), cast

@@ -1,0 +1,283 @@
+/* Matrix products: by BLAS, and by kernels of our own where these are faster. */
+#include "blas.h"
+
+#include <complex.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef float _Complex complex64;
+typedef double _Complex complex128;
+
+rg_blas rg_blas_of;
+
+/* A matrix in memory: strides in elements. */
+typedef struct {
+    char *data;
+    int64_t rows, columns, row, column;
+} matrix;
+
+static int is_blas(int dtype) {
+    return dtype == RG_F32 || dtype == RG_F64 || dtype == RG_C64 || dtype == RG_C128;
+}
+
+/* Whether BLAS can take it: one axis has unit stride, the other steps at least that far. */
+static int fits(const matrix *m) {
+    int by_rows = (m->column == 1 || m->columns == 1) && (m->row >= m->columns || m->rows == 1);
+    int by_columns = (m->row == 1 || m->rows == 1) && (m->column >= m->rows || m->columns == 1);
+    return by_rows || by_columns;
+}
+
+#define PLAIN(name, type, sum)                                                                                         \
+    static void plain_##name(const matrix *a, const matrix *b, const matrix *c, int64_t n) {                           \
+        for (int64_t i = 0; i < c->rows; i++)                                                                          \
+            for (int64_t j = 0; j < c->columns; j++) {                                                                 \
+                sum s = 0;                                                                                             \
+                const type *x = (const type *)a->data + i * a->row, *y = (const type *)b->data + j * b->column;        \
+                for (int64_t k = 0; k < n; k++)                                                                        \
+                    s = (sum)(s + (sum)x[k * a->column] * (sum)y[k * b->row]);                                         \
+                ((type *)c->data)[i * c->row + j * c->column] = (type)s;                                               \
+            }                                                                                                          \
+    }
+PLAIN(i8, uint8_t, uint8_t)
+PLAIN(i16, uint16_t, uint16_t)
+PLAIN(i32, uint32_t, uint32_t)
+PLAIN(i64, uint64_t, uint64_t)
+PLAIN(f16, _Float16, float)
+
+static void plain_bool(const matrix *a, const matrix *b, const matrix *c, int64_t n) {
+    for (int64_t i = 0; i < c->rows; i++)
+        for (int64_t j = 0; j < c->columns; j++) {
+            const char *x = a->data + i * a->row, *y = b->data + j * b->column;
+            char s = 0;
+            for (int64_t k = 0; k < n && !s; k++)
+                s = x[k * a->column] && y[k * b->row];
+            c->data[i * c->row + j * c->column] = s;
+        }
+}
+
+/* c = alpha a b + beta c, where c is contiguous in rows. */
+static void by_blas(int dtype, const matrix *a, const matrix *b, const matrix *c, const void *alpha, const void *beta) {
+    /* BLAS has columns: c^T = b^T a^T */
+    int m = (int)c->columns, n = (int)c->rows, k = (int)a->columns;
+    int b_is_rows = (b->column == 1 || b->columns == 1) && (b->row >= b->columns || b->rows == 1);
+    int a_is_rows = (a->column == 1 || a->columns == 1) && (a->row >= a->columns || a->rows == 1);
+    char tb = b_is_rows ? 'N' : 'T', ta = a_is_rows ? 'N' : 'T';
+    int ldb = (int)(b_is_rows ? (b->rows == 1 ? b->columns : b->row) : (b->columns == 1 ? b->rows : b->column));
+    int lda = (int)(a_is_rows ? (a->rows == 1 ? a->columns : a->row) : (a->columns == 1 ? a->rows : a->column));
+    int ldc = (int)(c->rows == 1 ? c->columns : c->row);
+    ldb = ldb < 1 ? 1 : ldb, lda = lda < 1 ? 1 : lda, ldc = ldc < 1 ? 1 : ldc;
+    void (*gemm)(char *, char *, int *, int *, int *, const void *, void *, int *, void *, int *, const void *, void *,
+                 int *) = rg_blas_of.gemm[dtype - RG_F32];
+    gemm(&tb, &ta, &m, &n, &k, alpha, b->data, &ldb, a->data, &lda, beta, c->data, &ldc);
+}
+
+static const double one_f64[2] = {1, 0}, zero[2] = {0, 0};
+static const float one_f32[2] = {1, 0};
+
+static const void *one(int dtype) {
+    return dtype == RG_F32 || dtype == RG_C64 ? (const void *)one_f32 : (const void *)one_f64;
+}
+
+static int tidy(rg_frame *frame, matrix *m, int dtype, char **memory, size_t *left) {
+    (void)frame;
+    if (fits(m))
+        return RG_OK;
+    int64_t size = rg_itemsize[dtype];
+    rg_array from = {.data = m->data, .ndim = 2, .dtype = dtype, .shape = {m->rows, m->columns}, .strides = {m->row * size, m->column * size}, .size = m->rows * m->columns};
+    rg_array to = from;
+    to.data = *memory;
+    to.strides[0] = m->columns * size;
+    to.strides[1] = size;
+    to.contiguous = 1;
+    rg_copy(&from, &to);
+    size_t used = ((size_t)(from.size * size) + 63) / 64 * 64;
+    *memory += used;
+    *left -= used;
+    m->data = to.data, m->row = m->columns, m->column = 1;
+    return RG_OK;
+}
+
+static int product(rg_frame *frame, int dtype, matrix a, matrix b, matrix c, const void *alpha, const void *beta, int adds) {
+    int64_t k = a.columns, size = rg_itemsize[dtype];
+    if (c.rows == 0 || c.columns == 0)
+        return RG_OK;
+    if (k == 0 && !adds) {
+        memset(c.data, 0, (size_t)(c.rows * c.columns * size));
+        return RG_OK;
+    }
+    if (!is_blas(dtype)) {
+        switch (dtype) {
+        case RG_BOOL: plain_bool(&a, &b, &c, k); break;
+        case RG_I8: case RG_U8: plain_i8(&a, &b, &c, k); break;
+        case RG_I16: case RG_U16: plain_i16(&a, &b, &c, k); break;
+        case RG_I32: case RG_U32: plain_i32(&a, &b, &c, k); break;
+        case RG_I64: case RG_U64: plain_i64(&a, &b, &c, k); break;
+        default: plain_f16(&a, &b, &c, k);
+        }
+        return RG_OK;
+    }
+    size_t need = 0;
+    if (!fits(&a))
+        need += ((size_t)(a.rows * a.columns * size) + 63) / 64 * 64;
+    if (!fits(&b))
+        need += ((size_t)(b.rows * b.columns * size) + 63) / 64 * 64;
+    char *memory = need ? rg_scratch(frame, need) : NULL;
+    if (need && !memory)
+        return RG_ERROR_MEMORY;
+    tidy(frame, &a, dtype, &memory, &need);
+    tidy(frame, &b, dtype, &memory, &need);
+    by_blas(dtype, &a, &b, &c, alpha, beta);
+    return RG_OK;
+}
+
+/* The last two axes as a matrix; a vector is a row on the left and a column on the right. */
+static matrix left_of(const rg_array *x) {
+    int64_t size = rg_itemsize[x->dtype];
+    int n = x->ndim;
+    if (n == 0)
+        return (matrix){x->data, 1, 1, 1, 1};
+    if (n == 1)
+        return (matrix){x->data, 1, x->shape[0], x->shape[0], x->strides[0] / size};
+    return (matrix){x->data, x->shape[n - 2], x->shape[n - 1], x->strides[n - 2] / size, x->strides[n - 1] / size};
+}
+
+static matrix right_of(const rg_array *y) {
+    int64_t size = rg_itemsize[y->dtype];
+    int n = y->ndim;
+    if (n == 1)
+        return (matrix){y->data, y->shape[0], 1, y->strides[0] / size, 1};
+    return left_of(y);
+}
+
+/* dot of at most two axes each: inputs x, y. */
+
+static int dot_shape(rg_frame *frame, rg_thunk *thunk, const rg_array *x, const rg_array *y, int *ndim, int64_t *shape) {
+    (void)thunk;
+    matrix a = left_of(x), b = right_of(y);
+    *ndim = 0;
+    if (a.columns != b.rows)
+        return rg_fail(frame, RG_ERROR_VALUE, "shapes do not fit");
+    if (x->ndim == 2)
+        shape[(*ndim)++] = a.rows;
+    if (y->ndim == 2)
+        shape[(*ndim)++] = b.columns;
+    return RG_OK;
+}
+
+static int dot_prepare(rg_frame *frame, rg_thunk *thunk) {
+    int ndim;
+    int64_t shape[RG_NDIM];
+    int error = dot_shape(frame, thunk, thunk->in[0], thunk->in[1], &ndim, shape);
+    return error ? error : rg_output(frame, thunk, 0, ndim, shape);
+}
+
+static matrix flat(char *data, const matrix *a, const matrix *b) {
+    return (matrix){data, a->rows, b->columns, b->columns, 1};
+}
+
+static int dot_run(rg_frame *frame, rg_thunk *thunk) {
+    matrix a = left_of(thunk->in[0]), b = right_of(thunk->in[1]);
+    int dtype = thunk->out[0]->dtype;
+    return product(frame, dtype, a, b, flat(thunk->out[0]->data, &a, &b), one(dtype), zero, 0);
+}
+
+/* matmul of stacks: inputs x, y of two axes or more. */
+
+static int matmul_prepare(rg_frame *frame, rg_thunk *thunk) {
+    const rg_array *x = thunk->in[0], *y = thunk->in[1];
+    matrix a = left_of(x), b = right_of(y);
+    if (a.columns != b.rows)
+        return rg_fail(frame, RG_ERROR_VALUE, "shapes do not fit");
+    rg_array stacks[2] = {*x, *y};
+    int ndim = 0;
+    int64_t shape[RG_NDIM];
+    for (int i = 0; i < 2; i++) {
+        stacks[i].ndim = stacks[i].ndim > 2 ? stacks[i].ndim - 2 : 0;
+        if (rg_broadcast(&ndim, shape, &stacks[i]))
+            return rg_fail(frame, RG_ERROR_VALUE, "stacks do not broadcast");
+    }
+    if (x->ndim > 1)
+        shape[ndim++] = a.rows;
+    if (y->ndim > 1)
+        shape[ndim++] = b.columns;
+    return rg_output(frame, thunk, 0, ndim, shape);
+}
+
+static int stacked(rg_frame *frame, const rg_array *x, const rg_array *y, const rg_array *out, const void *alpha, const void *beta, int adds) {
+    matrix a = left_of(x), b = right_of(y);
+    int ends = (x->ndim > 1) + (y->ndim > 1), n = out->ndim - ends;
+    int64_t count = rg_size(n, out->shape), index[RG_NDIM] = {0}, each = a.rows * b.columns * rg_itemsize[out->dtype];
+    for (int64_t s = 0; s < count; s++) {
+        a.data = x->data, b.data = y->data;
+        for (int d = 0; d < n; d++) {
+            int dx = d - (n - (x->ndim - 2)), dy = d - (n - (y->ndim - 2));
+            if (dx >= 0 && x->shape[dx] != 1)
+                a.data += index[d] * x->strides[dx];
+            if (dy >= 0 && y->shape[dy] != 1)
+                b.data += index[d] * y->strides[dy];
+        }
+        int error = product(frame, out->dtype, a, b, flat(out->data + s * each, &a, &b), alpha, beta, adds);
+        if (error)
+            return error;
+        for (int d = n - 1; d >= 0 && ++index[d] == out->shape[d]; d--)
+            index[d] = 0;
+    }
+    return RG_OK;
+}
+
+static int matmul_run(rg_frame *frame, rg_thunk *thunk) {
+    return stacked(frame, thunk->in[0], thunk->in[1], thunk->out[0], one(thunk->out[0]->dtype), zero, 0);
+}
+
+/* beta c + alpha x y: inputs c, alpha, x, y, beta. params: whether they are stacks. */
+
+static int gemm_prepare(rg_frame *frame, rg_thunk *thunk) {
+    rg_array *x = thunk->in[2], *y = thunk->in[3], whole = {0};
+    matrix a = left_of(x), b = right_of(y);
+    int64_t shape[RG_NDIM];
+    int ndim = 0;
+    if (a.columns != b.rows)
+        return rg_fail(frame, RG_ERROR_VALUE, "shapes do not fit");
+    if (thunk->params[0]) {
+        rg_array stacks[2] = {*x, *y};
+        for (int i = 0; i < 2; i++) {
+            stacks[i].ndim = stacks[i].ndim > 2 ? stacks[i].ndim - 2 : 0;
+            if (rg_broadcast(&ndim, shape, &stacks[i]))
+                return rg_fail(frame, RG_ERROR_VALUE, "stacks do not broadcast");
+        }
+    }
+    if (x->ndim > 1)
+        shape[ndim++] = a.rows;
+    if (y->ndim > 1)
+        shape[ndim++] = b.columns;
+    whole.ndim = ndim;
+    memcpy(whole.shape, shape, sizeof shape);
+    int joined = whole.ndim;
+    if (rg_broadcast(&joined, shape, thunk->in[0]))
+        return rg_fail(frame, RG_ERROR_VALUE, "shapes do not broadcast");
+    if (joined != whole.ndim || memcmp(shape, whole.shape, (size_t)joined * sizeof *shape))
+        return rg_fail(frame, RG_ERROR_ELSEWHERE, "the product is smaller than what it is added to");
+    return rg_output(frame, thunk, 0, joined, shape);
+}
+
+static int gemm_run(rg_frame *frame, rg_thunk *thunk) {
+    const rg_array *c = thunk->in[0];
+    rg_array *out = thunk->out[0];
+    if (out->data != c->data && out->size) {
+        rg_array from = *out;
+        int more = out->ndim - c->ndim;
+        from.data = c->data;
+        for (int d = 0; d < out->ndim; d++)
+            from.strides[d] = d < more || c->shape[d - more] == 1 ? 0 : c->strides[d - more];
+        from.contiguous = rg_is_contiguous(from.ndim, from.shape, from.strides, rg_itemsize[from.dtype]);
+        rg_copy(&from, out);
+    }
+    return stacked(frame, thunk->in[2], thunk->in[3], out, thunk->in[1]->data, thunk->in[4]->data, 1);
+}
+
+const rg_kernel rg_kernels_matmul[] = {
+    {"dot", dot_prepare, dot_run},
+    {"matmul", matmul_prepare, matmul_run},
+    {"gemm", gemm_prepare, gemm_run},
+    {0},
+};

@@ -1,0 +1,2 @@
+/* All of vector mathematics. */
+#include "vector_exp.h"
