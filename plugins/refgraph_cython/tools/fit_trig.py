@@ -23,12 +23,12 @@ BEGIN, END = "/* Coefficients, printed by tools/fit_trig.py. */\n", "/* End of t
 SLACK = mpf("1.0005")  # k is rounded from a product that is itself rounded
 TINY = mpf(10) ** -12  # in place of 1 / infinity
 MORE = 120  # digits for what cancels
-LOG_FROM, SERIES_FROM, DIGAMMA_SERIES_FROM = mpf("0.7"), mpf("2.5"), mpf(3)
+MIDDLE = mpf("1.5")  # quotients are of polynomials in x less this
 
 
 @dataclass(frozen=True)
 class Quotient:
-    """Polynomials p of degree m and q of degree n, of which p / q is near `target` on an interval."""
+    """Polynomials p and q in x - 3/2, of degrees m and n, of which p / q is near `target` on an interval of x."""
 
     name: str
     target: Real
@@ -46,17 +46,17 @@ def divided(fit: Quotient) -> tuple[list[mpf], list[mpf], mpf]:
     for i, x in enumerate(points):
         value = fit.target(x)
         for j in range(fit.m + 1):
-            matrix[i, j] = x**j
+            matrix[i, j] = (x - MIDDLE) ** j
         for j in range(fit.n):
-            matrix[i, fit.m + 1 + j] = -value * x**j
-        right[i] = value * x**fit.n
+            matrix[i, fit.m + 1 + j] = -value * (x - MIDDLE) ** j
+        right[i] = value * (x - MIDDLE) ** fit.n
     solved = list(mp.lu_solve(matrix, right))
     p, q = solved[: fit.m + 1], [*solved[fit.m + 1 :], mpf(1)]
     if min(p + q) <= 0:
         raise ArithmeticError(f"{fit.name}: a coefficient is negative")
 
     def error(x: mpf) -> mpf:
-        return abs(mp.polyval(p[::-1], x) / mp.polyval(q[::-1], x) / fit.target(x) - 1)
+        return abs(mp.polyval(p[::-1], x - MIDDLE) / mp.polyval(q[::-1], x - MIDDLE) / fit.target(x) - 1)
 
     return p, q, max(map(error, nodes(fit.low, fit.high, 500)))
 
@@ -162,19 +162,20 @@ def digamma_series(w: mpf) -> mpf:
 
 def trigonometric() -> list[Fit]:
     """The polynomials of vector_trig.h, in its order."""
-    half, quarter = mp.pi / 2 * SLACK, mp.pi / 4 * SLACK
-    return [
-        odd("rg_sin_f32_q", mp.sin, "sin", half, 3, "|x| <= pi / 2"),
-        odd("rg_tan_f32_q", mp.tan, "tan", quarter, 6, "|x| <= pi / 4"),
-        odd("rg_asin_f32_q", mp.asin, "asin", mp.sqrt(mpf(0.5)) * SLACK, 7, "|x| <= sqrt(1 / 2)"),
-        odd("rg_atan_f32_q", mp.atan, "atan", mpf(1), 8, "|x| <= 1"),
-        odd("rg_sin_f64_q", mp.sin, "sin", half, 7, "|x| <= pi / 2"),
-        odd("rg_tan_sin_f64_q", mp.sin, "sin", quarter, 5, "|x| <= pi / 4, as part of tan(x)"),
-        Fit("rg_tan_cos_f64_q", cos_rest, lambda z: z**2 / mp.cos(mp.sqrt(z)), mpf(0), quarter**2, 5,
-            "(cos(x) - 1 + x^2 / 2) / x^4 in x^2, for |x| <= pi / 4, as part of tan(x)."),
-        odd("rg_asin_f64_q", mp.asin, "asin", mpf("0.5") * SLACK, 12, "|x| <= 1 / 2"),
-        odd("rg_atan_f64_q", mp.atan, "atan", mpf(1), 19, "|x| <= 1"),
-    ]  # fmt: skip
+    quarter = mp.pi / 4 * SLACK
+    rows = []
+    for name, sin, cos, asin_until, asin, atan in (
+        ("f32", 2, 2, mp.sqrt(mpf(0.5)), 7, 8),
+        ("f64", 5, 5, mpf(0.5), 12, 19),
+    ):
+        rows += [
+            odd(f"rg_sin_{name}_q", mp.sin, "sin", quarter, sin, "|x| <= pi / 4"),
+            Fit(f"rg_cos_{name}_q", cos_rest, lambda z: z**2 / mp.cos(mp.sqrt(z)), mpf(0), quarter**2, cos,
+                "(cos(x) - 1 + x^2 / 2) / x^4 in x^2, for |x| <= pi / 4."),
+            odd(f"rg_asin_{name}_q", mp.asin, "asin", asin_until * SLACK, asin, f"|x| <= {mp.nstr(asin_until, 4)}"),
+            odd(f"rg_atan_{name}_q", mp.atan, "atan", mpf(1), atan, "|x| <= 1"),
+        ]  # fmt: skip
+    return [*rows, odd("rg_tan_f32_q", mp.tan, "tan", quarter, 6, "|x| <= pi / 4")]
 
 
 def gamma_family() -> list[Fit | Quotient]:
@@ -182,16 +183,16 @@ def gamma_family() -> list[Fit | Quotient]:
     rows: list[Fit | Quotient] = []
     for name, m, n, degree, digamma_m, digamma_n, digamma_degree, cot_degree in (
         ("f32", 4, 5, 3, 4, 5, 3, 7),
-        ("f64", 8, 9, 12, 7, 8, 10, 14),
+        ("f64", 8, 9, 13, 7, 8, 10, 14),
     ):
         rows += [
-            Quotient(f"rg_lgamma_{name}", log_gamma, LOG_FROM, SERIES_FROM, m, n,
-                     "log(gamma(x)) / ((x - 1) (x - 2)) = p(x) / q(x) for 0.7 <= x <= 2.5."),
-            Fit(f"rg_stirling_{name}_q", log_gamma_series, mp.sqrt, TINY, 1 / SERIES_FROM**2, degree,
-                "x (log(gamma(x)) - (x - 1/2) log(x) + x - log(2 pi) / 2) in 1 / x^2, for x >= 2.5."),
-            Quotient(f"rg_digamma_{name}", digamma, mpf(0.5), DIGAMMA_SERIES_FROM, digamma_m, digamma_n,
-                     "psi(x) / (x - its zero) = p(x) / q(x) for 0.5 <= x <= 3."),
-            Fit(f"rg_digamma_{name}_s", digamma_series, lambda w: w, TINY, 1 / DIGAMMA_SERIES_FROM**2, digamma_degree,
+            Quotient(f"rg_lgamma_{name}", log_gamma, mpf("0.7"), mpf("2.5"), m, n,
+                     "log(gamma(x)) / ((x - 1) (x - 2)) = p / q in x - 3/2, for 0.7 <= x <= 2.5."),
+            Fit(f"rg_stirling_{name}_q", log_gamma_series, mp.sqrt, TINY, mpf(1) / 4, degree,
+                "x (log(gamma(x)) - (x - 1/2) log(x) + x - log(2 pi) / 2) in 1 / x^2, for x >= 2."),
+            Quotient(f"rg_digamma_{name}", digamma, mpf(0.5), mpf(3), digamma_m, digamma_n,
+                     "psi(x) / (x - its zero) = p / q in x - 3/2, for 0.5 <= x <= 3."),
+            Fit(f"rg_digamma_{name}_s", digamma_series, lambda w: w, TINY, mpf(1) / 9, digamma_degree,
                 "x^2 (log(x) - 1 / (2 x) - psi(x)) in 1 / x^2, for x >= 3."),
             Fit(f"rg_cot_{name}_q", cot_rest, lambda z: mpf(1) / 4, TINY, mpf(0.25), cot_degree,
                 "(1 / r - pi cot(pi r)) / r in r^2, for |r| <= 1 / 2."),

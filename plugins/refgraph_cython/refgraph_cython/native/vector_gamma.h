@@ -32,25 +32,25 @@ Source: NIST Digital Library of Mathematical Functions (DLMF), chapter 5.
 #define RG_DIGAMMA_ZERO_F32 0x1.762d860000000p+0f
 #define RG_DIGAMMA_ZERO_LOW_F32 0x1.ab5f200000000p-27f
 
-/* log(gamma(x)) / ((x - 1) (x - 2)) = p(x) / q(x) for 0.7 <= x <= 2.5. Error 2^-30.7. */
+/* log(gamma(x)) / ((x - 1) (x - 2)) = p / q in x - 3/2, for 0.7 <= x <= 2.5. Error 2^-30.7. */
 static const float rg_lgamma_f32_p[5] = {
-    16.321003f, 149.939514f, 232.124527f, 76.1406708f,
+    1040.98486f, 1414.92847f, 629.423401f, 100.436607f,
     4.04932308f};
 static const float rg_lgamma_f32_q[6] = {
-    7.63822412f, 139.531021f, 387.41153f, 253.345779f,
-    40.1830215f, 1.0f};
+    2154.6731f, 3579.63306f, 2103.68848f, 516.943909f,
+    47.6830215f, 1.0f};
 
-/* x (log(gamma(x)) - (x - 1/2) log(x) + x - log(2 pi) / 2) in 1 / x^2, for x >= 2.5. Error 2^-31.2. */
+/* x (log(gamma(x)) - (x - 1/2) log(x) + x - log(2 pi) / 2) in 1 / x^2, for x >= 2. Error 2^-28.7. */
 static const float rg_stirling_f32_q[4] = {
-    0.0833333209f, -0.00277693849f, 0.000773164444f, -0.000396465592f};
+    0.0833332911f, -0.00277532241f, 0.000754012726f, -0.000332719646f};
 
-/* psi(x) / (x - its zero) = p(x) / q(x) for 0.5 <= x <= 3. Error 2^-30.6. */
+/* psi(x) / (x - its zero) = p / q in x - 3/2, for 0.5 <= x <= 3. Error 2^-30.6. */
 static const float rg_digamma_f32_p[5] = {
-    543.035095f, 1522.47632f, 967.175049f, 165.061905f,
+    5586.79932f, 5609.69434f, 1781.47876f, 196.850876f,
     5.29816198f};
 static const float rg_digamma_f32_q[6] = {
-    0.00463534426f, 793.665344f, 1224.40112f, 489.205109f,
-    53.3819542f, 1.0f};
+    5874.3125f, 8514.97168f, 4180.23047f, 831.996826f,
+    60.8819542f, 1.0f};
 
 /* x^2 (log(x) - 1 / (2 x) - psi(x)) in 1 / x^2, for x >= 3. Error 2^-32.7. */
 static const float rg_digamma_f32_s[4] = {
@@ -61,30 +61,30 @@ static const float rg_cot_f32_q[8] = {
     3.28986812f, 2.16464806f, 2.03455448f, 2.01220036f,
     1.94147658f, 2.48323131f, -0.0548598655f, 6.12801075f};
 
-/* log(gamma(x)) / ((x - 1) (x - 2)) = p(x) / q(x) for 0.7 <= x <= 2.5. Error 2^-56.6. */
+/* log(gamma(x)) / ((x - 1) (x - 2)) = p / q in x - 3/2, for 0.7 <= x <= 2.5. Error 2^-56.6. */
 static const double rg_lgamma_f64_p[9] = {
-    93.8845290907358, 3336.8722801873546, 25915.136357392472, 69404.53917157892,
-    75018.41360703169, 33944.47350881383, 6148.968828501711, 380.5212385410608,
+    1011868.4003499233, 2732733.2382606696, 3025860.236969249, 1767920.0683724906,
+    583891.5597981899, 108231.66181197247, 10466.721941708889, 441.907925879354,
     5.115557278191101};
 static const double rg_lgamma_f64_q[10] = {
-    35.11627812278524, 2064.8265795171374, 23492.618635017196, 88903.46693848907,
-    135959.00654311254, 90840.16890502875, 26578.78285546452, 3172.4560378755523,
-    127.38512287746406, 1.0};
+    2094406.4710195684, 6289071.655446579, 7890337.416989493, 5359876.0395188825,
+    2135139.479596507, 504661.42561767, 68198.33399443806, 4782.077512405121,
+    140.88512287746406, 1.0};
 
-/* x (log(gamma(x)) - (x - 1/2) log(x) + x - log(2 pi) / 2) in 1 / x^2, for x >= 2.5. Error 2^-58.9. */
-static const double rg_stirling_f64_q[13] = {
-    0.0833333333333332, -0.0027777777776734638, 0.000793650768227237, -0.0005952351848642646,
-    0.000841560329808425, -0.0019095632065854837, 0.006181616720183062, -0.024777488850883607,
-    0.10296043562744153, -0.37346319184343724, 1.0187828648271062, -1.7759136870640715,
-    1.4519170774044734};
+/* x (log(gamma(x)) - (x - 1/2) log(x) + x - log(2 pi) / 2) in 1 / x^2, for x >= 2. Error 2^-55.6. */
+static const double rg_stirling_f64_q[14] = {
+    0.08333333333333218, -0.0027777777770683575, 0.0007936506631927499, -0.0005952267689754578,
+    0.000841183836681673, -0.0018991726106249167, 0.005994671129960204, -0.02252484715459421,
+    0.08471510181843978, -0.27641943729280516, 0.7026903601088895, -1.2618604527384736,
+    1.401750013758633, -0.7184817794323815};
 
-/* psi(x) / (x - its zero) = p(x) / q(x) for 0.5 <= x <= 3. Error 2^-57.5. */
+/* psi(x) / (x - its zero) = p / q in x - 3/2, for 0.5 <= x <= 3. Error 2^-57.5. */
 static const double rg_digamma_f64_p[8] = {
-    758566.9378440486, 2594683.6337838, 2709997.66045291, 1206676.1138025052,
-    248571.89810451743, 22828.001845397506, 790.9908043462053, 6.443171297465657};
+    16261484.349042704, 22839848.065191496, 12327299.207935218, 3266271.0726586925,
+    447238.9512011963, 30251.35892831861, 858.6441029695947, 6.443171297465657};
 static const double rg_digamma_f64_q[9] = {
-    1.4966076652368421e-05, 1108745.8202140424, 2393920.6133446763, 1808341.3433551711,
-    614982.0182743403, 98662.07269945486, 7027.376413490439, 182.74965938576662,
+    17098348.013885163, 31631345.645016268, 22726662.052397747, 8225284.201921968,
+    1614063.195990498, 170732.38182684628, 9009.247837040988, 194.74965938576662,
     1.0};
 
 /* x^2 (log(x) - 1 / (2 x) - psi(x)) in 1 / x^2, for x >= 3. Error 2^-56.9. */
@@ -109,9 +109,9 @@ static inline float rg_lgamma_f32(float x, int32_t *rare)
 {
     *rare |= x < 0.0f;
     int small = x < 0.7f, large = x >= 2.5f;
-    float u = small ? x + 1.0f : x;
+    float u = small ? x - 0.5f : x - 1.5f;
     float above = large ? 1.0f : RG_POLY4(u, rg_lgamma_f32_p), below = large ? x : RG_POLY5(u, rg_lgamma_f32_q);
-    float t = above / below, middle = ((u - 1.0f) * (u - 2.0f)) * t;
+    float t = above / below, middle = ((u - 0.5f) * (u + 0.5f)) * t;
 
     rg_split_f32 split = rg_split_f32_of(x);
     float whole = split.e * RG_LN2_F32;
@@ -124,55 +124,55 @@ static inline float rg_lgamma_f32(float x, int32_t *rare)
 
 static inline double rg_lgamma_f64(double x, int64_t *rare)
 {
-    *rare |= x < 0.0;
+    *rare |= (int64_t)rg_bits_f64(x < 0.0 ? 1.0 : 0.0);
     int small = x < 0.7, large = x >= 2.5;
-    double u = small ? x + 1.0 : x;
+    double u = small ? x - 0.5 : x - 1.5;
     double above = large ? 1.0 : RG_POLY8(u, rg_lgamma_f64_p), below = large ? x : RG_POLY9(u, rg_lgamma_f64_q);
-    double t = above / below, middle = ((u - 1.0) * (u - 2.0)) * t;
+    double t = above / below, middle = ((u - 0.5) * (u + 0.5)) * t;
 
     rg_split_f64 split = rg_split_f64_of(x);
     double whole = split.e * RG_LN2_F64;
     double part = split.f + (rg_log_rest_f64(split.f) + split.e * RG_LN2_LOW_F64);
-    double series = RG_STIRLING_F64 + t * RG_POLY12(t * t, rg_stirling_f64_q);
+    double series = RG_STIRLING_F64 + t * RG_POLY13(t * t, rg_stirling_f64_q);
     double y = small ? (middle - part) - whole : middle;
     y = large ? (x - 0.5) * ((whole - 1.0) + part) + series : y;
     return x == 0.0 ? __builtin_inf() : y;
 }
 
-/* gamma(x) = exp(lgamma(x)) by Stirling's formula, below 2.5 gamma(x + 3) / (x (x + 1) (x + 2)). Float is computed in
+/* gamma(x) = exp(lgamma(x)) by Stirling's formula, below 2 gamma(x + 2) / (x (x + 1)). Float is computed in
    double. */
 static inline float rg_tgamma_f32(float x, int32_t *rare)
 {
     *rare |= x < 0.0f;
-    int small = x < 2.5f;
-    double wide = x, u = small ? wide + 3.0 : wide, t = 1.0 / u;
+    int small = x < 2.0f;
+    double wide = x, u = small ? wide + 2.0 : wide, t = 1.0 / u;
     rg_split_f64 split = rg_split_bits_f64(rg_shifted_bits_f64(u), 1023.0);
     double f = split.f, rest = f * f * (f * RG_POLY9(f, rg_log_wide_q) - 0.5);
     double log = split.e * RG_WHOLE_LN2 + (f + rest);
     double exponent = (u - 0.5) * (log - 1.0) + (RG_STIRLING_F64 + t * RG_POLY3(t * t, rg_stirling_f32_q));
-    double y = rg_exp2_wide(exponent * RG_LOG2E_F64) / (small ? wide * (2.0 + wide * (3.0 + wide)) : 1.0);
+    double y = rg_exp2_wide(exponent * RG_LOG2E_F64) / (small ? wide + wide * wide : 1.0);
     return x > 36.0f ? __builtin_inff() : (float)y;
 }
 
-/* In double the exponent, and log(x) in it, are sums of two numbers. What x + 3 loses changes the exponent by about
-   log(x + 3) as much. */
+/* In double the exponent, and log(x) in it, are sums of two numbers. What x + 2 loses changes the exponent by about
+   log(x + 2) as much. */
 static inline double rg_tgamma_f64(double x, int64_t *rare)
 {
-    *rare |= x < 0.0;
-    int small = x < 2.5;
-    double u = small ? x + 3.0 : x, lost = small ? x - (u - 3.0) : 0.0, t = 1.0 / u;
+    *rare |= (int64_t)rg_bits_f64(x < 0.0 ? 1.0 : 0.0);
+    int small = x < 2.0;
+    double u = small ? x + 2.0 : x, lost = small ? x - (u - 2.0) : 0.0, t = 1.0 / u;
     rg_double_f64 log = rg_log_double_f64(u), product = rg_product_f64(u - 0.5, log.high - 1.0);
 
     double sum = product.high + RG_STIRLING_F64, back = sum - product.high;
     double sum_low = (product.high - (sum - back)) + (RG_STIRLING_F64 - back);
-    double series = t * RG_POLY12(t * t, rg_stirling_f64_q) + RG_STIRLING_LOW_F64;
+    double series = t * RG_POLY13(t * t, rg_stirling_f64_q) + RG_STIRLING_LOW_F64;
     double low = ((sum_low + product.low) + ((u - 0.5) * log.low + lost * log.high)) + series;
 
     rg_reduced_f64 to = rg_reduce_exp_f64(sum, 1022.0);
     to.low -= low;
     to.r = to.high - to.low;
     double power = ((1.0 + rg_small_expm1_f64(to)) * rg_power_of_2_f64(to.shifted)) * 2.0;
-    double y = power / (small ? x * (2.0 + x * (3.0 + x)) : 1.0);
+    double y = power / (small ? x + x * x : 1.0);
     return x > 171.7 ? __builtin_inf() : y;
 }
 
@@ -190,8 +190,8 @@ static inline float rg_digamma_f32(float x, int32_t *rare)
 
     float u = left ? 1.0f - x : x, from_zero = (u - RG_DIGAMMA_ZERO_F32) - RG_DIGAMMA_ZERO_LOW_F32;
     int large = u >= 3.0f;
-    float above = large ? 1.0f : RG_POLY4(u, rg_digamma_f32_p) * from_zero;
-    float t = above / (large ? u : RG_POLY5(u, rg_digamma_f32_q));
+    float above = large ? 1.0f : RG_POLY4(u - 1.5f, rg_digamma_f32_p) * from_zero;
+    float t = above / (large ? u : RG_POLY5(u - 1.5f, rg_digamma_f32_q));
     rg_split_f32 split = rg_split_bits_f32(rg_shifted_bits_f32(u), 127.0f);
     float y = large ? rg_log_of_split_f32(split) - t * (0.5f + t * RG_POLY3(t * t, rg_digamma_f32_s)) : t;
     y = u < __builtin_inff() ? y : u;
@@ -210,8 +210,8 @@ static inline double rg_digamma_f64(double x, int64_t *rare)
 
     double u = left ? 1.0 - x : x, from_zero = (u - RG_DIGAMMA_ZERO_F64) - RG_DIGAMMA_ZERO_LOW_F64;
     int large = u >= 3.0;
-    double above = large ? 1.0 : RG_POLY7(u, rg_digamma_f64_p) * from_zero;
-    double t = above / (large ? u : RG_POLY8(u, rg_digamma_f64_q));
+    double above = large ? 1.0 : RG_POLY7(u - 1.5, rg_digamma_f64_p) * from_zero;
+    double t = above / (large ? u : RG_POLY8(u - 1.5, rg_digamma_f64_q));
     rg_split_f64 split = rg_split_bits_f64(rg_shifted_bits_f64(u), 1023.0);
     double y = large ? rg_log_of_split_f64(split) - t * (0.5 + t * RG_POLY10(t * t, rg_digamma_f64_s)) : t;
     y = u < __builtin_inf() ? y : u;
