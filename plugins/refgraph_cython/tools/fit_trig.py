@@ -3,9 +3,8 @@
     python tools/fit_trig.py [--write]
 
 Polynomials are found as in fit_exp.py. Quotients of two polynomials meet their function at Chebyshev nodes, which is
-near the best there is (L. N. Trefethen, "Approximation Theory and Approximation Practice", 2013); all their
-coefficients are positive, so that nothing cancels where they are evaluated. Constants that a double is too short for
-are cut into pieces. `--write` puts all into the headers, between their two marks.
+near the best there is (L. N. Trefethen, "Approximation Theory and Approximation Practice", 2013). Constants that a
+double is too short for are cut into pieces. `--write` puts all into the headers, between their two marks.
 """
 
 from __future__ import annotations
@@ -23,12 +22,14 @@ BEGIN, END = "/* Coefficients, printed by tools/fit_trig.py. */\n", "/* End of t
 SLACK = mpf("1.0005")  # k is rounded from a product that is itself rounded
 TINY = mpf(10) ** -12  # in place of 1 / infinity
 MORE = 120  # digits for what cancels
-MIDDLE = mpf("1.5")  # quotients are of polynomials in x less this
 
 
 @dataclass(frozen=True)
 class Quotient:
-    """Polynomials p and q in x - 3/2, of degrees m and n, of which p / q is near `target` on an interval of x."""
+    """Polynomials p and q in x - `start`, of degrees m and n, with p / q + `most` near `target` on an interval of x.
+
+    That polynomials start where the interval does, and that a simple number is most of the result, keeps what
+    evaluating them loses small."""
 
     name: str
     target: Real
@@ -36,27 +37,28 @@ class Quotient:
     high: mpf
     m: int
     n: int
+    start: mpf
+    most: mpf
     meaning: str
 
 
 def divided(fit: Quotient) -> tuple[list[mpf], list[mpf], mpf]:
-    """p and q, lowest coefficients first, and the largest error in relation to the target. q's highest is 1."""
+    """p and q, lowest coefficients first, and the largest error in relation to the target. q's lowest is 1."""
     points = nodes(fit.low, fit.high, fit.m + fit.n + 1)
     matrix, right = mp.matrix(len(points), len(points)), mp.matrix(len(points), 1)
     for i, x in enumerate(points):
-        value = fit.target(x)
+        value, t = fit.target(x) - fit.most, x - fit.start
         for j in range(fit.m + 1):
-            matrix[i, j] = (x - MIDDLE) ** j
+            matrix[i, j] = t**j
         for j in range(fit.n):
-            matrix[i, fit.m + 1 + j] = -value * (x - MIDDLE) ** j
-        right[i] = value * (x - MIDDLE) ** fit.n
+            matrix[i, fit.m + 1 + j] = -value * t ** (j + 1)
+        right[i] = value
     solved = list(mp.lu_solve(matrix, right))
-    p, q = solved[: fit.m + 1], [*solved[fit.m + 1 :], mpf(1)]
-    if min(p + q) <= 0:
-        raise ArithmeticError(f"{fit.name}: a coefficient is negative")
+    p, q = solved[: fit.m + 1], [mpf(1), *solved[fit.m + 1 :]]
 
     def error(x: mpf) -> mpf:
-        return abs(mp.polyval(p[::-1], x - MIDDLE) / mp.polyval(q[::-1], x - MIDDLE) / fit.target(x) - 1)
+        t = x - fit.start
+        return abs((mp.polyval(p[::-1], t) / mp.polyval(q[::-1], t) + fit.most) / fit.target(x) - 1)
 
     return p, q, max(map(error, nodes(fit.low, fit.high, 500)))
 
@@ -186,12 +188,13 @@ def gamma_family() -> list[Fit | Quotient]:
         ("f64", 8, 9, 13, 7, 8, 10, 14),
     ):
         rows += [
-            Quotient(f"rg_lgamma_{name}", log_gamma, mpf("0.7"), mpf("2.5"), m, n,
-                     "log(gamma(x)) / ((x - 1) (x - 2)) = p / q in x - 3/2, for 0.7 <= x <= 2.5."),
+            Quotient(f"rg_lgamma_{name}", log_gamma, mpf("0.7"), mpf("2.5"), m, n, mpf("0.75"),
+                     mpf("0.4375"),
+                     "log(gamma(x)) / ((x - 1) (x - 2)) - 7/16 = p / q in x - 3/4, for 0.7 <= x <= 2.5."),
             Fit(f"rg_stirling_{name}_q", log_gamma_series, mp.sqrt, TINY, mpf(1) / 4, degree,
                 "x (log(gamma(x)) - (x - 1/2) log(x) + x - log(2 pi) / 2) in 1 / x^2, for x >= 2."),
-            Quotient(f"rg_digamma_{name}", digamma, mpf(0.5), mpf(3), digamma_m, digamma_n,
-                     "psi(x) / (x - its zero) = p / q in x - 3/2, for 0.5 <= x <= 3."),
+            Quotient(f"rg_digamma_{name}", digamma, mpf(0.5), mpf(3), digamma_m, digamma_n, mpf("0.5"),
+                     mpf("0.75"), "psi(x) / (x - its zero) - 3/4 = p / q in x - 1/2, for 0.5 <= x <= 3."),
             Fit(f"rg_digamma_{name}_s", digamma_series, lambda w: w, TINY, mpf(1) / 9, digamma_degree,
                 "x^2 (log(x) - 1 / (2 x) - psi(x)) in 1 / x^2, for x >= 3."),
             Fit(f"rg_cot_{name}_q", cot_rest, lambda z: mpf(1) / 4, TINY, mpf(0.25), cot_degree,

@@ -171,11 +171,13 @@ static inline double rg_cos_f64(double x, int64_t *rare)
     return rg_sin_of_turned_f64(to.r, rg_bits_f64(to.shifted) + 1);
 }
 
-/* tan(k pi / 2 + r) is tan(r) where k is even, else -1 / tan(r): DLMF 4.21.14 and 4.21.15. */
+/* tan(k pi / 2 + r) is tan(r) where k is even, else -1 / tan(r): DLMF 4.21.14 and 4.21.15. `low` is what r loses as a
+   float, which tan(r) would show twice. */
 static inline float rg_tan_f32(float x, int32_t *rare)
 {
     rg_turned_f64 to = rg_turn_f32(x, rare);
-    float r = (float)to.r, z = r * r, t = r + r * z * RG_POLY6(z, rg_tan_f32_q);
+    float r = (float)to.r, low = (float)(to.r - r), z = r * r;
+    float t = __builtin_copysignf(r + (r * z * RG_POLY6(z, rg_tan_f32_q) + low), r);
     return (uint32_t)rg_bits_f64(to.shifted) & 1 ? -1.0f / t : t;
 }
 
@@ -188,7 +190,7 @@ static inline double rg_tan_f64(double x, int64_t *rare)
     *rare |= rg_turn_is_rare(x, r);
 
     double z = r * r, half = 0.5 * z, w = 1.0 - half;
-    double s = __builtin_copysign(r + (r * z * RG_POLY5(z, rg_sin_f64_q) + low), r);
+    double s = __builtin_copysign(r + (r * z * RG_POLY5(z, rg_sin_f64_q) + w * low), r);
     double c = w + (((1.0 - w) - half) + (z * z * RG_POLY5(z, rg_cos_f64_q) - r * low));
     uint64_t last_bit = rg_bits_f64(shifted) & 1, odd = 0 - last_bit;
     double below = rg_of_bits_f64(rg_bits_f64(rg_choose_f64(odd, c, s)) ^ (last_bit << 63));
@@ -269,20 +271,20 @@ static inline double rg_acos_f64(double x, int64_t *rare)
 #define RG_HORNER18(x, c) ((c)[0] + (x) * RG_HORNER17(x, (c) + 1))
 #define RG_HORNER19(x, c) ((c)[0] + (x) * RG_HORNER18(x, (c) + 1))
 
-/* atan(x) = pi / 2 - atan(1 / x) for x > 1: DLMF 4.24.17. */
+/* atan(x) = pi / 2 - atan(1 / x) for x >= 1: DLMF 4.24.17. */
 static inline float rg_atan_f32(float x, int32_t *rare)
 {
     (void)rare;
-    float a = __builtin_fabsf(x), t = a > 1.0f ? 1.0f / a : a, z = t * t, rest = t * z * RG_HORNER8(z, rg_atan_f32_q);
-    float y = a > 1.0f ? RG_HALF_PI_F32 - (t + (rest - RG_HALF_PI_LOW_F32)) : t + rest;
+    float a = __builtin_fabsf(x), t = a >= 1.0f ? 1.0f / a : a, z = t * t, rest = t * z * RG_HORNER8(z, rg_atan_f32_q);
+    float y = a >= 1.0f ? RG_HALF_PI_F32 - (t + (rest - RG_HALF_PI_LOW_F32)) : t + rest;
     return __builtin_copysignf(y, x);
 }
 
 static inline double rg_atan_f64(double x, int64_t *rare)
 {
     (void)rare;
-    double a = __builtin_fabs(x), t = a > 1.0 ? 1.0 / a : a, z = t * t, rest = t * z * RG_HORNER19(z, rg_atan_f64_q);
-    double y = a > 1.0 ? RG_HALF_PI_F64 - (t + (rest - RG_HALF_PI_LOW_F64)) : t + rest;
+    double a = __builtin_fabs(x), t = a >= 1.0 ? 1.0 / a : a, z = t * t, rest = t * z * RG_HORNER19(z, rg_atan_f64_q);
+    double y = a >= 1.0 ? RG_HALF_PI_F64 - (t + (rest - RG_HALF_PI_LOW_F64)) : t + rest;
     return __builtin_copysign(y, x);
 }
 
@@ -293,7 +295,7 @@ static inline float rg_atan2_f32(float y, float x, int32_t *rare)
 {
     (void)rare;
     float a = __builtin_fabsf(y), b = __builtin_fabsf(x);
-    int steep = a > b, left = __builtin_copysignf(1.0f, x) < 0.0f;
+    int steep = (a >= b) & (a > 0.0f), left = __builtin_copysignf(1.0f, x) < 0.0f;
     float larger = steep ? a : b, smaller = steep ? b : a;
     larger = larger == 0.0f ? 1.0f : larger;
     float t = smaller == larger ? 1.0f : smaller / larger;
@@ -307,7 +309,7 @@ static inline double rg_atan2_f64(double y, double x, int64_t *rare)
 {
     (void)rare;
     double a = __builtin_fabs(y), b = __builtin_fabs(x);
-    int steep = a > b, left = __builtin_copysign(1.0, x) < 0.0;
+    int steep = (a >= b) & (a > 0.0), left = __builtin_copysign(1.0, x) < 0.0;
     double larger = steep ? a : b, smaller = steep ? b : a;
     larger = larger == 0.0 ? 1.0 : larger;
     double t = smaller == larger ? 1.0 : smaller / larger;
