@@ -52,13 +52,15 @@ class Function:
 
     name: str
     truth: str | Callable[..., Any]
-    """A C expression of long double x and y, or a function of mpmath's numbers."""
+    """A C expression of long double x and y, or a function of floats that answers a number of mpmath."""
     near: tuple[Interval, ...]
     """For each argument between which numbers most happens, in either precision."""
     limit: float = 2.5
     pairs: Callable[[np.random.Generator, int, np.dtype[Any]], tuple[Array, Array]] | None = None
     """Pairs of arguments at which more happens than at those drawn one by one."""
     header: str = "vector_exp.h"
+    size: Callable[[Array], Array] | None = None
+    """Of the argument: what errors are in relation to where the value is smaller, of functions that are differences."""
 
     @property
     def arity(self) -> int:
@@ -223,7 +225,7 @@ def arguments(function: Function, rng: np.random.Generator, count: int, dtype: n
     drawn = [[patterns(rng, count, dtype), rng.uniform(*near, count).astype(dtype)] for near in function.near]
     ends = edges(dtype)
     if function.arity == 1:
-        x = np.concatenate([*drawn[0], ends])
+        x = np.concatenate([*drawn[0], np.repeat(ends, CHUNK)])  # each for itself, as some are left to libm
         return x, x
     xs, ys = drawn
     for y in ys:
@@ -236,21 +238,21 @@ def arguments(function: Function, rng: np.random.Generator, count: int, dtype: n
 # What comes back
 
 
-def errors(got: Array, want: Array) -> Array:
-    """The distance in units in the last place of `want`; infinite where NaN or the sign of 0 is wrong."""
+def errors(got: Array, want: Array, size: Array) -> Array:
+    """The distance in units in the last place of `size`; infinite where NaN or the sign of 0 is wrong."""
     info = np.finfo(got.dtype)
     with np.errstate(all="ignore"):
         largest = np.ldexp(np.longdouble(1), info.maxexp)
-        exponents = np.maximum(np.frexp(np.clip(want, -largest, largest))[1], info.minexp + 1)
+        exponents = np.maximum(np.frexp(np.clip(size, -largest, largest))[1], info.minexp + 1)
         unit = np.ldexp(np.longdouble(1), np.minimum(exponents, info.maxexp) - info.nmant - 1)
         rounded = want.astype(got.dtype)
         far = np.where(np.isinf(rounded), np.copysign(largest, want), want)
         near = np.where(np.isinf(got), np.copysign(largest, got), got)
-        distance = np.abs(near - far) / unit
+        distance = (np.abs(near - far) / unit).astype(np.float64)
     distance[np.isnan(want) & np.isnan(got)] = 0
     distance[np.isnan(want) != np.isnan(got)] = math.inf
     distance[(want == 0) & (got == 0) & (np.signbit(want) != np.signbit(got))] = math.inf
-    answer: Array = distance.astype(np.float64)
+    answer: Array = distance
     return answer
 
 
@@ -273,7 +275,7 @@ def asked_of_mpmath(truth: Callable[..., Any], xs: Array, ys: Array, arity: int)
     from mpmath import mp
 
     def value(*numbers: Any) -> Any:
-        answer = truth(*[mp.mpf(float(a)) for a in numbers])
+        answer = truth(*[float(a) for a in numbers])
         high = float(answer)
         return np.longdouble(high) + (np.longdouble(float(answer - high)) if math.isfinite(high) else 0)
 
@@ -313,11 +315,12 @@ def measured(
     count = points if isinstance(function.truth, str) else min(points, MPMATH_POINTS)
     x, y = arguments(function, rng, count, DTYPES[dtype])
     want = wanted(function, truth, x, y)
+    size = np.fmax(np.abs(want), function.size(x)) if function.size else want
     for isa, library in libraries.items():
         got, left = np.empty_like(x), np.zeros(len(x) // CHUNK + 1, np.int8)
         call(library[f"apply_{function.name}_{dtype}"], len(x), x, y, got, left)
         kept = np.repeat(left == 0, CHUNK)[: len(x)]
-        distance = np.where(kept, errors(got, want), 0)
+        distance = np.where(kept, errors(got, want, size), 0)
         place = int(distance.argmax())
         at = (float(x[place]), float(y[place]))[: function.arity]
         mean = float(distance[np.isfinite(distance)].sum() / max(kept.sum(), 1))
