@@ -6,5 +6,6 @@ from refgraph_cython.lower import (  # noqa: F401  (they declare lowerings)
     gradient,
     indexing,
     joining,
+    nnet,
     shape,
 )

@@ -9,7 +9,8 @@
     TABLE(joining)    \
     TABLE(construct)  \
     TABLE(indexing)   \
-    TABLE(positions)
+    TABLE(positions)  \
+    TABLE(softmax)
 
 #define DECLARE(area) RG_TABLE(area);
 TABLES(DECLARE)
