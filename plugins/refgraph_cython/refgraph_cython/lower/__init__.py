@@ -3,6 +3,7 @@
 from refgraph_cython.lower import (  # noqa: F401  (they declare lowerings)
     construct,
     control,
+    cumulative,
     gradient,
     indexing,
     joining,

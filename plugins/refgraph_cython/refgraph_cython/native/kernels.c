@@ -10,7 +10,8 @@
     TABLE(construct)  \
     TABLE(indexing)   \
     TABLE(positions)  \
-    TABLE(softmax)
+    TABLE(softmax)    \
+    TABLE(cumulative)
 
 #define DECLARE(area) RG_TABLE(area);
 TABLES(DECLARE)
