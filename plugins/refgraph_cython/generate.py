@@ -115,7 +115,7 @@ def _plain(name: str, dtype: str) -> str | None:
 
 HEADER = """/* Written by generate.py from the rows of refgraph/ops/elementwise.py. */
 #include "instructions.h"
-#include "isa.h"
+#include "variants.h"
 #include "vector_all.h"
 
 #include <complex.h>
@@ -215,7 +215,7 @@ def source(folder: Path) -> str:
             parts.append(function(name, (a,), b, text))
             table.append(f'    {{"cast{{{b}}}", 1, {{{NAMES.index(a)}}}, {NAMES.index(b)}, {name}}},')
     parts.append("static const rg_instruction_row rows[] = {\n" + "\n".join(table) + "\n    {0},\n};\n")
-    parts.append("const rg_instruction_row *RG_ISA_NAME(rg_instructions)(void) {\n    return rows;\n}\n")
+    parts.append("const rg_instruction_row *RG_VARIANT(rg_instructions)(void) {\n    return rows;\n}\n")
     return "\n".join(parts)
 
 

@@ -60,7 +60,7 @@ class BuildNative(build_ext):
 
     def compiled(self, file: tuple[Path, Path, str]) -> None:
         source, folder, isa = file
-        macros = [("RG_ISA", isa), *([("RG_HAS_ISAS", "1")] if HAS_ISAS else [])]
+        macros = [("RG_ISA", isa)] if source.stem in FOR_EACH_ISA else []
         flags = [*FLAGS, *ISAS[isa]]
         self.compiler.compile([str(source)], str(folder), macros, [str(NATIVE)], extra_postargs=flags)
 

@@ -808,19 +808,18 @@ cdef extern from "instructions.h" nogil:
         int64_t sizes[6]
     void rg_call_loop(int64_t, void *, const void *const *, unsigned, const rg_loop_of *)
 
-cdef extern from "isa.h" nogil:
-    const char *rg_isa()
-    int rg_use_isa(const char *)
+cdef extern from "variants.h" nogil:
+    int rg_isa()
 
+_isas = ("base", "v3", "v4")
 _asked = os.environ.get("REFGRAPH_CYTHON_ISA", "")
-if _asked and rg_use_isa(_asked.encode()):
-    raise ImportError(f"REFGRAPH_CYTHON_ISA={_asked}: this machine, or this build, has {(<bytes>rg_isa()).decode()} at most")
+if _asked and _asked != _isas[rg_isa()]:
+    raise ImportError(f"REFGRAPH_CYTHON_ISA={_asked}: there are {', '.join(_isas[: rg_isa() + 1])} here")
 
 
 def isa():
     """The instruction set that is used: base, v3 or v4."""
-    return (<bytes>rg_isa()).decode()
-
+    return _isas[rg_isa()]
 
 def instructions():
     """For each name and dtypes of inputs the address of the instruction and the output's dtype."""

@@ -1,12 +1,7 @@
 """How graphs become programs: one file for each family of ops. Each says of its ops which kernels compute them."""
 
-from refgraph_cython.lower import (  # noqa: F401  (they declare lowerings)
-    construct,
-    elementwise,
-    control,
-    gradient,
-    indexing,
-    joining,
-    matmul,
-    shape,
-)
+from importlib import import_module
+from pathlib import Path
+
+for _file in sorted(Path(__file__).parent.glob("*.py")):
+    import_module(f"{__name__}.{_file.stem}")  # it declares lowerings

@@ -10,14 +10,14 @@ bits), the last step that reads a leaf in whose memory it may lie. reduction: ki
 bits), whether they are kept, dtype of the accumulator, how it is finished, the cast to the output's dtype or 0.
 */
 #include "instructions.h"
-#include "isa.h"
+#include "variants.h"
 
 #include <complex.h>
 #include <math.h>
 #include <string.h>
 
-int RG_ISA_NAME(rg_blocks_prepare)(rg_frame *, rg_thunk *);
-int RG_ISA_NAME(rg_blocks_run)(rg_frame *, rg_thunk *);
+int RG_VARIANT(rg_blocks_prepare)(rg_frame *, rg_thunk *);
+int RG_VARIANT(rg_blocks_run)(rg_frame *, rg_thunk *);
 
 #define VALUES 192
 #define ARRAYS 64
@@ -91,7 +91,7 @@ static void collapse(geometry *g, int64_t narrays) {
     }
 }
 
-int RG_ISA_NAME(rg_blocks_prepare)(rg_frame *frame, rg_thunk *thunk) {
+int RG_VARIANT(rg_blocks_prepare)(rg_frame *frame, rg_thunk *thunk) {
     group of = read_group(thunk->params);
     geometry *g = rg_state(frame, thunk, sizeof *g);
     if (!g)
@@ -472,7 +472,7 @@ static void block(pass *p, const int64_t *offsets, int64_t rows, int64_t columns
     }
 }
 
-int RG_ISA_NAME(rg_blocks_run)(rg_frame *frame, rg_thunk *thunk) {
+int RG_VARIANT(rg_blocks_run)(rg_frame *frame, rg_thunk *thunk) {
     group of = read_group(thunk->params);
     const geometry *g = thunk->state;
     pass p = {.of = &of, .g = g, .thunk = thunk};

@@ -1,21 +1,19 @@
 /* The instruction set that is used, and the instruction that calls a loop of NumPy's. */
 #include "instructions.h"
-#include "isa.h"
+#include "variants.h"
 
 const rg_instruction_row *rg_instructions_base(void);
-#ifdef RG_HAS_ISAS
+#if RG_SEVERAL
 const rg_instruction_row *rg_instructions_v3(void);
 const rg_instruction_row *rg_instructions_v4(void);
 #endif
 
 const rg_instruction_row *rg_instructions(void) {
-#ifdef RG_HAS_ISAS
-    if (rg_isa_number() == 2)
-        return rg_instructions_v4();
-    if (rg_isa_number() == 1)
-        return rg_instructions_v3();
-#endif
+#if RG_SEVERAL
+    return RG_CHOOSE(rg_instructions)();
+#else
     return rg_instructions_base();
+#endif
 }
 
 void rg_call_loop(int64_t n, void *out, const void *const *in, unsigned single, const rg_loop_of *more) {

@@ -11,7 +11,9 @@
     TABLE(joining)    \
     TABLE(construct)  \
     TABLE(indexing)   \
-    TABLE(positions)
+    TABLE(positions)  \
+    TABLE(softmax)    \
+    TABLE(cumulative)
 
 #define DECLARE(area) RG_TABLE(area);
 TABLES(DECLARE)
