@@ -3,5 +3,5 @@
 from importlib import import_module
 from pathlib import Path
 
-for _file in sorted(Path(__file__).parent.glob("*.py")):
+for _file in sorted(Path(__file__).parent.glob("[a-z]*.py")):
     import_module(f"{__name__}.{_file.stem}")  # it declares lowerings
