@@ -42,6 +42,8 @@ class _Group:
             if found is None:
                 raise Unfit(f"no instruction {name} of {', '.join(dtypes)}")
             call, out = found
+            if not call:
+                return given[0]
         self.steps.append([call, more, len(given), *given, *[0] * (4 - len(given)), NUMBERS[out], len(self.dtypes), int(all(self.scalar[i] for i in given))])
         self.dtypes.append(out)
         bits = 0
