@@ -9,4 +9,5 @@ from refgraph_cython.lower import (  # noqa: F401  (they declare lowerings)
     joining,
     nnet,
     shape,
+    sorting,
 )

@@ -11,7 +11,8 @@
     TABLE(indexing)   \
     TABLE(positions)  \
     TABLE(softmax)    \
-    TABLE(cumulative)
+    TABLE(cumulative) \
+    TABLE(sorting)
 
 #define DECLARE(area) RG_TABLE(area);
 TABLES(DECLARE)
