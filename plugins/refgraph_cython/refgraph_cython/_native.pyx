@@ -788,3 +788,15 @@ def threads(count=None):
     if count is not None:
         rg_set_threads(count)
     return rg_threads()
+
+
+cdef extern from "numpy/ndarrayobject.h":
+    ctypedef struct PyArray_ArrFuncs:
+        void *sort[3]
+
+    PyArray_ArrFuncs *PyDataType_GetArrFuncs(cnp.dtype)
+
+
+def sorting_loop(str dtype):
+    """The address of the function by which NumPy sorts elements that lie together, or 0: `int sort(void *, intp, void *)`."""
+    return <size_t>PyDataType_GetArrFuncs(np.dtype(dtype)).sort[<int>cnp.NPY_QUICKSORT]

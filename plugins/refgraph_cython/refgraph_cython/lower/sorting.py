@@ -7,13 +7,25 @@ from typing import Any
 import numpy as np
 
 from refgraph.backend import Apply, ArgSort, ArgTopK, BinCount, SearchSorted, Sort, Unique
+from refgraph_cython import _native
 from refgraph_cython.lower.program import NUMBERS, Builder, lowers
 
 
-@lowers(Sort, ArgSort)
+@lowers(Sort)
 def sort(node: Apply, build: Builder) -> str | None:
     op: Any = node.op
-    build.thunk(op.name, node.inputs, node.outputs, [op.axis])
+    dtype = node.outputs[0].type.dtype  # type: ignore[attr-defined]
+    loop = 0 if dtype.startswith("complex") else _native.sorting_loop(dtype)
+    if not loop and not dtype.startswith("complex"):
+        return f"NumPy has no loop that sorts {dtype}"
+    build.thunk("sort", node.inputs, node.outputs, [op.axis, loop])
+    return None
+
+
+@lowers(ArgSort)
+def argsort(node: Apply, build: Builder) -> str | None:
+    op: Any = node.op
+    build.thunk("argsort", node.inputs, node.outputs, [op.axis])
     return None
 
 

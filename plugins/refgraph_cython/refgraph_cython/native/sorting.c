@@ -11,7 +11,8 @@ Knuth, "The Art of Computer Programming", volume 3, sections 5.2.1, 5.2.4 and 5.
 #include "lines.h"
 
 #define FEW 16            /* entries that are sorted by insertion */
-#define MANY 400          /* entries that are sorted by digits */
+#define MANY 64           /* entries that are sorted by digits */
+#define BLOCK 128         /* keys that are looked at together where only few are wanted */
 #define NS_A_COMPARISON 1.5
 #define MOST_CHUNKS 8
 
@@ -65,18 +66,18 @@ typedef struct {
         memcpy(e + to, spare + i, (size_t)(half - i) * sizeof *e);                                                     \
     }                                                                                                                  \
     static void sort_by_digits_##entry(int64_t n, entry *e, entry *spare, int first) {                                 \
-        int64_t counts[DIGITS][256];                                                                                   \
+        uint32_t counts[DIGITS][256];                                                                                  \
         entry *from = e, *to = spare;                                                                                  \
         memset(counts, 0, sizeof counts);                                                                              \
         for (int64_t i = 0; i < n; i++)                                                                                \
             for (int d = first; d < DIGITS; d++)                                                                       \
                 counts[d][DIGIT(e[i], d)]++;                                                                           \
         for (int d = first; d < DIGITS; d++) {                                                                         \
-            int64_t *places = counts[d], before = 0;                                                                   \
+            uint32_t *places = counts[d], before = 0;                                                                  \
             if (places[DIGIT(e[0], d)] == n)                                                                           \
                 continue;                                                                                              \
             for (int b = 0; b < 256; b++) {                                                                            \
-                int64_t count = places[b];                                                                             \
+                uint32_t count = places[b];                                                                            \
                 places[b] = before;                                                                                    \
                 before += count;                                                                                       \
             }                                                                                                          \
@@ -90,7 +91,7 @@ typedef struct {
             memcpy(e, from, (size_t)n * sizeof *e);                                                                    \
     }                                                                                                                  \
     static void sort_##entry(int64_t n, entry *e, entry *spare, int first) {                                           \
-        if (n < MANY)                                                                                                  \
+        if (n < MANY || n > UINT32_MAX)                                                                                \
             merge_##entry(n, e, spare);                                                                                \
         else                                                                                                           \
             sort_by_digits_##entry(n, e, spare, first);                                                                \
@@ -131,28 +132,27 @@ SORTS(triple, TRIPLE_LESS, TRIPLE_DIGIT, 16)
 
 #define NAN_KEY UINT64_MAX
 
-static inline uint64_t key_of_bits(uint64_t bits, int width) {
-    uint64_t sign = (uint64_t)1 << (width - 1), all = sign | (sign - 1);
-    return bits & sign ? all & ~bits : bits | sign;
-}
+/* Without branches, which would be mispredicted; adding 0 makes +0 of -0. */
+#define KEY_OF_BITS(type, bits) ((type)((bits) ^ ((type)(0 - ((bits) >> (8 * sizeof(type) - 1))) | SIGN(type))))
+#define SIGN(type) ((type)1 << (8 * sizeof(type) - 1))
 
 static inline uint64_t key_of_f64(double x) {
     uint64_t bits;
-    x = x == 0 ? 0 : x;
+    x += 0.0;
     memcpy(&bits, &x, sizeof bits);
-    return x != x ? NAN_KEY : key_of_bits(bits, 64);
+    return x != x ? NAN_KEY : KEY_OF_BITS(uint64_t, bits);
 }
 
 static inline uint64_t key_of_f32(float x) {
     uint32_t bits;
-    x = x == 0 ? 0 : x;
+    x += 0.0f;
     memcpy(&bits, &x, sizeof bits);
-    return x != x ? UINT32_MAX : key_of_bits(bits, 32);
+    return x != x ? UINT32_MAX : KEY_OF_BITS(uint32_t, bits);
 }
 
 static inline uint64_t key_of_f16(uint16_t bits) {
-    bits = bits == 0x8000 ? 0 : bits;
-    return (bits & 0x7fff) > 0x7c00 ? UINT32_MAX : key_of_bits(bits, 16);
+    bits = bits == SIGN(uint16_t) ? 0 : bits;
+    return (bits & 0x7fff) > 0x7c00 ? UINT32_MAX : KEY_OF_BITS(uint16_t, bits);
 }
 
 #define SAME(x) (x)
@@ -248,11 +248,44 @@ static void order_of_pairs(int64_t n, const uint64_t *keys, int64_t k, int64_t *
         fresh[i] = i == 0 || e[i].key != e[i - 1].key;
 }
 
+/* The first k of many elements: keys are made and thrown away block by block, and few are less than the kth so far. */
+static void order_of_few(int dtype, int64_t n, const char *x, int down, int64_t k, int64_t *order, pair *e) {
+    uint64_t keys[BLOCK], invert = !down ? 0 : is_narrow(dtype) ? UINT32_MAX : UINT64_MAX;
+    int64_t held = 0;
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        int64_t m = rg_least(BLOCK, n - i);
+        uint64_t bound = held == k ? e[0].key : UINT64_MAX;
+        int any = held < k;
+        keys_of(dtype, m, x + i * rg_itemsize[dtype], keys);
+        for (int64_t j = 0; j < m; j++) {
+            keys[j] ^= invert;
+            any |= keys[j] < bound;
+        }
+        for (int64_t j = 0; j < m && any; j++) {
+            if (held < k) {
+                e[held++] = (pair){keys[j], i + j};
+                for (int64_t s = k / 2; held == k && s-- > 0;)
+                    sift_pair(k, e, s);
+            } else if (keys[j] < e[0].key) {
+                e[0] = (pair){keys[j], i + j};
+                sift_pair(k, e, 0);
+            }
+        }
+    }
+    merge_pair(k, e, e + k);
+    for (int64_t i = 0; i < k; i++)
+        order[i] = e[i].number;
+}
+
 static void order_of(int dtype, int64_t n, const void *x, int down, int64_t k, int64_t *order, char *fresh,
                      void *memory) {
     uint64_t *keys = memory;
     if (is_complex(dtype)) {
         order_of_complex(dtype, n, x, down, k, order, fresh, memory);
+        return;
+    }
+    if (n >= BLOCK && k > 0 && n / 4 >= k && !fresh) {
+        order_of_few(dtype, n, x, down, k, order, memory);
         return;
     }
     keys_of(dtype, n, x, keys);
@@ -270,11 +303,14 @@ void rg_order(int64_t n, const uint64_t *keys, int64_t k, int64_t *order, void *
 
 /* Work on each line of an array. `memory` is for one line. */
 
+typedef int (*sorter)(void *elements, intptr_t n, void *unused); /* NumPy's */
+
 typedef struct job {
     rg_lines x, out;
     int64_t bytes; /* of memory, for each chunk */
     char *memory;
     void (*line)(const struct job *, char *memory, const char *x, char *out);
+    sorter sort;
     int64_t k;
     int32_t dtype, out_dtype, down, by_number;
 } job;
@@ -319,83 +355,29 @@ static int run_job(rg_frame *frame, rg_thunk *thunk, job *j, int64_t axis, int64
     return RG_OK;
 }
 
-/* sort. Keys become elements again; zeros, which have one key, are put back with the signs that they had. */
-
-#define ZEROS(name, type, word)                                                                                        \
-    static void put_zeros_##name(int64_t n, const type *x, type *y) {                                                  \
-        const word sign = (word)1 << (8 * sizeof(word) - 1);                                                           \
-        const word *from = (const word *)x, *end = from + n;                                                           \
-        word *to = (word *)y;                                                                                          \
-        int64_t low = 0;                                                                                               \
-        while (low < n && to[low] & sign)                                                                              \
-            low++;                                                                                                     \
-        for (to += low; from < end; from++)                                                                            \
-            if (!(*from & (word)~sign))                                                                                \
-                *to++ = *from;                                                                                         \
-    }
-ZEROS(f16, _Float16, uint16_t)
-ZEROS(f32, float, uint32_t)
-ZEROS(f64, double, uint64_t)
-
-#define OF_SIGNED_32(key) ((int32_t)((uint32_t)(key) ^ (uint32_t)1 << 31))
-#define OF_SIGNED_64(key) ((int64_t)((key) ^ (uint64_t)1 << 63))
-#define OF_F16(key) ((uint16_t)((key) & 0x8000 ? (key) ^ 0x8000 : ~(key)))
-#define OF_F32(key) ((uint32_t)((key) & 0x80000000 ? (key) ^ 0x80000000 : ~(key)))
-#define OF_F64(key) ((key) >> 63 ? (key) ^ (uint64_t)1 << 63 : ~(key))
-
-static void elements_of(int dtype, int64_t n, const uint64_t *keys, void *to) {
-#define ELEMENTS(row, type, ELEMENT)                                                                                   \
-    case row:                                                                                                          \
-        for (int64_t i = 0; i < n; i++)                                                                                \
-            ((type *)to)[i] = (type)ELEMENT(keys[i]);                                                                  \
-        return;
-    switch (dtype) {
-        ELEMENTS(RG_BOOL, uint8_t, SAME)
-        ELEMENTS(RG_I8, int8_t, OF_SIGNED_32)
-        ELEMENTS(RG_I16, int16_t, OF_SIGNED_32)
-        ELEMENTS(RG_I32, int32_t, OF_SIGNED_32)
-        ELEMENTS(RG_I64, int64_t, OF_SIGNED_64)
-        ELEMENTS(RG_U8, uint8_t, SAME)
-        ELEMENTS(RG_U16, uint16_t, SAME)
-        ELEMENTS(RG_U32, uint32_t, SAME)
-        ELEMENTS(RG_U64, uint64_t, SAME)
-        ELEMENTS(RG_F16, uint16_t, OF_F16)
-        ELEMENTS(RG_F32, uint32_t, OF_F32)
-        ELEMENTS(RG_F64, uint64_t, OF_F64)
-    }
-}
+/* sort. params: the axis, and the address of NumPy's loop; complex numbers are put in the order of their keys. */
 
 static void sort_line(const job *j, char *memory, const char *x, char *out) {
     int64_t n = j->x.length, itemsize = rg_itemsize[j->dtype];
-    uint64_t *keys = (uint64_t *)memory;
-    if (is_complex(j->dtype)) {
-        triple *e = (triple *)memory;
-        triples_of(j->dtype, n, x, e);
-        sort_triple(n, e, e + n, 0);
-        for (int64_t i = 0; i < n; i++)
-            memcpy(out + i * itemsize, x + e[i].number * itemsize, (size_t)itemsize);
+    if (!is_complex(j->dtype)) {
+        memcpy(out, x, (size_t)(n * itemsize));
+        j->sort(out, n, NULL);
         return;
     }
-    keys_of(j->dtype, n, x, keys);
-    sort_word(n, keys, keys + n, 0);
-    elements_of(j->dtype, n, keys, out);
-    if (j->dtype == RG_F16)
-        put_zeros_f16(n, (const _Float16 *)x, (_Float16 *)out);
-    else if (j->dtype == RG_F32)
-        put_zeros_f32(n, (const float *)x, (float *)out);
-    else if (j->dtype == RG_F64)
-        put_zeros_f64(n, (const double *)x, (double *)out);
+    triple *e = (triple *)memory;
+    triples_of(j->dtype, n, x, e);
+    sort_triple(n, e, e + n, 0);
+    for (int64_t i = 0; i < n; i++)
+        memcpy(out + i * itemsize, x + e[i].number * itemsize, (size_t)itemsize);
 }
-
-/* params: the axis. */
 
 static int same_shape_prepare(rg_frame *frame, rg_thunk *thunk) {
     return rg_output(frame, thunk, 0, thunk->in[0]->ndim, thunk->in[0]->shape);
 }
 
 static int sort_run(rg_frame *frame, rg_thunk *thunk) {
-    job j = {.line = sort_line};
-    return run_job(frame, thunk, &j, thunk->params[0], 48);
+    job j = {.line = sort_line, .sort = (sorter)(intptr_t)thunk->params[1]};
+    return run_job(frame, thunk, &j, thunk->params[0], is_complex(thunk->in[0]->dtype) ? 48 : 0);
 }
 
 /* argsort, and the numbers of the greatest. params: the axis. */
@@ -494,14 +476,15 @@ static void order_slices(int64_t n, int64_t *order, int64_t *spare, int64_t s, c
 }
 
 /* Slices with a NaN equal no other. */
-static int is_another(int64_t s, const triple *a, const triple *b, uint64_t nan) {
+static int has_nan(int64_t s, const triple *slice, uint64_t nan) {
     for (int64_t i = 0; i < s; i++)
-        if (a[i].high >= nan)
+        if (slice[i].high >= nan)
             return 1;
-    return compare_slices(s, a, b) != 0;
+    return 0;
 }
 
-static void order_of_slices(int dtype, int64_t n, int64_t s, const void *x, int64_t *order, char *fresh, char *memory) {
+/* Answers whether it could: NumPy has orders of its own for slices with NaNs of float16, or complex ones. */
+static int order_of_slices(int dtype, int64_t n, int64_t s, const void *x, int64_t *order, char *fresh, char *memory) {
     triple *keys = (triple *)memory;
     int64_t *spare = (int64_t *)(keys + n * s);
     uint64_t *words = (uint64_t *)(spare + n), nan = is_complex(dtype) ? NAN_KEY - 2 : NAN_KEY;
@@ -509,15 +492,21 @@ static void order_of_slices(int dtype, int64_t n, int64_t s, const void *x, int6
         triples_of(dtype, n * s, x, keys);
     else
         keys_of(dtype, n * s, x, words);
-    int is_float = dtype >= RG_F16;
-    for (int64_t i = 0; i < n * s && !is_complex(dtype); i++)
-        keys[i] = (triple){is_float && is_narrow(dtype) && words[i] == UINT32_MAX ? NAN_KEY : words[i], 0, 0};
+    for (int64_t i = 0; i < n * s && !is_complex(dtype); i++) {
+        int is_nan = dtype >= RG_F16 && words[i] == (is_narrow(dtype) ? UINT32_MAX : NAN_KEY);
+        keys[i] = (triple){is_nan ? NAN_KEY : words[i], 0, 0};
+    }
+    for (int64_t i = 0; i < n * s && (is_complex(dtype) || dtype == RG_F16); i++)
+        if (keys[i].high >= nan)
+            return 0;
     for (int64_t i = 0; i < n; i++)
         order[i] = i;
     order_slices(n, order, spare, s, keys);
-    for (int64_t i = 0; i < n; i++)
-        fresh[i] = i == 0 || (is_float ? is_another(s, keys + order[i] * s, keys + order[i - 1] * s, nan)
-                                       : compare_slices(s, keys + order[i] * s, keys + order[i - 1] * s) != 0);
+    for (int64_t i = 0; i < n; i++) {
+        const triple *slice = keys + order[i] * s, *before = keys + order[i ? i - 1 : 0] * s;
+        fresh[i] = i == 0 || (dtype >= RG_F16 && has_nan(s, slice, nan)) || compare_slices(s, slice, before) != 0;
+    }
+    return 1;
 }
 
 /* The elements of x, with one axis first unless it is -1, one after the other. */
@@ -566,8 +555,8 @@ static int unique_prepare(rg_frame *frame, rg_thunk *thunk) {
     d->size = n;
     if (axis < 0)
         order_of(x->dtype, n, line, 0, n, order, fresh, memory);
-    else
-        order_of_slices(x->dtype, n, s, line, order, fresh, memory);
+    else if (!order_of_slices(x->dtype, n, s, line, order, fresh, memory))
+        return rg_fail(frame, RG_ERROR_ELSEWHERE, "unique: slices with NaNs");
     find_distinct(d, order, fresh);
     int out = 0, error = rg_output(frame, thunk, out++, 1, &d->count);
     if (!error && thunk->params[0])
