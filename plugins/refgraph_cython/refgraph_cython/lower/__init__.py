@@ -8,6 +8,7 @@ from refgraph_cython.lower import (  # noqa: F401  (they declare lowerings)
     indexing,
     joining,
     nnet,
+    random,
     shape,
     sorting,
 )

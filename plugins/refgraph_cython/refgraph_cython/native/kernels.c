@@ -12,7 +12,8 @@
     TABLE(positions)  \
     TABLE(softmax)    \
     TABLE(cumulative) \
-    TABLE(sorting)
+    TABLE(sorting)    \
+    TABLE(random)
 
 #define DECLARE(area) RG_TABLE(area);
 TABLES(DECLARE)
