@@ -321,7 +321,9 @@ static int integers_run(rg_frame *frame, rg_thunk *thunk) {
     for (int64_t i = 0; i < n; i++) {
         uint64_t start = (uint64_t)integer_of(low, i);
         uint64_t r = (uint64_t)integer_of(high, i) - start + (uint64_t)endpoint; /* 0 stands for 2^64 */
-        uint64_t picked = r == 0 ? v[i] : r > (uint64_t)1 << 32 ? scaled(v[i], r, further[i]) : (uint64_t)((wide)v[i] * r >> 64);
+        uint64_t picked = r == 0                  ? v[i]
+                          : r > (uint64_t)1 << 32 ? scaled(v[i], r, further[i])
+                                                  : (uint64_t)((wide)v[i] * r >> 64);
         put(itemsize, out->data + i * itemsize, start + picked);
     }
     return RG_OK;
@@ -355,11 +357,11 @@ static int bernoulli_run(rg_frame *frame, rg_thunk *thunk) {
 }
 
 /* Counts: of successes, and of events. Small means: the distribution function is summed up until it exceeds a uniform
-   number. Others: transformed rejection, W. Hoermann, Journal of Statistical Computation and Simulation 46, 1993 (BTRS),
-   and Insurance: Mathematics and Economics 12, 1993 (PTRS), with the constants from there. Attempt a for an element reads
-   the block of its number on sheet a. */
+   number. Others: transformed rejection, W. Hoermann, Journal of Statistical Computation and Simulation 46, 1993
+   (BTRS), and Insurance: Mathematics and Economics 12, 1993 (PTRS), with the constants from there. Attempt a for an
+   element reads the block of its number on sheet a. */
 
-#define SMALL 10.0        /* means below it are summed up */
+#define SMALL 10.0         /* means below it are summed up */
 #define NEGLIGIBLE 0x1p-64 /* probabilities at which a sum ends */
 
 /* log(k!) - ((k + 1/2) log(k + 1) - (k + 1) + log(2 pi) / 2): NIST DLMF 5.11.1 at k + 1. */
@@ -379,7 +381,8 @@ static double stirling(double k) {
 /* The logarithm of the probability of k successes among n, over that of m, arranged so that nothing large cancels. */
 static double log_binomial_ratio(double k, double m, double n, double p) {
     double d = m - k, above = k + 1, left = n - k + 1;
-    double main = (m + 0.5) * log1p(d / above) + (n - m + 0.5) * log1p(-d / left) + d * log(above * (1 - p) / (left * p));
+    double main = (m + 0.5) * log1p(d / above) + (n - m + 0.5) * log1p(-d / left);
+    main += d * log(above * (1 - p) / (left * p));
     return main + stirling(m) + stirling(n - m) - stirling(k) - stirling(n - k);
 }
 
@@ -660,7 +663,8 @@ static int distinct_prepare(rg_frame *frame, rg_thunk *thunk) {
 }
 
 /* The keys of a row: words; with probabilities, -log(u) / p, whose bits are in its order, as it is not negative. */
-static void distinct_keys(const numbers_of *of, filler fill, int64_t first, int64_t n, const double *p, uint64_t *keys) {
+static void distinct_keys(const numbers_of *of, filler fill, int64_t first, int64_t n, const double *p,
+                          uint64_t *keys) {
     uint64_t words[ROOM] __attribute__((aligned(64)));
     for (int64_t i = 0; i < n;) {
         int64_t word = first + i, skip = word % 2, m = rg_least(BATCH_WORDS - skip, n - i);
@@ -678,7 +682,8 @@ static int distinct_run(rg_frame *frame, rg_thunk *thunk) {
     int weighed = population->ndim == 1;
     int64_t n = weighed ? population->size : rg_integer(population), k = out->shape[out->ndim - 1], positive = 0;
     if (n < 0 || k > n)
-        return rg_fail(frame, RG_ERROR_DOMAIN, "random_distinct: %lld different ones of %lld", (long long)k, (long long)n);
+        return rg_fail(frame, RG_ERROR_DOMAIN, "random_distinct: %lld different ones of %lld", (long long)k,
+                       (long long)n);
     char *memory = rg_scratch(frame, (size_t)(room_for(population, n) + 40 * n + 64));
     if (!memory)
         return RG_ERROR_MEMORY;

@@ -442,8 +442,8 @@ static int topk_run(rg_frame *frame, rg_thunk *thunk) {
 
 /* Distinct values: where each stands first, in the order of the values; for each element the number of its value, and
    how often each value is there, where wanted. All of it is computed in `prepare`, as it says how many there are.
-   params: whether the second and the third output are wanted, and the axis along which slices are compared; -1 for none,
-   where elements are. */
+   params: whether the second and the third output are wanted, and the axis along which slices are compared; -1 for
+   none, where elements are. */
 
 typedef struct {
     int64_t count, size; /* values, and elements or slices */
