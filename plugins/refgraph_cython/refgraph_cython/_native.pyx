@@ -911,3 +911,15 @@ def use_blas(capsules):
     for i, letter in enumerate("sdcz"):
         capsule = capsules[letter + "gemm"]
         rg_blas_of.gemm[i] = PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule))
+
+
+cdef extern from "numpy/ndarrayobject.h":
+    ctypedef struct PyArray_ArrFuncs:
+        void *sort[3]
+
+    PyArray_ArrFuncs *PyDataType_GetArrFuncs(cnp.dtype)
+
+
+def sorting_loop(str dtype):
+    """The address of the function by which NumPy sorts elements that lie together, or 0: `int sort(void *, intp, void *)`."""
+    return <size_t>PyDataType_GetArrFuncs(np.dtype(dtype)).sort[<int>cnp.NPY_QUICKSORT]

@@ -143,7 +143,7 @@ static scan_of scan_for(int64_t what, int dtype) {
 }
 
 typedef struct {
-    rg_lines lines; /* of x, a and y; of y for x too, where x is converted into it first */
+    rg_lines lines; /* of x, a and y; x and a are y itself where x is converted into y first */
     scan_of scan;
     int64_t itemsize;
     int32_t reverse, converts;
@@ -210,8 +210,8 @@ static int scan_run(rg_frame *frame, rg_thunk *thunk) {
 
 /* For each element the product of all others of its line: of those before it, times that of those after it; or, where
    no digits can have been lost, the product of all divided by it. With further inputs, the elements are numbers
-   x + g1 e1 + ... + gm em, where each e e is 0, and what is wanted is the coefficient of e1 ... em. A number is a row of
-   coefficients, that of e1 e3 at place 0b101. */
+   x + g1 e1 + ... + gm em, where each e e is 0, and what is wanted is the coefficient of e1 ... em. A number is a row
+   of coefficients, that of e1 e3 at place 0b101. */
 
 #define MOST_PARTS 8 /* inputs beside x */
 

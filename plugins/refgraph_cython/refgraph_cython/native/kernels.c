@@ -13,7 +13,9 @@
     TABLE(indexing)   \
     TABLE(positions)  \
     TABLE(softmax)    \
-    TABLE(cumulative)
+    TABLE(cumulative) \
+    TABLE(sorting)    \
+    TABLE(random)
 
 #define DECLARE(area) RG_TABLE(area);
 TABLES(DECLARE)

@@ -10,7 +10,8 @@
     static inline void RG_VARIANT(write_##name)(type *y, RG_VARIANT(name##_lanes) v) {                                 \
         memcpy(y, &v, sizeof v);                                                                                       \
     }                                                                                                                  \
-    static inline RG_VARIANT(name##_lanes) RG_VARIANT(greater_##name)(RG_VARIANT(name##_lanes) a, RG_VARIANT(name##_lanes) b) {\
+    static inline RG_VARIANT(name##_lanes)                                                                             \
+        RG_VARIANT(greater_##name)(RG_VARIANT(name##_lanes) a, RG_VARIANT(name##_lanes) b) {                           \
         type x[LANES], y[LANES];                                                                                       \
         RG_VARIANT(write_##name)(x, a);                                                                                \
         RG_VARIANT(write_##name)(y, b);                                                                                \
