@@ -21,7 +21,7 @@ _C_TYPES = {"bool": "uint8_t", "float16": "float16", "float32": "float", "float6
 SUFFIXES = {"float32": "f32", "float64": "f64"}
 FILES = ("float32", "float64", "integers", "casts")
 
-LESS_EXACT = {"j0", "j1", "y0", "y1", "ndtr"}
+LESS_EXACT = {"j0", "j1", "y0", "y1", "ndtr", "psi"}
 """Rows whose C text is right, but less exact than SciPy's own loop, which is run instead."""
 ELSEWHERE = {"identity", "positive", "fill", "angle", "complex_from_polar"}
 """Rows that are no instruction: copies, and what is made of several instructions (instructions.py)."""

@@ -872,10 +872,10 @@ cdef class Loop:
             self.native.fixed |= 1 << k
             if dtypes[k] == "float64":
                 self.native.numbers[k].real = number
-            elif dtypes[k] == "int64":
+            elif dtypes[k] == "int64" or number == 0:  # 0 has the same bits in all dtypes
                 self.native.numbers[k].whole = number
             else:
-                raise ValueError(f"a fixed number is a float64 or an int64, not {dtypes[k]}")
+                raise ValueError(f"a fixed number is 0, a float64 or an int64, not {dtypes[k]}")
         self._ufunc = ufunc
 
     @property
