@@ -66,6 +66,8 @@ class _Group:
             loop = [d.name for d in op.loop([np.dtype(self.dtypes[i]) for i in given])]
         except TypeError:
             raise Unfit("no loop") from None
+        if "float16" in loop and not isinstance(op.impl, np.ufunc) and op.name in _ROUNDED:
+            raise Unfit(f"{op.name} of float16 is rounded in between")
         wide = tuple([{"float16": "float32"}.get(d, d) for d in loop])
         if (op.name, wide[:-1]) in INSTRUCTIONS and op.name not in _NARROW:
             values = [self.cast(i, d) for i, d in zip(given, wide, strict=False)]
@@ -81,6 +83,8 @@ class _Group:
 
 _NARROW = {"nextafter"}
 """Ops that mean something else in a wider dtype."""
+_ROUNDED = {"sinc"}
+"""Ops that are several of NumPy's, each of which rounds."""
 _FLOATING = ("float16", "float32", "float64", "complex64", "complex128")
 
 
@@ -102,10 +106,7 @@ def single(node: Apply, build: Builder) -> str | None:
 def fused(node: Apply, build: Builder) -> str | None:
     op: Any = node.op
     why = _lowered(node, op.graph.nodes, list(op.graph.inputs), list(op.graph.outputs), list(node.inputs), build)
-    if why is None:
-        return None
-    build.inline(op.graph, node)
-    return None
+    return None if why is None else build.inline(op.graph, node)
 
 
 def _lowered(node: Apply, nodes: Any, inputs: Any, outputs: Any, given: Any, build: Builder) -> str | None:
