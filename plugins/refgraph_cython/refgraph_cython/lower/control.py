@@ -13,8 +13,7 @@ from refgraph_cython.lower.program import NDIM, Builder, Declined, lowers
 def subgraph(node: Apply, build: Builder) -> str | None:
     """What it holds, in line."""
     op: Any = node.op
-    build.inline(op.graph, node)
-    return None
+    return build.inline(op.graph, node)
 
 
 @lowers(IfElse)

@@ -78,10 +78,7 @@ def single(node: Apply, build: Builder) -> str | None:
 def fused(node: Apply, build: Builder) -> str | None:
     op: Any = node.op
     why = _lowered(node, op.graph.nodes, list(op.graph.inputs), list(op.graph.outputs), list(node.inputs), build)
-    if why is None:
-        return None
-    build.inline(op.graph, node)
-    return None
+    return None if why is None else build.inline(op.graph, node)
 
 
 def _lowered(node: Apply, nodes: Any, inputs: Any, outputs: Any, given: Any, build: Builder) -> str | None:

@@ -161,16 +161,19 @@ class Builder:
             slot.of = [self._slots[ins[i]] for i in views]
         self._thunks.append(_Thunk((function, copies), ins, outs, [], self._node, False, True))
 
-    def inline(self, graph: Graph, node: Apply) -> None:
-        """Let a graph's thunks compute a node's outputs from its inputs."""
+    def inline(self, graph: Graph, node: Apply) -> str | None:
+        """Let a graph's thunks compute a node's outputs from its inputs; why it cannot be, if an op has no kernel."""
         made = graph(*node.inputs)
         inside = Graph(list(dict.fromkeys([x for x in node.inputs if not isinstance(x, Constant)])), made)
+        before = len(self._thunks)
         for inner in inside.nodes:
             why = self.lower(inner)
             if why is not None:
-                self._leave(inner, why)
+                del self._thunks[before:]
+                return f"{inner.op}: {why}"
         for out, value in zip(node.outputs, made, strict=True):
             self._number[out] = self.slot(value)
+        return None
 
     def inner(self, graph: Graph, states: Mapping[int, int] | None = None) -> Any:
         """A program of a graph that an op holds, for a kernel that runs it. Raises Declined where Python would."""

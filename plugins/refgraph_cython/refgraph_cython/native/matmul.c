@@ -1,5 +1,6 @@
 /* Matrix products: by BLAS, and by kernels of our own where these are faster. */
 #include "blas.h"
+#include "products.h"
 
 #include <complex.h>
 #include <stdlib.h>
@@ -9,6 +10,10 @@ typedef float _Complex complex64;
 typedef double _Complex complex128;
 
 rg_blas rg_blas_of;
+
+#define TILED_ROWS 128  /* of the product, up to which tiles are used */
+#define TILED_TERMS 128 /* of each sum, up to which they are */
+#define DOTTED_ROWS 16  /* of the product, up to which rows of both are multiplied */
 
 /* A matrix in memory: strides in elements. */
 typedef struct {
@@ -71,6 +76,46 @@ static void by_blas(int dtype, const matrix *a, const matrix *b, const matrix *c
     gemm(&tb, &ta, &m, &n, &k, alpha, b->data, &ldb, a->data, &lda, beta, c->data, &ldc);
 }
 
+/* Whether kernels of our own are faster than BLAS, and which: measured by tools/measure_products.py. */
+
+enum way { BLAS, TILES, DOTS };
+
+static enum way way_of(int dtype, const matrix *a, const matrix *b, const matrix *c) {
+    int64_t m = c->rows, n = c->columns, k = a->columns;
+    if (dtype != RG_F32 && dtype != RG_F64)
+        return BLAS;
+    if (b->column == 1 || n == 1) { /* rows of b are neighbours */
+        if (n == 1 && b->row != 1 && b->rows != 1)
+            return BLAS;
+        if (n == 1)
+            return (a->column == 1 || k == 1) && m <= 16 ? DOTS : BLAS;
+        return m <= TILED_ROWS || k <= TILED_TERMS || n <= 16 ? TILES : BLAS;
+    }
+    if (b->row == 1 && (a->column == 1 || k == 1) && k >= 32)
+        return m <= DOTTED_ROWS ? DOTS : BLAS;
+    return BLAS;
+}
+
+static void by_own(enum way way, int dtype, const matrix *a, const matrix *b, const matrix *c, const void *alpha, int adds) {
+    int64_t m = c->rows, n = c->columns, k = a->columns;
+    if (dtype == RG_F32 && way == TILES)
+        rg_by_tiles_f32(m, n, k, *(const float *)alpha, (const float *)a->data, a->row, a->column, (const float *)b->data,
+                        b->row, adds, (float *)c->data, c->row);
+    else if (dtype == RG_F32)
+        rg_by_dots_f32(m, n, k, *(const float *)alpha, (const float *)a->data, a->row, (const float *)b->data,
+                       n == 1 ? 0 : b->column, adds, (float *)c->data, c->row);
+    else if (way == TILES)
+        rg_by_tiles_f64(m, n, k, *(const double *)alpha, (const double *)a->data, a->row, a->column,
+                        (const double *)b->data, b->row, adds, (double *)c->data, c->row);
+    else
+        rg_by_dots_f64(m, n, k, *(const double *)alpha, (const double *)a->data, a->row, (const double *)b->data,
+                       n == 1 ? 0 : b->column, adds, (double *)c->data, c->row);
+}
+
+static int is_number(int dtype, const void *value, double wanted) {
+    return dtype == RG_F32 ? *(const float *)value == (float)wanted : *(const double *)value == wanted;
+}
+
 static const double one_f64[2] = {1, 0}, zero[2] = {0, 0};
 static const float one_f32[2] = {1, 0};
 
@@ -114,6 +159,11 @@ static int product(rg_frame *frame, int dtype, matrix a, matrix b, matrix c, con
         case RG_I64: case RG_U64: plain_i64(&a, &b, &c, k); break;
         default: plain_f16(&a, &b, &c, k);
         }
+        return RG_OK;
+    }
+    enum way way = way_of(dtype, &a, &b, &c);
+    if (way != BLAS && k && (!adds || is_number(dtype, beta, 1))) {
+        by_own(way, dtype, &a, &b, &c, alpha, adds);
         return RG_OK;
     }
     size_t need = 0;
