@@ -1,14 +1,14 @@
 """Which instructions compute an elementwise op: of our own, loops of NumPy's and SciPy's ufuncs, or several of them.
 
-`recipe(op, dtypes)` is what lowerings ask. Instructions of our own are generated from the ops' rows (generate.py). A row
-without one runs the loop of the ufunc that it means, which needs no lock of Python's. A row that is no ufunc either is
-composed here, of the same steps as its meaning in NumPy.
+`recipe(op, dtypes)` is what lowerings ask. Instructions of our own are generated from the ops' rows (generate.py). A
+row without one runs the loop of the ufunc that it means, which needs no lock of Python's. A row that is no ufunc either
+is composed here, of the same steps as its meaning in NumPy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -50,7 +50,7 @@ class Recipe(NamedTuple):
     result: int
 
 
-@lru_cache(maxsize=None)
+@cache
 def recipe(op: Elemwise, dtypes: tuple[str, ...], is_natural: bool = False) -> Recipe:
     """The steps from inputs of these dtypes to the op's output. Raises Unfit where there are none.
 
@@ -146,7 +146,7 @@ def _load(name: str) -> Any:
     return getattr(import_module(module), attribute, None)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _loop(ufunc: Any, dtypes: tuple[str, ...], fixed: tuple[tuple[int, float], ...]) -> Any:
     """The loop that a ufunc has for just these dtypes, or None. A ufunc may be named, as "module:name"."""
     found = _load(ufunc) if isinstance(ufunc, str) else ufunc

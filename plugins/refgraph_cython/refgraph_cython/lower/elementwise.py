@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from refgraph.backend import Apply, Constant, Elemwise, Fused, Graph, Reduction, Variable
+from refgraph.backend import Apply, Constant, Elemwise, Fused, Reduction, Variable
 
 from refgraph_cython.instructions import INSTRUCTIONS, Step, Unfit, recipe
 from refgraph_cython.lower.program import NUMBERS, Builder, lowers
