@@ -18,15 +18,8 @@ from setuptools.command.sdist import sdist
 HERE = Path(__file__).resolve().parent
 WORKSPACE = HERE.parents[1]
 NATIVE = Path("refgraph_cython/native")
-FLAGS = [
-    "-O3",
-    "-std=gnu11",
-    "-fwrapv",
-    "-fno-math-errno",
-    "-fno-trapping-math",
-    "-ffp-contract=fast",
-    "-fvisibility=hidden",
-]
+FLAGS = ["-O3", "-g0", "-std=gnu11", "-fwrapv", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast",
+         "-fvisibility=hidden"]  # fmt: skip
 ISAS = {"base": [], "v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"]}
 FOR_EACH_ISA = re.compile(r"instructions_.*|blocks")
 """Files that are compiled once for each instruction set: native/variants.h."""
