@@ -198,7 +198,7 @@ _relu = declare(
         lambda x: np.maximum(x, x.dtype.type(0)),
         like=lambda x: [x],
         d=lambda z, x: ops.elementwise.heaviside(x, 0.5),
-        c="{x} < 0 ? 0 : {x}",
+        c="{x} > 0 || {x} != {x} ? {x} : 0",
         on=Reals(-4, 4, edges=(0.0, -0.0, np.inf, -np.inf, np.nan), kinds="biuf"),
         doc="max(x, 0), with the derivative 1/2 at 0.",
     )
