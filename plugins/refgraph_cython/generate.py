@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+
 from refgraph.backend import DTYPES, OPS, Elemwise
 
 NAMES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32",
          "float64", "complex64", "complex128")  # fmt: skip
-CTYPES = dict(zip(NAMES, "uint8_t int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t _Float16 float double "
-                  "complex64 complex128".split(), strict=True))  # fmt: skip
+CTYPES = {name: f"{name}_t" for name in NAMES if "int" in name}
+CTYPES |= {"bool": "uint8_t", "float16": "_Float16", "float32": "float", "float64": "double"}
+CTYPES |= {"complex64": "complex64", "complex128": "complex128"}
 SUFFIX = {"float32": "f32", "float64": "f64"}
 _CALL = re.compile(r"\b([a-z_][a-z0-9_]*)\s*\(")
 _NUMBER = re.compile(r"(?<![\w.])(\d+\.\d*(?:e[-+]?\d+)?|\.\d+)(?![\w.])")
@@ -138,14 +139,22 @@ def function(name: str, ins: tuple[str, ...], out: str, text: Text) -> str:
     """One instruction."""
     wide = {"float64": "int64_t"}.get(ins[0], "int32_t")
     args = "xyw"[: len(ins)]
-    lines = [f"static void {name}(int64_t n, void *o, const void *const *in, unsigned single, const rg_loop_of *more) {{"]
+    lines = [
+        f"static void {name}(int64_t n, void *o, const void *const *in, unsigned single, const rg_loop_of *more) {{"
+    ]
     lines += ["    (void)more;", f"    {CTYPES[out]} *out = o;"]
     for k, (a, dtype) in enumerate(zip(args, ins, strict=True)):
         lines.append(f"    const {CTYPES[dtype]} *p{a} = in[{k}];")
     all_single = (1 << len(ins)) - 1
     cases = range(all_single) if len(ins) <= 2 else [0]
-    lines += [f"    if (single == {all_single} && n > 1) {{", f"        {name}(1, o, in, 0, more);",
-              "        for (int64_t i = 1; i < n; i++)", "            out[i] = out[0];", "        return;", "    }"]
+    lines += [
+        f"    if (single == {all_single} && n > 1) {{",
+        f"        {name}(1, o, in, 0, more);",
+        "        for (int64_t i = 1; i < n; i++)",
+        "            out[i] = out[0];",
+        "        return;",
+        "    }",
+    ]
     if len(ins) > 2:
         for k, a in enumerate(args):
             lines.append(f"    const int64_t s{a} = single >> {k} & 1 ? 0 : 1;")
@@ -171,7 +180,8 @@ def function(name: str, ins: tuple[str, ...], out: str, text: Text) -> str:
                       "                for (int64_t i = start; i < end; i++) {",
                       f"                    {loads_text} chunk[i - start] = ({CTYPES[out]})({text.careful});",
                       "                }",
-                      f"            memcpy(out + start, chunk, (size_t)(end - start) * sizeof *out);", "        }"]  # fmt: skip
+                      "            memcpy(out + start, chunk, (size_t)(end - start) * sizeof *out);",
+                      "        }"]  # fmt: skip
         else:
             lines += ["#pragma GCC ivdep", "        for (int64_t i = 0; i < n; i++) {",
                       f"            {loads_text} out[i] = ({CTYPES[out]})({text.fast});", "        }"]  # fmt: skip
@@ -192,7 +202,10 @@ def source(folder: Path) -> str:
             if "float16" in (*ins, out) or row.name in ("complex", "complex_from_polar", "real", "imag", "angle"):
                 continue
             kind = ins[-1]
-            if kind.startswith("c") and (row.c.count("(") or row.name not in ("add", "sub", "neg", "switch", "positive", "eq", "neq", "identity", "fill")):
+            if kind.startswith("c") and (
+                row.c.count("(")
+                or row.name not in ("add", "sub", "neg", "switch", "positive", "eq", "neq", "identity", "fill")
+            ):
                 continue
             if kind == "bool" and row.name in ("invert", "left_shift", "right_shift"):
                 continue

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from refgraph_cython.lower.program import program
 
 import refgraph
 import refgraph.tensor as T
 from refgraph.backend import DTYPES, Graph, Plan, SumTo, TensorType
+from refgraph_cython.lower.program import program
 
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 

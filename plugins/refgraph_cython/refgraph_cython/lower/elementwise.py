@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
-from refgraph.backend import Apply, Constant, Elemwise, Fused, Graph, Reduction, Variable
 
+from refgraph.backend import Apply, Constant, Elemwise, Fused, Reduction, Variable
 from refgraph_cython import _native
 from refgraph_cython.lower.program import NUMBERS, Builder, lowers
 
 INSTRUCTIONS = _native.instructions()
-_KINDS = {"sum": 0, "mean": 0, "prod": 1, "prod_no_zeros": 1, "max": 2, "min": 3, "all": 4, "any": 5,
-          "bitwise_and_reduce": 6, "bitwise_or_reduce": 7, "bitwise_xor_reduce": 8, "count_nonzero": 0, "norm": 0}  # fmt: skip
+_KINDS = {
+    "sum": 0,
+    "mean": 0,
+    "count_nonzero": 0,
+    "norm": 0,
+    "prod": 1,
+    "prod_no_zeros": 1,
+    "max": 2,
+    "min": 3,
+    "all": 4,
+    "any": 5,
+    "bitwise_and_reduce": 6,
+    "bitwise_or_reduce": 7,
+    "bitwise_xor_reduce": 8,
+}
+"""For each reduction what its fold is called in native/blocks.c."""
 _FINISH = {"mean": 1, "norm": 2}
 _BYTES = 2048
 
@@ -25,7 +39,7 @@ class Unfit(Exception):
 class _Group:
     """A group that is being put together: values are numbered, leaves first."""
 
-    def __init__(self, inputs: list[Variable], build: Builder) -> None:
+    def __init__(self, inputs: list[Any], build: Builder) -> None:
         self.leaves, self.build = inputs, build
         self.dtypes = [x.type.dtype for x in inputs]
         self.depends = [1 << i for i in range(len(inputs))]
@@ -42,7 +56,18 @@ class _Group:
             if found is None:
                 raise Unfit(f"no instruction {name} of {', '.join(dtypes)}")
             call, out = found
-        self.steps.append([call, more, len(given), *given, *[0] * (4 - len(given)), NUMBERS[out], len(self.dtypes), int(all(self.scalar[i] for i in given))])
+        self.steps.append(
+            [
+                call,
+                more,
+                len(given),
+                *given,
+                *[0] * (4 - len(given)),
+                NUMBERS[out],
+                len(self.dtypes),
+                int(all(self.scalar[i] for i in given)),
+            ]
+        )
         self.dtypes.append(out)
         bits = 0
         for i in given:
@@ -57,7 +82,8 @@ class _Group:
 
     def apply(self, node: Apply, given: list[int]) -> int:
         op: Any = node.op
-        wanted = node.outputs[0].type.dtype
+        out: Any = node.outputs[0]
+        wanted = out.type.dtype
         if op.name.startswith("cast{"):
             return self.cast(given[0], wanted)
         if op.name in ("identity", "positive", "fill"):
@@ -88,7 +114,7 @@ _ROUNDED = {"sinc"}
 _FLOATING = ("float16", "float32", "float64", "complex64", "complex128")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _loop(ufunc: np.ufunc, dtypes: tuple[str, ...]) -> tuple[Any, tuple[str, ...]] | None:
     """The ufunc's own loop for these dtypes."""
     try:
@@ -154,13 +180,22 @@ def _lowered(node: Apply, nodes: Any, inputs: Any, outputs: Any, given: Any, bui
         results.append(made[inner.outputs[0]])
         bits = sum([1 << a for a in op.axis])
         params += [kind, value, depends[inner.inputs[0]], 0, bits, int(op.keepdims), NUMBERS[acc], finish, cast]
-    build.thunk("blocks", group.leaves, results, params, overwrites=[(k, i) for k in range(len(stores)) for i in range(len(leaves)) if group.dtypes[i] == stores[k].type.dtype])
+    build.thunk(
+        "blocks",
+        group.leaves,
+        results,
+        params,
+        overwrites=[
+            (k, i) for k in range(len(stores)) for i in range(len(leaves)) if group.dtypes[i] == stores[k].type.dtype
+        ],
+    )
     return None
 
 
 def _reduction(group: _Group, node: Apply, value: int) -> tuple[int, int, str, int, int]:
     op: Any = node.op
-    name, out = op.name, node.outputs[0].type.dtype
+    z: Any = node.outputs[0]
+    name, out = op.name, z.type.dtype
     if name not in _KINDS:
         raise Unfit(f"no kernel for {name}")
     given = group.dtypes[value]
