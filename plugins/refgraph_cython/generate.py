@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from refgraph.backend import DTYPES, OPS, Elemwise
 
 NAMES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32",
@@ -40,8 +41,8 @@ _INTEGER_TEXTS = {
     "reciprocal": "",  # NumPy's loop says what 1 / 0 is
     "true_div": "",
 }
-_WRAPS = {"add", "sub", "mul", "neg", "square", "pow", "eq", "neq", "switch", "bitwise_and", "bitwise_or", "bitwise_xor",
-          "invert", "logical_and", "logical_or", "logical_xor", "logical_not"}  # fmt: skip
+_WRAPS = {"add", "sub", "mul", "neg", "square", "pow", "eq", "neq", "switch", "bitwise_and", "bitwise_or",
+          "bitwise_xor", "invert", "logical_and", "logical_or", "logical_xor", "logical_not"}  # fmt: skip
 """Rows that are the same for signed integers as for unsigned ones, which wrap around in C as in NumPy."""
 _FUSED = {"fma": "{x} * {y} + {w}", "fms": "{x} * {y} - {w}", "fnma": "{w} - {x} * {y}"}
 """Instructions that are no rows: a product and a sum, which are one instruction of processors that have it."""

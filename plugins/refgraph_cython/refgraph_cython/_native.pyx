@@ -661,10 +661,18 @@ cdef class Call:
             results = self.program.results(held.frame)
             self.program.run(held, results)
             return results
-        except Elsewhere:
-            return self.program.interpreted([*given, *values])
         except Exception as error:
-            raise self.maker.ran.explained(error, [*given, *values]) from error
+            return self.recovered(error, [*given, *values])
+
+    cdef list recovered(self, error, list values):
+        """What the interpreter computes, where a kernel left that to it; raises what is to be said of other failures."""
+        try:
+            if isinstance(error, Elsewhere):
+                return self.program.interpreted(values)
+        except Exception as other:
+            error = other
+        found = self.maker.ran.explained(error, values)
+        raise found from (found.__cause__ if found is error else error)
 
     cdef list updating(self, _Frame held, object given, bint same):
         """The results, when the new values of the states have replaced the old ones."""
@@ -685,10 +693,8 @@ cdef class Call:
                 if not held.frame.pending:
                     self.take(held.frame, values, results, taken)
                 self.program.run(held, results)
-            except Elsewhere:
-                results = self.program.interpreted([*given, *values])
             except Exception as error:
-                raise self.maker.ran.explained(error, [*given, *values]) from error
+                results = self.recovered(error, [*given, *values])
             if self.ntargets > 1 and self.commit_is_held():
                 with commit:
                     self.put(results)
