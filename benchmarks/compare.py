@@ -1,6 +1,6 @@
 """refgraph beside Theano, PyTensor, JAX and PyTorch: how long a call takes, on the CPU.
 
-    uv run benchmarks/compare.py [--threads N ...] [--workloads WORD ...] [--peers PEER ...] [--rounds N] [--quick] [--cold]
+    uv run benchmarks/compare.py [--threads N ...] [--workloads WORD ...] [--peers PEER ...] [--quick] [--cold]
 
 Each peer is a process in an environment of its own, which is made where it is missing (--environments says where), and
 is written as its users would write it: benchmarks/compare_workloads has a file for each style of API. In each round
@@ -27,11 +27,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(Path(__file__).parent))
 from compare_workloads.workloads import TOLERANCES, WORKLOADS  # type: ignore[import-not-found]
 
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
 SLICE = 0.02  # seconds that a peer runs in a round
 LIMIT = 120.0  # seconds for one answer
 POOLS = ("OMP", "OPENBLAS", "MKL", "NUMBA")
@@ -363,7 +363,7 @@ def pair(text: str) -> tuple[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="how many threads (default: 1 2)")
-    parser.add_argument("--workloads", nargs="+", metavar="WORD", help="only those with one of these words in their names")
+    parser.add_argument("--workloads", nargs="+", metavar="WORD", help="those with one of these in their names")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), metavar="PEER", help=", ".join(PEERS))
     parser.add_argument("--rounds", type=int, help="default: 15; 2 with --quick; 1 with --cold")
     parser.add_argument("--quick", action="store_true", help="few rounds: to see that it runs")

@@ -1,1 +1,1 @@
-"""What benchmarks/compare.py runs in its processes: one file for each style of API. Python 3.7 can run it, for Theano."""
+"""What benchmarks/compare.py runs in its processes: a file for each style of API. All runs on Python 3.7, for Theano."""

@@ -5,6 +5,7 @@ What differs between the three is at the end: how they are set up, and the few n
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from functools import partial
 from typing import Any, Callable  # noqa: UP035 (Python 3.7 has no collections.abc.Callable[...])
@@ -154,18 +155,23 @@ def without_updates(scan: Any) -> Any:
 def openblas(threads: int) -> dict:
     """Flags by which Theano and PyTensor link the newest OpenBLAS: that of the package scipy-openblas32.
 
-    Its names begin with `scipy_`, so those in the generated C are renamed.
+    Its names begin with `scipy_`, so those in the generated C are renamed. The package is found, not imported: Python
+    3.7 cannot read its source.
     """
-    import scipy_openblas32
-
-    lib = scipy_openblas32.get_lib_dir()
+    spec = importlib.util.find_spec("scipy_openblas32")
+    if spec is None or not spec.submodule_search_locations:
+        raise ImportError("scipy-openblas32 is not installed")
+    (package,) = spec.submodule_search_locations
+    (version,) = [f for f in os.listdir(os.path.dirname(package)) if f.startswith("scipy_openblas32-")]
+    lib = os.path.join(package, "lib")
     routines = "gemm gemv ger dot axpy scal nrm2 asum swap copy rot symm syrk syr symv trmm trmv trsm trsv".split()
-    renamed = ["-D%s%s_=scipy_%s%s_" % (p, r, p, r) for p in "sd" for r in routines]
-    renamed += ["-D%s%s_=scipy_%s%s_" % (p, r, p, r) for p in "cz" for r in ("gemm", "gemv", "axpy", "scal")]
+    names = [kind + r for kind in "sd" for r in routines]
+    names += [kind + r for kind in "cz" for r in ("gemm", "gemv", "axpy", "scal")]
     return {
-        "blas": "-L%s -l%s -Wl\\,-rpath\\,%s" % (lib, scipy_openblas32.get_library(), lib),
-        "cxxflags": " ".join(["-O3", *renamed]),
+        "blas": f"-L{lib} -lscipy_openblas -Wl\\,-rpath\\,{lib}",
+        "cxxflags": " ".join(["-O3", *[f"-D{n}_=scipy_{n}_" for n in names]]),
         "openmp": str(threads > 1),
+        "version": version.split("-")[1].replace(".dist", ""),
     }
 
 
@@ -188,12 +194,11 @@ def theanos(option: str, threads: int, cache: str) -> Symbolic:
     flags += ["blas.ldflags=" + found["blas"], "gcc.cxxflags=" + found["cxxflags"]]
     os.environ["THEANO_FLAGS"] = ",".join(flags)
 
-    import scipy_openblas32
     import theano
     import theano.tensor as T
 
     versions = {"theano": theano.__version__, "numpy": np.__version__}
-    versions["OpenBLAS"] = scipy_openblas32.get_openblas_config()
+    versions["OpenBLAS"] = found["version"]
     return Symbolic(theano, T, T.nnet.softmax, without_updates(theano.scan), versions)
 
 
@@ -211,9 +216,8 @@ def pytensors(option: str, threads: int, cache: str) -> Symbolic:
     import pytensor
     import pytensor.tensor as T
     import scipy
-    import scipy_openblas32
     from pytensor.tensor.special import softmax
 
     versions = {m.__name__: m.__version__ for m in (pytensor, np, scipy, numba)}
-    versions["OpenBLAS"] = scipy_openblas32.get_openblas_config()
+    versions["OpenBLAS"] = found["version"]
     return Symbolic(pytensor, T, partial(softmax, axis=-1), partial(pytensor.scan, return_updates=False), versions)

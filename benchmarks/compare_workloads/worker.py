@@ -1,8 +1,8 @@
 """A process that runs one peer: it reads a line of JSON from its parent, does that, and answers a line of JSON.
 
-    python worker.py '{"peer": "theano_like.refgraphs", "option": "cython", "threads": 1, "cpus": [1], "cache": "/tmp/c"}'
+    python worker.py '{"peer": "jax_like.jaxes", "option": "", "threads": 1, "cpus": [1], "cache": "/tmp/cache"}'
 
-{"prepare": WORKLOAD}  {"first": seconds of making the function and calling it once, "values": digests of what it answers}
+{"prepare": WORKLOAD}  {"first": seconds to make the function and call it once, "values": digests of its answers}
 {"run": CALLS}         {"seconds": of so many calls}
 What cannot be done is answered by {"cannot": the reason}.
 """

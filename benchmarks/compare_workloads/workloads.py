@@ -48,15 +48,15 @@ def _workloads() -> dict:
     for widths in ((784, 10), (784, 500, 10), (784, 1000, 1000, 1000, 10)):
         title = "softmax" if len(widths) == 2 else "tanh"
         for batch in (1, 10, 60):
-            name = "%s %s, batch %d" % (title, "-".join(map(str, widths)), batch)
+            name = f"{title} {'-'.join(map(str, widths))}, batch {batch}"
             found[name] = Workload("classifier", "float32", widths, batch)
     found["logistic regression 400 x 784"] = Workload("logistic regression", "float64", (400, 784))
     for family in ("elementwise", "elementwise gradient"):
         for dtype in ("float32", "float64"):
-            found["%s 1e6, %s" % (family, dtype)] = Workload(family, dtype, (1000000,))
+            found[f"{family} 1e6, {dtype}"] = Workload(family, dtype, (1000000,))
     for family in ("Elman forward", "Elman training"):
         for batch in (1, 10):
-            found["%s, batch %d" % (family, batch)] = Workload(family, "float32", (TIME, UNITS), batch)
+            found[f"{family}, batch {batch}"] = Workload(family, "float32", (TIME, UNITS), batch)
     found["scan: A ** 1000, 10"] = Workload("power", "float32", (10,))
     found["scan: Jacobian 100 x 100"] = Workload("Jacobian", "float32", (UNITS,))
     return found
@@ -95,7 +95,8 @@ def _classifier(rng: Any, workload: Workload) -> tuple:
     parameters: list = []
     for i in range(len(widths) - 1):
         parameters += [_weights(rng, widths[i], widths[i + 1]), np.zeros(widths[i + 1])]
-    return parameters, [0.5 * rng.uniform(size=(workload.batch, widths[0])), rng.randint(widths[-1], size=workload.batch)]
+    x = 0.5 * rng.uniform(size=(workload.batch, widths[0]))
+    return parameters, [x, rng.randint(widths[-1], size=workload.batch)]
 
 
 def _logistic_regression(rng: Any, workload: Workload) -> tuple:
