@@ -198,6 +198,8 @@ def compiled(workload: Workload, arrays: Arrays) -> Made:
 
     f, parameters, data = FAMILIES[workload.family], tensors(arrays.parameters), tensors(arrays.data)
     states = parameters if workload.family in TRAINING else []
+    # torch 2.13 loses updates of 0-d tensors in compiled functions
+    parameters = [w.reshape(1) if w.ndim == 0 else w for w in parameters]
 
     def train(parameters: list, *data: Any) -> Any:
         gradients, (_, outputs) = torch.func.grad_and_value(f, has_aux=True)(parameters, *data)
