@@ -7,6 +7,8 @@ is written as its users would write it: benchmarks/compare_workloads has a file 
 every peer runs for about 20 ms while all others are stopped; numbers are medians over rounds. Before they are measured
 peers must agree on the answers. With --cold: seconds to make a function and call it once, in a process that has
 compiled nothing before, and with no cache of earlier compilations.
+
+A whole run writes benchmarks/results/compare.json and a picture beside it (compare_cold.json with --cold).
 """
 
 from __future__ import annotations
@@ -364,15 +366,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="how many threads (default: 1 2)")
     parser.add_argument("--workloads", nargs="+", metavar="WORD", help="those with one of these in their names")
-    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), metavar="PEER", help=", ".join(PEERS))
+    parser.add_argument("--peers", nargs="+", choices=PEERS, metavar="PEER", help=", ".join(PEERS))
     parser.add_argument("--rounds", type=int, help="default: 15; 2 with --quick; 1 with --cold")
     parser.add_argument("--quick", action="store_true", help="few rounds: to see that it runs")
     parser.add_argument("--cold", action="store_true", help="measure making functions instead of calling them")
     parser.add_argument("--cold-limit", type=float, default=LIMIT, metavar="SECONDS", help="for one function")
     parser.add_argument("--environments", type=Path, default=ROOT / ".cache" / "compare", metavar="DIR")
     parser.add_argument("--python", type=pair, nargs="+", default=[], metavar="ENVIRONMENT=PATH", help="an interpreter")
-    parser.add_argument("--json", type=Path, default=HERE / "results" / "compare.json", metavar="FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="for the numbers, and beside it for the picture")
     args = parser.parse_args()
+    if not (args.json or args.quick or args.workloads or args.peers):  # a whole run is a result
+        args.json = HERE / "results" / ("compare_cold.json" if args.cold else "compare.json")
+    args.peers = args.peers or list(PEERS)
     args.python = dict(args.python)
     args.rounds = args.rounds or (1 if args.cold else 2 if args.quick else 15)
     workloads = [w for w in WORKLOADS if not args.workloads or any(word in w for word in args.workloads)]
@@ -394,8 +399,9 @@ def main() -> None:
             for worker in workers.values():
                 worker.close()
         print(f"\n{title(report['tables'][-1])}\n\n{table(rows, args.peers)}", flush=True)
-    args.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
-    picture(report, args.json.with_suffix(".svg"))
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+        picture(report, args.json.with_suffix(".svg"))
 
 
 if __name__ == "__main__":
