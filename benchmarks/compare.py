@@ -230,7 +230,10 @@ def warm(workload: str, workers: dict[str, Worker], rounds: int) -> dict[str, An
     for _ in range(rounds):
         for name, n in calls.items():
             times[name].append(1e6 * workers[name].ask("run", n)["seconds"] / n)
-    return {"workload": workload, "us": {k: statistics.median(v) for k, v in times.items()}, "cannot": cannot}
+    row: dict[str, Any] = {"workload": workload, "cannot": cannot}
+    row["us"] = {name: statistics.median(v) for name, v in times.items()}
+    row["least_us"] = {name: min(v) for name, v in times.items()}  # what a busy machine disturbs least
+    return row
 
 
 def cold(workload: str, peers: Iterable[str], args: argparse.Namespace, threads: int) -> dict[str, Any]:
