@@ -93,7 +93,6 @@ class Worker:
             env=environment,
             start_new_session=True,  # with the compilers that it starts
         )
-        self.stopped = False
         try:
             self.versions = self.answer(LIMIT)["versions"]
         except Cannot:
@@ -105,8 +104,11 @@ class Worker:
         if self.process.poll() is not None:
             raise Cannot("its process ended")
         self.signal(signal.SIGCONT)
-        self.process.stdin.write(json.dumps({what: argument}).encode() + b"\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(json.dumps({what: argument}).encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise Cannot("its process ended") from None
         return self.answer(limit)
 
     def answer(self, limit: float) -> dict[str, Any]:
@@ -229,7 +231,13 @@ def warm(workload: str, workers: dict[str, Worker], rounds: int) -> dict[str, An
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, n in calls.items():
-            times[name].append(1e6 * workers[name].ask("run", n)["seconds"] / n)
+            if name in cannot:
+                continue
+            try:
+                times[name].append(1e6 * workers[name].ask("run", n)["seconds"] / n)
+            except Cannot as e:
+                cannot[name] = str(e)
+    times = {name: found for name, found in times.items() if name not in cannot}
     row: dict[str, Any] = {"workload": workload, "cannot": cannot}
     row["us"] = {name: statistics.median(v) for name, v in times.items()}
     row["least_us"] = {name: min(v) for name, v in times.items()}  # what a busy machine disturbs least
@@ -398,12 +406,13 @@ def main() -> None:
                 row = cold(workload, workers, args, threads) if args.cold else warm(workload, workers, args.rounds)
                 row["cannot"] |= missing
                 rows.append(rated(row))
+                if args.json:
+                    args.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
         finally:
             for worker in workers.values():
                 worker.close()
         print(f"\n{title(report['tables'][-1])}\n\n{table(rows, args.peers)}", flush=True)
     if args.json:
-        args.json.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
         picture(report, args.json.with_suffix(".svg"))
 
 
