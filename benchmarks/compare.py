@@ -386,6 +386,7 @@ def main() -> None:
     parser.add_argument("--python", type=pair, nargs="+", default=[], metavar="ENVIRONMENT=PATH", help="an interpreter")
     parser.add_argument("--json", type=Path, metavar="FILE", help="for the numbers, and beside it for the picture")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the workers, which may be stopped, end too
     if not (args.json or args.quick or args.workloads or args.peers):  # a whole run is a result
         args.json = HERE / "results" / ("compare_cold.json" if args.cold else "compare.json")
     args.peers = args.peers or list(PEERS)
