@@ -191,6 +191,28 @@ def test_momentum_is_updated_in_place_with_what_reads_it():
     assert w.get_value().tolist() == [-1.5] * 3
 
 
+@pytest.mark.parametrize(
+    "new",
+    [
+        lambda w: w + w.T,
+        lambda w: w * 2 + w[::-1],
+        lambda w: w * 2 + w[0],
+        lambda w: w * 0.5 + T.dot(w, w),
+        lambda w: w + T.dot(w.T, w),
+    ],
+    ids=["transposed", "reversed", "row", "product", "product-transposed"],
+)
+def test_a_state_that_its_update_reads_in_another_order_too_is_not_overwritten(new):
+    value = RNG.normal(size=(50, 50))  # of several blocks
+    found = []
+    for name in ("cython", "numpy"):
+        w = rg.shared(value.copy())
+        rg.function([], [], updates=[(w, new(w))], backend=name)()
+        found.append(w.get_value())
+
+    np.testing.assert_allclose(*found, rtol=1e-12)
+
+
 def test_nothing_is_overwritten_by_a_call_that_raises():
     v, w = rg.shared(np.ones(3)), rg.shared(np.ones((4, 2)))
     i = T.lvector("i")
