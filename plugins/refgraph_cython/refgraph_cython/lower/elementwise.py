@@ -2,125 +2,71 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
-
 from refgraph.backend import Apply, Constant, Elemwise, Fused, Reduction, Variable
-from refgraph_cython import _native
+
+from refgraph_cython.instructions import INSTRUCTIONS, Step, Unfit, recipe
 from refgraph_cython.lower.program import NUMBERS, Builder, lowers
 
-INSTRUCTIONS = _native.instructions()
-_KINDS = {
-    "sum": 0,
-    "mean": 0,
-    "count_nonzero": 0,
-    "norm": 0,
-    "prod": 1,
-    "prod_no_zeros": 1,
-    "max": 2,
-    "min": 3,
-    "all": 4,
-    "any": 5,
-    "bitwise_and_reduce": 6,
-    "bitwise_or_reduce": 7,
-    "bitwise_xor_reduce": 8,
-}
-"""For each reduction what its fold is called in native/blocks.c."""
+_KINDS = {"sum": 0, "mean": 0, "prod": 1, "prod_no_zeros": 1, "max": 2, "min": 3, "all": 4, "any": 5,
+          "bitwise_and_reduce": 6, "bitwise_or_reduce": 7, "bitwise_xor_reduce": 8, "count_nonzero": 0, "norm": 0}  # fmt: skip
 _FINISH = {"mean": 1, "norm": 2}
 _BYTES = 2048
-
-
-class Unfit(Exception):
-    """There is no instruction for something."""
 
 
 class _Group:
     """A group that is being put together: values are numbered, leaves first."""
 
-    def __init__(self, inputs: list[Any], build: Builder) -> None:
+    def __init__(self, inputs: list[Variable], build: Builder) -> None:
         self.leaves, self.build = inputs, build
         self.dtypes = [x.type.dtype for x in inputs]
         self.depends = [1 << i for i in range(len(inputs))]
         self.scalar = [x.type.ndim == 0 for x in inputs]
         self.steps: list[list[int]] = []
+        self._made: dict[tuple[int, int, tuple[int, ...]], int] = {}
 
-    def step(self, name: str, given: list[int], dtypes: tuple[str, ...], loop: Any = None, out: str = "") -> int:
-        more = 0
-        if loop is not None:
-            call, more = _native.CALL_LOOP, loop.address
-            self.build.alive.append(loop)
-        else:
-            found = INSTRUCTIONS.get((name, dtypes))
-            if found is None:
-                raise Unfit(f"no instruction {name} of {', '.join(dtypes)}")
-            call, out = found
-        self.steps.append(
-            [
-                call,
-                more,
-                len(given),
-                *given,
-                *[0] * (4 - len(given)),
-                NUMBERS[out],
-                len(self.dtypes),
-                int(all(self.scalar[i] for i in given)),
-            ]
-        )
-        self.dtypes.append(out)
+    def step(self, step: Step, given: list[int]) -> int:
+        """A step from these values; the one that is there already, where there is."""
+        key = step.address, step.more, tuple(given)
+        found = self._made.get(key)
+        if found is not None:
+            return found
+        if step.loop is not None:
+            self.build.alive.append(step.loop)
+        scalar = all([self.scalar[i] for i in given])
+        padded = [*given, *[0] * (4 - len(given))]
+        number = self._made[key] = len(self.dtypes)
+        self.steps.append([step.address, step.more, len(given), *padded, NUMBERS[step.out], number, int(scalar)])
+        self.dtypes.append(step.out)
+        self.scalar.append(scalar)
         bits = 0
         for i in given:
             bits |= self.depends[i]
         self.depends.append(bits)
-        self.scalar.append(all(self.scalar[i] for i in given))
-        return len(self.dtypes) - 1
+        return number
+
+    def call(self, name: str, *given: int) -> int:
+        """An instruction of our own, which there is."""
+        address, out = INSTRUCTIONS[name, tuple([self.dtypes[i] for i in given])]
+        return self.step(Step(address, None, (), out), list(given)) if address else given[0]
 
     def cast(self, value: int, dtype: str) -> int:
-        given = self.dtypes[value]
-        return value if given == dtype else self.step(f"cast{{{dtype}}}", [value], (given,))
+        return value if self.dtypes[value] == dtype else self.call(f"cast{{{dtype}}}", value)
 
     def apply(self, node: Apply, given: list[int]) -> int:
         op: Any = node.op
-        out: Any = node.outputs[0]
-        wanted = out.type.dtype
-        if op.name.startswith("cast{"):
-            return self.cast(given[0], wanted)
-        if op.name in ("identity", "positive", "fill"):
-            return given[-1]
-        try:
-            loop = [d.name for d in op.loop([np.dtype(self.dtypes[i]) for i in given])]
-        except TypeError:
-            raise Unfit("no loop") from None
-        if "float16" in loop and not isinstance(op.impl, np.ufunc) and op.name in _ROUNDED:
-            raise Unfit(f"{op.name} of float16 is rounded in between")
-        wide = tuple([{"float16": "float32"}.get(d, d) for d in loop])
-        if (op.name, wide[:-1]) in INSTRUCTIONS and op.name not in _NARROW:
-            values = [self.cast(i, d) for i, d in zip(given, wide, strict=False)]
-            return self.cast(self.step(op.name, values, wide[:-1]), wanted)
-        if not isinstance(op.impl, np.ufunc) or (op.name == "pow" and loop[-1] not in _FLOATING):
-            raise Unfit(f"no kernel for {op.name} of {', '.join(loop[:-1])}")
-        found = _loop(op.impl, tuple(loop)) or _loop(op.impl, wide)
-        if found is None:
-            raise Unfit(f"no loop of {op.name} for {', '.join(loop)}")
-        values = [self.cast(i, d) for i, d in zip(given, found[1], strict=False)]
-        return self.cast(self.step(op.name, values, (), found[0], found[1][-1]), wanted)
+        how = recipe(op, tuple([self.dtypes[i] for i in given]), op.name == "pow" and _is_natural(node.inputs[1]))
+        values = list(given)
+        for step in how.steps:
+            values.append(self.step(step, [values[i] for i in step.given]))
+        return values[how.result]
 
 
-_NARROW = {"nextafter"}
-"""Ops that mean something else in a wider dtype."""
-_ROUNDED = {"sinc"}
-"""Ops that are several of NumPy's, each of which rounds."""
-_FLOATING = ("float16", "float32", "float64", "complex64", "complex128")
-
-
-@cache
-def _loop(ufunc: np.ufunc, dtypes: tuple[str, ...]) -> tuple[Any, tuple[str, ...]] | None:
-    """The ufunc's own loop for these dtypes."""
-    try:
-        return _native.Loop(ufunc, dtypes), dtypes
-    except LookupError:
-        return None
+def _is_natural(x: Variable) -> bool:
+    """Whether a value is known not to be negative."""
+    return isinstance(x, Constant) and bool(np.all(x.value >= 0))
 
 
 @lowers(Elemwise, Reduction)
@@ -180,22 +126,13 @@ def _lowered(node: Apply, nodes: Any, inputs: Any, outputs: Any, given: Any, bui
         results.append(made[inner.outputs[0]])
         bits = sum([1 << a for a in op.axis])
         params += [kind, value, depends[inner.inputs[0]], 0, bits, int(op.keepdims), NUMBERS[acc], finish, cast]
-    build.thunk(
-        "blocks",
-        group.leaves,
-        results,
-        params,
-        overwrites=[
-            (k, i) for k in range(len(stores)) for i in range(len(leaves)) if group.dtypes[i] == stores[k].type.dtype
-        ],
-    )
+    build.thunk("blocks", group.leaves, results, params, overwrites=[(k, i) for k in range(len(stores)) for i in range(len(leaves)) if group.dtypes[i] == stores[k].type.dtype])
     return None
 
 
 def _reduction(group: _Group, node: Apply, value: int) -> tuple[int, int, str, int, int]:
     op: Any = node.op
-    z: Any = node.outputs[0]
-    name, out = op.name, z.type.dtype
+    name, out = op.name, node.outputs[0].type.dtype
     if name not in _KINDS:
         raise Unfit(f"no kernel for {name}")
     given = group.dtypes[value]
@@ -216,7 +153,7 @@ def _reduction(group: _Group, node: Apply, value: int) -> tuple[int, int, str, i
             if given.startswith("c"):
                 raise Unfit("complex")
             value = group.cast(value, "float64")
-            value = group.step("square", [value], ("float64",))
+            value = group.call("square", value)
         elif acc == "float64" and group.dtypes[value] in ("float32", "float64"):
             pass
         elif acc == "float64" and group.dtypes[value] == "float16":
