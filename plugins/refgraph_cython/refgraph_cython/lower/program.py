@@ -267,7 +267,8 @@ class Builder:
             thunk = maker.get(slot)
             if thunk is None or numbers.count(slot) > 1 or not self._slots[slot].settled or thunk.early:
                 continue
-            if any(thunk.outs[k] == slot and thunk.ins[i] == old for k, i in thunk.overwrites):
+            over = any([thunk.outs[k] == slot and thunk.ins[i] == old for k, i in thunk.overwrites])
+            if over and self._is_read_once(thunk, old):
                 found.append((output, given, old, thunk))
         if not found:
             return []
@@ -363,9 +364,21 @@ class Builder:
         for k, i in thunk.overwrites:
             slot = self._slots[thunk.ins[i]]
             is_ours = slot.home == _BUFFER and slot.dtype >= 0 and not slot.of and not slot.early and slot.buffer >= 0
-            if thunk.outs[k] == out and is_ours and slot.last == t and thunk.ins.count(thunk.ins[i]) == 1:
+            if thunk.outs[k] == out and is_ours and slot.last == t and self._is_read_once(thunk, thunk.ins[i]):
                 return slot
         return None
+
+    def _is_read_once(self, thunk: _Thunk, number: int) -> bool:
+        """Whether a thunk reads a slot as one input only, and no other input may be a view of it."""
+        wanted, count = self._slots[number], 0
+        for i in thunk.ins:
+            look, seen = [self._slots[i]], False
+            while look:
+                slot = look.pop()
+                seen = seen or slot is wanted
+                look += slot.of
+            count += seen
+        return count == 1
 
     def _read_views(self, slot: _Slot, t: int) -> None:
         """What a slot may be a view of is read at t."""
