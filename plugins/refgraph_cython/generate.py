@@ -40,8 +40,10 @@ _INTEGER_TEXTS = {
     "reciprocal": "",  # NumPy's loop says what 1 / 0 is
     "true_div": "",
 }
-_WRAPS = {"add", "sub", "mul", "neg", "square", "pow", "eq", "neq", "switch", "bitwise_and", "bitwise_or", "bitwise_xor",
-          "invert", "logical_and", "logical_or", "logical_xor", "logical_not"}  # fmt: skip
+_WRAPS = frozenset(
+    "add sub mul neg square pow eq "
+    "neq switch bitwise_and bitwise_or bitwise_xor invert logical_and logical_or logical_xor logical_not".split()
+)
 """Rows that are the same for signed integers as for unsigned ones, which wrap around in C as in NumPy."""
 _FUSED = {"fma": "{x} * {y} + {w}", "fms": "{x} * {y} - {w}", "fnma": "{w} - {x} * {y}"}
 """Instructions that are no rows: a product and a sum, which are one instruction of processors that have it."""

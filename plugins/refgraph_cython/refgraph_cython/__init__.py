@@ -17,12 +17,7 @@ def _missing() -> str:
     return ""
 
 
-backend = Backend(
-    "cython",
-    speed=10.0,
-    available=_missing,
-    xfails={"test_edge_values_agree[gammaln-float64-edges]": "SciPy's gammaln(1e-310) is infinite; 713.8 is right"},
-)
+backend = Backend("cython", speed=10.0, available=_missing)
 
 
 @backend.program

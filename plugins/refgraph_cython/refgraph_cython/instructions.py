@@ -13,8 +13,8 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
-from refgraph.backend import OPS, Elemwise
 
+from refgraph.backend import OPS, Elemwise
 from refgraph_cython import _native
 
 INSTRUCTIONS: dict[tuple[str, tuple[str, ...]], tuple[int, str]] = _native.instructions()

@@ -53,7 +53,6 @@ def drawn(reals, dtype, n, seed):
     with np.errstate(all="ignore"):
         made = (values + 1j * rng.uniform(-1, 1, n) if target.kind == "c" else values).astype(target)
         edges = np.array(reals.edges[:n]).astype(target)
-    edges = edges[(edges == 0) | ~(abs(edges) < np.finfo(target).tiny)]  # SciPy's gammaln of 1e-310 is infinite
     if target.kind == "f":
         made[rng.permutation(n)[: len(edges)]] = edges
     return made

@@ -5,13 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from refgraph.backend import Apply, Constant, Elemwise, Fused, Reduction, Variable
 
+from refgraph.backend import Apply, Constant, Elemwise, Fused, Reduction, Variable
 from refgraph_cython.instructions import INSTRUCTIONS, Step, Unfit, recipe
 from refgraph_cython.lower.program import NUMBERS, Builder, lowers
 
-_KINDS = {"sum": 0, "mean": 0, "prod": 1, "prod_no_zeros": 1, "max": 2, "min": 3, "all": 4, "any": 5,
-          "bitwise_and_reduce": 6, "bitwise_or_reduce": 7, "bitwise_xor_reduce": 8, "count_nonzero": 0, "norm": 0}  # fmt: skip
+_KINDS = {
+    "sum": 0,
+    "mean": 0,
+    "count_nonzero": 0,
+    "norm": 0,
+    "prod": 1,
+    "prod_no_zeros": 1,
+    "max": 2,
+    "min": 3,
+    "all": 4,
+    "any": 5,
+    "bitwise_and_reduce": 6,
+    "bitwise_or_reduce": 7,
+    "bitwise_xor_reduce": 8,
+}
+"""For each reduction what its fold is called in native/blocks.c."""
 _FINISH = {"mean": 1, "norm": 2}
 _BYTES = 2048
 
@@ -19,7 +33,7 @@ _BYTES = 2048
 class _Group:
     """A group that is being put together: values are numbered, leaves first."""
 
-    def __init__(self, inputs: list[Variable], build: Builder) -> None:
+    def __init__(self, inputs: list[Any], build: Builder) -> None:
         self.leaves, self.build = inputs, build
         self.dtypes = [x.type.dtype for x in inputs]
         self.depends = [1 << i for i in range(len(inputs))]
@@ -48,8 +62,11 @@ class _Group:
         return number
 
     def call(self, name: str, *given: int) -> int:
-        """An instruction of our own, which there is."""
-        address, out = INSTRUCTIONS[name, tuple([self.dtypes[i] for i in given])]
+        """An instruction of our own."""
+        dtypes = tuple([self.dtypes[i] for i in given])
+        if (name, dtypes) not in INSTRUCTIONS:
+            raise Unfit(f"no instruction {name} of {', '.join(dtypes)}")
+        address, out = INSTRUCTIONS[name, dtypes]
         return self.step(Step(address, None, (), out), list(given)) if address else given[0]
 
     def cast(self, value: int, dtype: str) -> int:
@@ -126,13 +143,22 @@ def _lowered(node: Apply, nodes: Any, inputs: Any, outputs: Any, given: Any, bui
         results.append(made[inner.outputs[0]])
         bits = sum([1 << a for a in op.axis])
         params += [kind, value, depends[inner.inputs[0]], 0, bits, int(op.keepdims), NUMBERS[acc], finish, cast]
-    build.thunk("blocks", group.leaves, results, params, overwrites=[(k, i) for k in range(len(stores)) for i in range(len(leaves)) if group.dtypes[i] == stores[k].type.dtype])
+    build.thunk(
+        "blocks",
+        group.leaves,
+        results,
+        params,
+        overwrites=[
+            (k, i) for k in range(len(stores)) for i in range(len(leaves)) if group.dtypes[i] == stores[k].type.dtype
+        ],
+    )
     return None
 
 
 def _reduction(group: _Group, node: Apply, value: int) -> tuple[int, int, str, int, int]:
     op: Any = node.op
-    name, out = op.name, node.outputs[0].type.dtype
+    z: Any = node.outputs[0]
+    name, out = op.name, z.type.dtype
     if name not in _KINDS:
         raise Unfit(f"no kernel for {name}")
     given = group.dtypes[value]
