@@ -20,6 +20,14 @@ _NUMBER = re.compile(r"(?<![\w.])(\d+\.\d*(?:e[-+]?\d+)?|\.\d+)(?![\w.])")
 _KEPT = {"sizeof"}
 _LEFT = {"j0", "j1", "y0", "y1", "ndtr", "log1mexp_"}
 """Rows whose C text is libm's function, which is less exact than SciPy's: they run SciPy's loop."""
+_COPIES = {"identity", "positive", "fill"}
+_TEXTS = {
+    "frexp_mantissa": "frexp({x}, &(int){{0}})",
+    "frexp_exponent": "rg_exponent({x})",
+    "complex": "__builtin_complex({x}, {y})",
+}
+"""C texts of rows that have none, or one that is wrong for infinities."""
+_OF_COMPLEX = ("add", "sub", "neg", "switch", "eq", "neq", "real", "imag", "conj")
 _TESTS = {"isnan": "RG_NONE", "isinf": "RG_NONE", "isfinite": "RG_ALL", "signbit": "RG_IS_NEGATIVE"}
 
 
@@ -34,6 +42,10 @@ def vector_functions(folder: Path) -> set[str]:
 def loops(row: Elemwise) -> Iterator[tuple[tuple[str, ...], str]]:
     """The dtypes of inputs, and of the output, for which the row's C text computes."""
     seen = set()
+    if row.name == "complex":
+        yield ("float32", "float32"), "complex64"
+        yield ("float64", "float64"), "complex128"
+        return
     for dtype in DTYPES:
         given = [np.dtype(dtype)] * row.arity
         if row.name == "ldexp":
@@ -52,7 +64,7 @@ class Text:
     """The C text of a row for one dtype: `fast` by vector functions, `careful` by libm's."""
 
     def __init__(self, row: Elemwise, dtype: str, known: set[str]) -> None:
-        text = row.c.format(x="x", y="y", w="w")
+        text = _TEXTS.get(row.name, row.c).format(x="x", y="y", w="w")
         self.ok, self.rare = True, False
         suffix = SUFFIX.get(dtype)
         if dtype == "float32":
@@ -69,7 +81,7 @@ class Text:
         at = 0
         while found := _CALL.search(text, at):
             name, at = found[1], found.end()
-            if name in _KEPT or name in ("double", "size_t", "rg_fmax", "rg_fmin"):
+            if name in _KEPT or name in ("double", "size_t", "int", "__builtin_complex"):
                 continue
             vector = f"rg_{name}_{SUFFIX.get(dtype)}"
             if vector in known:
@@ -104,8 +116,10 @@ def _plain(name: str, dtype: str) -> str | None:
         return name if dtype.startswith("float") else _TESTS[name]
     if dtype == "float64":
         return name
-    if dtype == "float32":
+    if dtype in ("float32", "complex64"):
         return name + "f"
+    if dtype == "complex128":
+        return name
     if name == "fabs" and dtype.startswith("int"):
         return "RG_ABS"
     if name == "fabs":
@@ -131,6 +145,16 @@ typedef double _Complex complex128;
 #define RG_ALL(a) ((void)(a), 1)
 #define RG_IS_NEGATIVE(a) ((a) < 0)
 #define RG_ABS(a) ((a) < 0 ? -(a) : (a))
+
+static inline int rg_exponent(double x) {
+    int e = 0;
+    frexp(x, &e);
+    return e;
+}
+
+static inline int rg_exponentf(float x) {
+    return rg_exponent(x);
+}
 """
 
 
@@ -171,7 +195,7 @@ def function(name: str, ins: tuple[str, ...], out: str, text: Text) -> str:
                       "                for (int64_t i = start; i < end; i++) {",
                       f"                    {loads_text} chunk[i - start] = ({CTYPES[out]})({text.careful});",
                       "                }",
-                      f"            memcpy(out + start, chunk, (size_t)(end - start) * sizeof *out);", "        }"]  # fmt: skip
+                      "            memcpy(out + start, chunk, (size_t)(end - start) * sizeof *out);", "        }"]  # fmt: skip
         else:
             lines += ["#pragma GCC ivdep", "        for (int64_t i = 0; i < n; i++) {",
                       f"            {loads_text} out[i] = ({CTYPES[out]})({text.fast});", "        }"]  # fmt: skip
@@ -186,13 +210,15 @@ def source(folder: Path) -> str:
     known = vector_functions(folder)
     parts, table = [HEADER], []
     for row in OPS.values():
-        if not isinstance(row, Elemwise) or not row.c or row.name.startswith("cast") or row.name in _LEFT:
+        if not isinstance(row, Elemwise) or row.name.startswith("cast") or row.name in _LEFT | _COPIES:
+            continue
+        if not row.c and row.name not in _TEXTS:
             continue
         for ins, out in loops(row):
-            if "float16" in (*ins, out) or row.name in ("complex", "complex_from_polar", "real", "imag", "angle"):
-                continue
             kind = ins[-1]
-            if kind.startswith("c") and (row.c.count("(") or row.name not in ("add", "sub", "neg", "switch", "positive", "eq", "neq", "identity", "fill")):
+            if "float16" in (*ins, out) or row.name in ("complex_from_polar", "angle"):
+                continue
+            if row.name not in _OF_COMPLEX if kind.startswith("c") else row.name in ("real", "imag", "conj"):
                 continue
             if kind == "bool" and row.name in ("invert", "left_shift", "right_shift"):
                 continue
