@@ -232,6 +232,15 @@ def _relu_float16(steps: Steps, out: str, x: int) -> int:
     return steps.loop(np.maximum, (out,) * 3, x, fixed={1: 0})
 
 
+def _sinc_float16(steps: Steps, out: str, x: int) -> int:
+    """sin(y) / y with y = pi x, each rounded, and the least difference from 1 in place of 0, as NumPy has it."""
+    pi, least = float(np.float16(np.pi)), float(np.finfo(out).eps)
+    y = steps.cast(steps.cast(steps.loop(np.multiply, (_F64,) * 3, x, fixed={1: pi}), out), _F64)
+    is_zero = steps.loop(np.equal, (_F64, _F64, "bool"), y, fixed={1: 0.0})
+    y = steps.call("add", y, steps.loop(np.multiply, (_F64,) * 3, is_zero, fixed={1: least}))
+    return steps.named("true_div", steps.named("sin", steps.cast(y, out)), steps.cast(y, out))
+
+
 _COMPOSED: Mapping[str | tuple[str, str], Callable[..., int]] = {
     "angle": _angle,
     "complex": _complex,
@@ -239,6 +248,7 @@ _COMPOSED: Mapping[str | tuple[str, str], Callable[..., int]] = {
     ("clip", "complex64"): _clip_complex,
     ("clip", "complex128"): _clip_complex,
     ("relu", "float16"): _relu_float16,
+    ("sinc", "float16"): _sinc_float16,
     "gammal": _gammal,
     "gammau": _gammau,
     "chi2sf": _chi2sf,
