@@ -866,9 +866,9 @@ cdef class Loop:
         """
         cdef cnp.ufunc f = ufunc
         cdef int i, k, n = f.nin + 1
-        numbers = [np.dtype(d).num for d in dtypes]
+        wanted = [np.dtype(d) for d in dtypes]
         for i in range(f.ntypes):
-            if f.nout == 1 and n <= 6 and [<int>f.types[i * n + k] for k in range(n)] == numbers:
+            if f.nout == 1 and n <= 6 and [np.dtype(c) for c in ufunc.types[i].replace("->", "")] == wanted:
                 break
         else:
             raise LookupError(f"{ufunc} has no loop for {dtypes}")
