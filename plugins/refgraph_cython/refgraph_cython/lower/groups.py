@@ -189,6 +189,12 @@ def _sinc(group: Group, wanted: str, x: Value) -> Value | None:
 
 
 @_composed
+def _relu(group: Group, wanted: str, x: Value) -> Value | None:
+    """In float16 NumPy's maximum of -0 and 0 is -0."""
+    return group.op("maximum", x, group.constant(0, wanted)) if wanted == "float16" else None
+
+
+@_composed
 def _real(group: Group, wanted: str, x: Value) -> Value | None:
     return x if x.dtype not in _PARTS else None
 
