@@ -4,37 +4,61 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.sdist import sdist
 
 HERE = Path(__file__).resolve().parent
+WORKSPACE = HERE.parents[1]
 NATIVE = Path("refgraph_cython/native")
-GENERATED = NATIVE / "instructions_generated.c"
-FLAGS = ["-O3", "-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fvisibility=hidden"]
+FLAGS = ["-O3", "-g0", "-std=gnu11", "-fwrapv", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast",
+         "-fvisibility=hidden"]  # fmt: skip
 ISAS = {"base": [], "v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"]}
-FOR_EACH_ISA = {"instructions_generated", "blocks"}
-"""Files that are compiled once for each instruction set."""
+FOR_EACH_ISA = re.compile(r"instructions_.*|blocks")
+"""Files that are compiled once for each instruction set: native/variants.h."""
 
 HAS_ISAS = platform.machine().lower() in ("x86_64", "amd64") and os.name == "posix"
 
 
 def generate() -> None:
-    """Write the instructions. From an archive of the sources, without the library at hand, those in it are used."""
-    sys.path[:0] = [str(HERE), str(HERE.parents[1])]
-    try:
-        import generate
-    except ImportError:
-        if GENERATED.exists():
-            return
-        raise
-    text = generate.source(NATIVE)
-    if not GENERATED.exists() or GENERATED.read_text() != text:
-        GENERATED.write_text(text)
+    """Write the instructions from the rows of the library that this lies beside, or else of one that is installed.
+
+    An archive of the sources holds those that were written when it was made.
+    """
+    beside = (WORKSPACE / "refgraph/backend.py").exists()
+    if not beside and list(NATIVE.glob("instructions_*.c")):
+        return
+    sys.path[:0] = [str(HERE), *[str(WORKSPACE)] * beside]
+    import generate
+
+    generate.write(NATIVE)
+
+
+@cache
+def written(path: Path) -> float:
+    """When a file, or one that it includes, was last written."""
+    names = re.findall(r'^#(?:include|define RG_SOURCE) "(.+)"', path.read_text(), re.MULTILINE)
+    return max([path.stat().st_mtime, *[written(NATIVE / n) for n in names if (NATIVE / n).exists()]])
+
+
+def variants(source: Path) -> list[str]:
+    """The instruction sets that a file is compiled for."""
+    return list(ISAS) if HAS_ISAS and FOR_EACH_ISA.fullmatch(source.stem) else ["base"]
+
+
+class Sdist(sdist):
+    """Writes the instructions first, so that they are in the archive."""
+
+    def run(self) -> None:
+        generate()
+        super().run()
 
 
 class BuildNative(build_ext):
@@ -42,14 +66,13 @@ class BuildNative(build_ext):
 
     def build_extension(self, ext: Extension) -> None:
         generate()
-        headers = max(p.stat().st_mtime for p in NATIVE.glob("*.h"))
         todo, objects = [], []
-        for source in sorted(NATIVE.glob("*.c")):
-            for isa in ISAS if HAS_ISAS and source.stem in FOR_EACH_ISA else ["base"]:
+        for source in sorted(NATIVE.glob("*.c"), key=lambda p: -p.stat().st_size):  # what takes longest goes first
+            for isa in variants(source):
                 folder = Path(self.build_temp) / isa
                 made = folder / source.with_suffix(".o")
                 objects.append(str(made))
-                if not made.exists() or made.stat().st_mtime < max(headers, source.stat().st_mtime):
+                if not made.exists() or made.stat().st_mtime < written(source):
                     todo.append((source, folder, isa))
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             for _ in pool.map(self.compiled, todo):
@@ -60,7 +83,7 @@ class BuildNative(build_ext):
 
     def compiled(self, file: tuple[Path, Path, str]) -> None:
         source, folder, isa = file
-        macros = [("RG_ISA", isa)] if source.stem in FOR_EACH_ISA else []
+        macros = [("RG_ISA", isa)] if FOR_EACH_ISA.fullmatch(source.stem) else []
         flags = [*FLAGS, *ISAS[isa]]
         self.compiler.compile([str(source)], str(folder), macros, [str(NATIVE)], extra_postargs=flags)
 
@@ -77,5 +100,5 @@ setup(
             optional=True,  # without a compiler the package installs, and says what is missing
         )
     ],
-    cmdclass={"build_ext": BuildNative},
+    cmdclass={"build_ext": BuildNative, "sdist": Sdist},
 )

@@ -324,7 +324,10 @@ class WholeProgram:
             if len(results) != len(self._tensors):
                 raise ValueError(f"a program of {len(self._tensors)} outputs answered {len(results)}")
         except Exception as error:
-            raise self.explained(error, values) from error
+            found = self.explained(error, values)
+            if found is error:
+                raise
+            raise found from error
         return [self._delivered(n, v) if t else v for n, (v, t) in enumerate(zip(results, self._tensors, strict=True))]
 
     def _delivered(self, n: int, value: Any) -> Any:
@@ -337,7 +340,9 @@ class WholeProgram:
 
     def explained(self, error: Exception, values: Sequence[Any]) -> Exception:
         """What to raise when the program raised: what the interpreter says of the same values, if it raises too."""
-        if isinstance(error, MemoryError) or (isinstance(error, RefgraphError) and error.node is not None):
+        if isinstance(error, RefgraphError) and error.node is not None:
+            return error if error.node in self.interpreted else _of(self.backend, error)
+        if isinstance(error, MemoryError):
             return error
         graph, backend = self.ends.graph, self.backend
         tensors = [isinstance(x.type, TensorType) for x in graph.inputs]

@@ -112,6 +112,14 @@ def _special(name: str) -> _Any:
     return getattr(scipy.special, name)
 
 
+def _gammaln(x: _Any) -> _Any:
+    z = _special("gammaln")(x)
+    if x.dtype.kind != "f":
+        return z
+    tiny = _np.abs(x) < 1e-300  # where SciPy answers infinity though the logarithm is a number
+    return _np.where(tiny & (x != 0), -_np.log(_np.abs(x)), z).astype(z.dtype, copy=False) if tiny.any() else z
+
+
 def _polygamma(n: _Any, x: _Any) -> _Any:
     dtype = _special("gammainc").resolve_dtypes((n.dtype, x.dtype, None))[-1]
     return _np.asarray(_special("polygamma")(n, x.astype(dtype, copy=False))).astype(dtype, copy=False)
@@ -346,7 +354,7 @@ ndtri: _Row = _op("ndtri",    "scipy.special:ndtri",    d=lambda z, x: _SQRT_2PI
 owens_t: _Row = _op("owens_t",  "scipy.special:owens_t",  d=(lambda z, x, y: exp(-0.5 * x * x) * erf(x * y / _sqrt(2)) / (-2 * _SQRT_2PI), lambda z, x, y: exp(-0.5 * x * x * (1 + y * y)) / (2 * _PI * (1 + y * y))), on=(_REAL, _REAL), doc="Owen's T function (D. B. Owen, 1956).")
 
 gamma: _Row = _op("gamma",     "scipy.special:gamma",     d=lambda z, x: z * psi(x), like="scipy.special:gammaln", c="tgamma({x})", on=_Reals(0.4, 5, edges=(*_SPECIAL, -1.5, -2.0, 200.0), kinds="biuf"))
-gammaln: _Row = _op("gammaln",   "scipy.special:gammaln",   d=lambda z, x: psi(x), c="isinf({x}) ? {x} : lgamma({x})", on=_Reals(0.4, 8, edges=(*_SPECIAL, -1.5, -2.0), kinds="biuf"), stable_for=(lambda x: log(gamma(x)),), doc="log(abs(gamma(x))).")
+gammaln: _Row = _op("gammaln",   _gammaln, stands_for="scipy.special:gammaln", d=lambda z, x: psi(x), c="isinf({x}) ? {x} : lgamma({x})", on=_Reals(0.4, 8, edges=(*_SPECIAL, -1.5, -2.0), kinds="biuf"), stable_for=(lambda x: log(gamma(x)),), doc="log(abs(gamma(x))).")
 psi: _Row = _op("psi",       "scipy.special:psi",       d=lambda z, x: tri_gamma(x), like="scipy.special:gammaln", on=_Reals(0.4, 8, edges=(*_SPECIAL, -1.5, -2.0), kinds="biuf"), doc="The digamma function, the derivative of gammaln.")
 tri_gamma: _Row = _op("tri_gamma", _tri_gamma, d=lambda z, x: polygamma(2, x), like="scipy.special:gammaln", on=_Reals(0.5, 8, edges=(0.0, 1e300, _NAN), kinds="biuf"), doc="The trigamma function, the derivative of psi.")
 polygamma: _Row = _op("polygamma", _polygamma, d=(None, lambda z, x, y: polygamma(x + 1, y)), like="scipy.special:gammainc", on=(_Reals(0, 4, kinds="iu"), _Reals(0.5, 8, kinds="biuf")), doc="The derivative number x of psi, at y; x is a whole number.")

@@ -661,10 +661,18 @@ cdef class Call:
             results = self.program.results(held.frame)
             self.program.run(held, results)
             return results
-        except Elsewhere:
-            return self.program.interpreted([*given, *values])
         except Exception as error:
-            raise self.maker.ran.explained(error, [*given, *values]) from error
+            return self.recovered(error, [*given, *values])
+
+    cdef list recovered(self, error, list values):
+        """What the interpreter computes, where a kernel left that to it; raises what is to be said of other failures."""
+        try:
+            if isinstance(error, Elsewhere):
+                return self.program.interpreted(values)
+        except Exception as other:
+            error = other
+        found = self.maker.ran.explained(error, values)
+        raise found from (found.__cause__ if found is error else error)
 
     cdef list updating(self, _Frame held, object given, bint same):
         """The results, when the new values of the states have replaced the old ones."""
@@ -685,10 +693,8 @@ cdef class Call:
                 if not held.frame.pending:
                     self.take(held.frame, values, results, taken)
                 self.program.run(held, results)
-            except Elsewhere:
-                results = self.program.interpreted([*given, *values])
             except Exception as error:
-                raise self.maker.ran.explained(error, [*given, *values]) from error
+                results = self.recovered(error, [*given, *values])
             if self.ntargets > 1 and self.commit_is_held():
                 with commit:
                     self.put(results)
@@ -800,12 +806,18 @@ cdef extern from "instructions.h" nogil:
         int8_t in_ "in"[4]
         int8_t out
         void *call
-    const rg_instruction_row *rg_instructions()
+    const rg_instruction_row *const *rg_instructions()
+    union rg_number "union { double real; int64_t whole; }":
+        double real
+        int64_t whole
     ctypedef struct rg_loop_of:
         void *loop
         void *data
         int64_t nin
         int64_t sizes[6]
+        uint64_t fixed
+        rg_number numbers[6]
+    ctypedef void (*rg_instruction)(int64_t, void *, const void *const *, unsigned, const rg_loop_of *) noexcept
     void rg_call_loop(int64_t, void *, const void *const *, unsigned, const rg_loop_of *)
 
 cdef extern from "variants.h" nogil:
@@ -821,14 +833,21 @@ def isa():
     """The instruction set that is used: base, v3 or v4."""
     return _isas[rg_isa()]
 
+
 def instructions():
-    """For each name and dtypes of inputs the address of the instruction and the output's dtype."""
-    cdef const rg_instruction_row *row = rg_instructions()
+    """For each name and dtypes of inputs the address of the instruction, 0 where the output is the input, and the
+    output's dtype.
+    """
+    cdef const rg_instruction_row *const *tables = rg_instructions()
+    cdef const rg_instruction_row *row
     found = {}
-    while row.name != NULL:
-        key = ((<bytes>row.name).decode(), tuple([DTYPES[row.in_[k]] for k in range(row.nin)]))
-        found[key] = (<size_t>row.call, DTYPES[row.out])
-        row += 1
+    while tables[0] != NULL:
+        row = tables[0]
+        while row.name != NULL:
+            key = ((<bytes>row.name).decode(), tuple([DTYPES[row.in_[k]] for k in range(row.nin)]))
+            found[key] = (<size_t>row.call, DTYPES[row.out])
+            row += 1
+        tables += 1
     return found
 
 
@@ -838,21 +857,32 @@ cdef class Loop:
     cdef rg_loop_of native
     cdef object _ufunc
 
-    def __init__(self, ufunc, dtypes):
-        """Raises LookupError where the ufunc has no loop for just these dtypes, the output's last."""
+    def __init__(self, ufunc, dtypes, fixed=()):
+        """`fixed` are pairs of an input and the number that it is. Raises LookupError where the ufunc has no loop for
+        just these dtypes, the output's last.
+        """
         cdef cnp.ufunc f = ufunc
         cdef int i, k, n = f.nin + 1
         numbers = [np.dtype(d).num for d in dtypes]
         for i in range(f.ntypes):
-            if f.nout == 1 and [<int>f.types[i * n + k] for k in range(n)] == numbers:
-                self.native.loop = <void *>f.functions[i]
-                self.native.data = f.data[i] if f.data != NULL else NULL
-                self.native.nin = f.nin
-                for k in range(n):
-                    self.native.sizes[k] = np.dtype(dtypes[k]).itemsize
-                self._ufunc = ufunc
-                return
-        raise LookupError(f"{ufunc} has no loop for {dtypes}")
+            if f.nout == 1 and n <= 6 and [<int>f.types[i * n + k] for k in range(n)] == numbers:
+                break
+        else:
+            raise LookupError(f"{ufunc} has no loop for {dtypes}")
+        self.native.loop = <void *>f.functions[i]
+        self.native.data = f.data[i] if f.data != NULL else NULL
+        self.native.nin = f.nin
+        for k in range(n):
+            self.native.sizes[k] = np.dtype(dtypes[k]).itemsize
+        for k, number in fixed:
+            self.native.fixed |= 1 << k
+            if dtypes[k] == "float64":
+                self.native.numbers[k].real = number
+            elif dtypes[k] == "int64" or number == 0:  # 0 has the same bits in all dtypes
+                self.native.numbers[k].whole = number
+            else:
+                raise ValueError(f"a fixed number is 0, a float64 or an int64, not {dtypes[k]}")
+        self._ufunc = ufunc
 
     @property
     def address(self):
@@ -860,6 +890,16 @@ cdef class Loop:
 
 
 CALL_LOOP = <size_t>&rg_call_loop
+
+
+def run_instruction(size_t address, cnp.ndarray out, inputs, unsigned single=0, Loop loop=None):
+    """Run one instruction on contiguous arrays, for those who test it."""
+    cdef const void *given[4]
+    cdef int k
+    for k, x in enumerate(inputs):
+        given[k] = cnp.PyArray_DATA(<cnp.ndarray>x)
+    (<rg_instruction>address)(cnp.PyArray_SIZE(out), cnp.PyArray_DATA(out), given, single,
+                              NULL if loop is None else &loop.native)
 
 
 # BLAS

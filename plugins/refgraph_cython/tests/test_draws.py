@@ -6,8 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-from refgraph_cython import _native
-from refgraph_cython.lower.program import program
 
 import refgraph.tensor as T
 from refgraph.backend import (
@@ -24,6 +22,8 @@ from refgraph.backend import (
     RandomUniform,
     TensorType,
 )
+from refgraph_cython import _native
+from refgraph_cython.lower.program import program
 
 _STATE = np.array([0x0123456789ABCDEF, 2**40 + 7], np.uint64)
 _SIZES = (1, 2, 3, 31, 512, 1023, 1025, 16_384, 40_001)

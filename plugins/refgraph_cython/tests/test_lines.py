@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from refgraph_cython.lower.program import program
 
 import refgraph.tensor as T
 from refgraph.backend import DTYPES, CumProd, CumSum, Graph, LinearRecurrence, Plan, ProductOfOthers, TensorType
 from refgraph.testing.compare import assert_same
+from refgraph_cython.lower.program import program
 
 _SHAPES = [((), None), ((1,), 0), ((7,), 0), ((33,), -1), ((1000,), 0), ((5, 31), 1), ((40, 10), 1), ((40, 64), 1)]
 _SHAPES += [((10, 40), 0), ((3, 10, 17), 1), ((3, 4, 5, 6), (0, 2)), ((3, 4, 5, 6), (1, 2, 3)), ((6, 100, 3), None)]

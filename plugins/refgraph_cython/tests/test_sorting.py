@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from refgraph_cython.lower.program import program
 
 import refgraph.tensor as T
 from refgraph.backend import DTYPES, Graph, Plan, TensorType
+from refgraph_cython.lower.program import program
 
 _LENGTHS = (0, 1, 2, 15, 40, 399, 5000)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from refgraph.backend import Apply, Graph, IfElse, OpFromGraph, Scan, TensorType, Variable
-
+from refgraph.backend import Apply, IfElse, OpFromGraph, Scan, TensorType, Variable
 from refgraph_cython.lower.program import NDIM, Builder, Declined, lowers
 
 

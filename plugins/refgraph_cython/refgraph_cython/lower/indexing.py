@@ -76,7 +76,14 @@ def index_update(node: Apply, build: Builder) -> str | None:
     found = _pattern(op.template, 2)
     if found is None:
         return f"an index of more than {_ITEMS} items"
-    build.thunk("index_update", node.inputs, node.outputs, [op.set_instead_of_inc, *found.words], overwrites=[(0, 0)], keeps_shape=True)
+    build.thunk(
+        "index_update",
+        node.inputs,
+        node.outputs,
+        [op.set_instead_of_inc, *found.words],
+        overwrites=[(0, 0)],
+        keeps_shape=True,
+    )
     return None
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from refgraph.backend import OPS, Apply, Constant, Graph, GraphOp, Op, Plan, TensorType, Variable, settled
-
 from refgraph_cython import _native
 
 Lower = Callable[[Apply, "Builder"], "str | None"]
@@ -139,7 +138,9 @@ class Builder:
             slot = self._slots[out]
             slot.early, slot.settled = early, settled
             slot.of = [self._slots[ins[i]] for i in views]
-        self._thunks.append(_Thunk(kernel, ins, outs, list(params), self._node, early, dynamic, overwrites, keeps_shape))
+        self._thunks.append(
+            _Thunk(kernel, ins, outs, list(params), self._node, early, dynamic, overwrites, keeps_shape)
+        )
 
     def call(
         self,
@@ -202,7 +203,8 @@ class Builder:
         """The program: from the inputs' values to the list of outputs' values."""
         for x in self.graph.inputs:
             self._slots[self.slot(x)].home = _OUTSIDE
-        for self._node, node in enumerate(self.graph.nodes):
+        for number, node in enumerate(self.graph.nodes):
+            self._node = number
             why = self.lower(node)
             if why is not None:
                 self._leave(node, why)

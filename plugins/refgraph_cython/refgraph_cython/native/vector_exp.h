@@ -369,6 +369,7 @@ static inline float rg_expm1_f32(float x, int32_t *rare)
 {
     (void)rare;
     float y = __builtin_copysignf(2.0f * rg_half_expm1_f32(x), x);
+    y = __builtin_fabsf(x) < 1e-30f ? x : y; /* halves of denormal numbers are rounded */
     y = x > 89.0f ? __builtin_inff() : y;
     return x < -20.0f ? -1.0f : y;
 }
@@ -377,6 +378,7 @@ static inline double rg_expm1_f64(double x, int64_t *rare)
 {
     (void)rare;
     double y = __builtin_copysign(2.0 * rg_half_expm1_f64(x), x);
+    y = __builtin_fabs(x) < 1e-300 ? x : y;
     y = x > 710.0 ? __builtin_inf() : y;
     return x < -40.0 ? -1.0 : y;
 }
