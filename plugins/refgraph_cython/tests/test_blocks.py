@@ -68,7 +68,7 @@ def function(inputs, outputs, **options):
 def test_arrays_may_lie_in_any_way(shape, dtype):
     x = drawn(shape, dtype)
     for a in layouts(x):
-        assert_agrees(lambda a, b: a * b + a, a, x)
+        assert_agrees(lambda a, b: a * b + a, a, drawn(a.shape, dtype, 1))
 
 
 def test_arrays_of_all_shapes_that_broadcast_meet():
@@ -239,5 +239,5 @@ def test_two_updates_of_one_group_may_read_both_old_values():
     x, y = a.get_value(), b.get_value()
     function([], [], updates=[(a, T.tanh(a) + b), (b, T.tanh(b) - a)])()
 
-    np.testing.assert_allclose(a.get_value(), np.tanh(x) + y, rtol=1e-14)
-    np.testing.assert_allclose(b.get_value(), np.tanh(y) - x, rtol=1e-14)
+    np.testing.assert_allclose(a.get_value(), np.tanh(x) + y, rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(b.get_value(), np.tanh(y) - x, rtol=1e-13, atol=1e-13)
