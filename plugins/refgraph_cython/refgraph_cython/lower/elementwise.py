@@ -88,7 +88,8 @@ class _Group:
         exponent = node.inputs[1]
         if isinstance(exponent, Constant):
             return bool(np.all(exponent.value >= 0))
-        if max(given) < len(self.leaves) and {self.dtypes[i][0] for i in given} <= set("biu"):
+        kinds = [np.dtype(self.dtypes[i]).kind for i in given]
+        if kinds[1] == "i" and kinds[0] in "biu" and max(given) < len(self.leaves):
             self.exponents.append((given[0], given[1]))
             return True
         return False
