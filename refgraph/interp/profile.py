@@ -172,7 +172,7 @@ class Profile:
         each = total.seconds / total.count if total.count else 0.0
         inside = sum(cost.seconds for cost in self.nodes.values())
         lines = [f"{self.name or 'function'}: {total.count} calls, {total.seconds:.3e} s, {each:.3e} s a call"]
-        if self.memory:
+        if self.memory and self.allocated:
             made = self.allocated // max(1, total.count)
             lines.append(f"memory: at most {self.peak:,} bytes at a time, {made:,} bytes made a call")
         ops = self.ops.items()

@@ -206,7 +206,7 @@ def test_the_flag_that_times_all_functions_measures_memory_when_told():
         )
         done = subprocess.run(
             [sys.executable, "-c", program],
-            env={"REFGRAPH_FLAGS": f"profile=True,profile_memory={told}"},
+            env={"REFGRAPH_FLAGS": f"backend=numpy,profile=True,profile_memory={told}"},
             capture_output=True,
             text=True,
             check=True,

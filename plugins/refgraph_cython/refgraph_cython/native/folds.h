@@ -1,7 +1,7 @@
 /* Folds: how a reduction takes the elements of a block into its accumulators.
 
-A fold of many elements into one takes eight parts of them side by side, then halves, so that every loop is over
-neighbours, and sums are pairwise (Higham, "The accuracy of floating point summation", SIAM J. Sci. Comput. 14, 1993).
+Many elements are folded in 64 lanes, which then are folded by halves, so that the loops are over neighbours, and sums
+are about as exact as pairwise ones (Higham, "The accuracy of floating point summation", SIAM J. Sci. Comput. 14, 1993).
 What doubles lose when blocks are added to one another is kept beside them (`rest`: Neumaier's sum, Z. Angew. Math.
 Mech. 54, 1974). Where a position is found `rest` is the position; of logsumexp the accumulator is the greatest element,
 and `rest` the sum of exp(x - greatest).
@@ -28,40 +28,40 @@ typedef void (*fold)(void *to, void *rest, const void *from, int64_t n, int64_t 
 
 #define SUM_OF(a, x) ((a) + (x))
 #define PROD_OF(a, x) ((a) * (x))
-#define MAX_OF(a, x) ((x) > (a) || (x) != (x) ? (x) : (a))
-#define MIN_OF(a, x) ((x) < (a) || (x) != (x) ? (x) : (a))
+#define MAX_OF(a, x) (((x) > (a)) | ((x) != (x)) ? (x) : (a))
+#define MIN_OF(a, x) (((x) < (a)) | ((x) != (x)) ? (x) : (a))
 #define AND_OF(a, x) ((a) & (x))
 #define OR_OF(a, x) ((a) | (x))
 #define XOR_OF(a, x) ((a) ^ (x))
 
-/* all: n elements, one or more, into one. whole, each: into one accumulator, and into as many. */
+/* lanes, all: n elements, one or more, into one. whole, each: into one accumulator, and into as many. */
 #define FOLD(kind, of, name, type, acc, add)                                                                           \
-    static acc all_##kind##_##name(const type *x, int64_t n) {                                                         \
-        acc part[RG_BLOCK / 8], total;                                                                                 \
-        int64_t m = n / 8;                                                                                             \
-        if (m < 4) {                                                                                                   \
-            total = (acc)x[0];                                                                                         \
-            for (int64_t i = 1; i < n; i++)                                                                            \
-                total = (acc)of(total, (acc)x[i]);                                                                     \
-            return total;                                                                                              \
-        }                                                                                                              \
-        for (int64_t i = 0; i < m; i++) {                                                                              \
-            acc a = (acc)of((acc)x[i], (acc)x[i + m]), b = (acc)of((acc)x[i + 2 * m], (acc)x[i + 3 * m]);              \
-            acc c = (acc)of((acc)x[i + 4 * m], (acc)x[i + 5 * m]), d = (acc)of((acc)x[i + 6 * m], (acc)x[i + 7 * m]);  \
-            acc ab = (acc)of(a, b), cd = (acc)of(c, d);                                                                \
-            part[i] = (acc)of(ab, cd);                                                                                 \
-        }                                                                                                              \
-        total = part[0];                                                                                               \
-        for (int64_t i = 8 * m; i < n; i++)                                                                            \
-            total = (acc)of(total, (acc)x[i]);                                                                         \
-        part[0] = total;                                                                                               \
-        for (int64_t half = m / 2; half; m = half, half = m / 2) {                                                     \
-            if (m % 2)                                                                                                 \
-                part[0] = (acc)of(part[0], part[m - 1]);                                                               \
-            for (int64_t i = 0; i < half; i++)                                                                         \
-                part[i] = (acc)of(part[i], part[i + half]);                                                            \
-        }                                                                                                              \
+    static inline __attribute__((always_inline)) acc lanes_##kind##_##name(const type *x, int64_t n, const int lanes) {\
+        acc part[64];                                                                                                  \
+        int64_t i = lanes;                                                                                             \
+        for (int l = 0; l < lanes; l++)                                                                                \
+            part[l] = (acc)x[l];                                                                                       \
+        for (; i + 2 * lanes <= n; i += 2 * lanes)                                                                     \
+            for (int l = 0; l < lanes; l++) {                                                                          \
+                acc a = (acc)x[i + l], b = (acc)x[i + l + lanes], both = (acc)of(a, b);                                \
+                part[l] = (acc)of(part[l], both);                                                                      \
+            }                                                                                                          \
+        for (int64_t l = 0; i + l < n; l++)                                                                            \
+            part[l % lanes] = (acc)of(part[l % lanes], (acc)x[i + l]);                                                 \
+        for (int half = lanes / 2; half; half /= 2)                                                                    \
+            for (int l = 0; l < half; l++)                                                                             \
+                part[l] = (acc)of(part[l], part[l + half]);                                                            \
         return part[0];                                                                                                \
+    }                                                                                                                  \
+    static acc all_##kind##_##name(const type *x, int64_t n) {                                                         \
+        if (n >= 192)                                                                                                  \
+            return lanes_##kind##_##name(x, n, 64);                                                                    \
+        if (n >= 32)                                                                                                   \
+            return lanes_##kind##_##name(x, n, 16);                                                                    \
+        acc total = (acc)x[0];                                                                                         \
+        for (int64_t i = 1; i < n; i++)                                                                                \
+            total = (acc)of(total, (acc)x[i]);                                                                         \
+        return total;                                                                                                  \
     }                                                                                                                  \
     static void whole_##kind##_##name(void *to, void *rest, const void *from, int64_t n, int64_t p, int64_t s) {       \
         (void)rest, (void)p, (void)s;                                                                                  \
@@ -121,8 +121,8 @@ INTEGERS(FOLD, xor, XOR_OF)
 
 /* Positions of the greatest or least elements: the first where several are, the first NaN where there is one. */
 
-#define MORE(x, a) ((x) > (a) || ((x) != (x) && (a) == (a)))
-#define LESS(x, a) ((x) < (a) || ((x) != (x) && (a) == (a)))
+#define MORE(x, a) (((x) > (a)) | (((x) != (x)) & ((a) == (a))))
+#define LESS(x, a) (((x) < (a)) | (((x) != (x)) & ((a) == (a))))
 
 #define PICK(kind, better, name, type)                                                                                 \
     static void whole_arg##kind##_##name(void *to, void *rest, const void *from, int64_t n, int64_t p, int64_t s) {    \
@@ -131,6 +131,12 @@ INTEGERS(FOLD, xor, XOR_OF)
         if (!better(top, *a))                                                                                          \
             return;                                                                                                    \
         int64_t i = 0;                                                                                                 \
+        for (int found = 0; i + 64 <= n; i += 64) {                                                                    \
+            for (int l = 0; l < 64; l++)                                                                               \
+                found |= (x[i + l] == top) | (x[i + l] != x[i + l]);                                                   \
+            if (found)                                                                                                 \
+                break;                                                                                                 \
+        }                                                                                                              \
         while (x[i] != top && x[i] == x[i])                                                                            \
             i++;                                                                                                       \
         *a = top;                                                                                                      \
