@@ -24,6 +24,7 @@ int RG_VARIANT(rg_blocks_run)(rg_frame *, rg_thunk *);
 #define VALUES 192
 #define ARRAYS 64
 #define CACHE (24 * 1024) /* bytes that the registers together take, about */
+#define LINE 8192         /* and that one takes at most */
 #define CHUNK 32768       /* elements that are worth a chunk of their own */
 #define CHUNKS 32
 
@@ -132,7 +133,8 @@ static int is_ordered(const group *of) {
 /* How many rows and columns a block has. */
 static void shape_blocks(plan *g, const group *of) {
     int64_t elements = CACHE / (g->registers * of->size) / 64 * 64, last = g->shape[g->ndim - 1], across = 0;
-    elements = elements < 128 ? 128 : elements > RG_BLOCK / 2 ? RG_BLOCK / 2 : elements;
+    int64_t most = LINE / of->size < RG_BLOCK ? LINE / of->size : RG_BLOCK;
+    elements = elements < 128 ? 128 : elements > most ? most : elements;
     int64_t before = g->ndim > 1 ? g->shape[g->ndim - 2] : 1, pieces = (last + elements - 1) / elements;
     g->rows = 1;
     g->columns = pieces > 1 ? up_to_multiple((last + pieces - 1) / pieces, 16) : last;
