@@ -57,6 +57,7 @@ typedef struct {
     char ways[ARRAYS], moved[ARRAYS]; /* of leaves and stores; the number of the register of a leaf that is moved */
     char one[VALUES], constant[VALUES];
     char is_small[ARRAYS], any_small; /* stores of less than the whole shape */
+    char is_flat;                     /* whether it needs no blocks */
 } plan;
 
 static group read_group(const int64_t *p) {
@@ -254,6 +255,16 @@ static int prepare_reduction(rg_frame *frame, rg_thunk *thunk, plan *g, const gr
     return RG_OK;
 }
 
+/* Whether it is one step over arrays that lie as the output does. */
+static int is_flat(const plan *g, const group *of) {
+    if (of->nsteps != 1 || of->nstores != 1 || of->nreductions || of->stores[0] != of->nleaves || g->ndim != 1)
+        return 0;
+    for (int64_t i = 0; i < of->nleaves; i++)
+        if (g->ways[i] == MOVED)
+            return 0;
+    return g->ways[of->nleaves] == DIRECT && !g->one[of->nleaves];
+}
+
 int RG_VARIANT(rg_blocks_prepare)(rg_frame *frame, rg_thunk *thunk) {
     group of = read_group(thunk->params);
     plan *g = rg_state(frame, thunk, sizeof *g);
@@ -295,6 +306,7 @@ int RG_VARIANT(rg_blocks_prepare)(rg_frame *frame, rg_thunk *thunk) {
     shape_blocks(g, &of);
     find_ways(g, &of, thunk);
     cut(g, &of, thunk);
+    g->is_flat = (char)is_flat(g, &of);
     return RG_OK;
 }
 
@@ -620,11 +632,36 @@ static int run_single(const group *of, rg_thunk *thunk) {
     return RG_OK;
 }
 
+/* One step without blocks: no value is kept in a cache for another step. */
+static void run_flat(void *context, int64_t number, int64_t chunks) {
+    const rg_thunk *thunk = context;
+    group of = read_group(thunk->params);
+    const plan *g = thunk->state;
+    int64_t from = g->total * number / chunks / 64 * 64, to = g->total * (number + 1) / chunks / 64 * 64;
+    const void *in[4];
+    unsigned single = 0;
+    to = number + 1 == chunks ? g->total : to;
+    for (int64_t k = 0; k < of.steps[2]; k++) {
+        int64_t i = of.steps[3 + k];
+        in[k] = thunk->in[i]->data + from * g->strides[i][0];
+        single |= (unsigned)(g->ways[i] == ONE) << k;
+    }
+    ((rg_instruction)(uintptr_t)of.steps[0])(to - from, thunk->out[0]->data + from * g->strides[of.nleaves][0], in, single,
+                                            (const rg_loop_of *)(uintptr_t)of.steps[1]);
+}
+
 int RG_VARIANT(rg_blocks_run)(rg_frame *frame, rg_thunk *thunk) {
     group of = read_group(thunk->params);
     const plan *g = thunk->state;
     if (g->total == 1 && !of.nreductions)
         return run_single(&of, thunk);
+    if (g->is_flat) {
+        if (g->chunks > 1)
+            rg_parallel(g->chunks, 0.01 * (double)(of.cost * g->total), run_flat, thunk);
+        else
+            run_flat(thunk, 0, 1);
+        return RG_OK;
+    }
     pass p;
     p.of = &of, p.g = g, p.thunk = thunk;
     int64_t copies = 0;
