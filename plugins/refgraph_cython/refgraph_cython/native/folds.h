@@ -46,8 +46,13 @@ typedef void (*fold)(void *to, void *rest, const void *from, int64_t n, int64_t 
                 acc a = (acc)x[i + l], b = (acc)x[i + l + lanes], both = (acc)of(a, b);                                \
                 part[l] = (acc)of(part[l], both);                                                                      \
             }                                                                                                          \
-        for (int64_t l = 0; i + l < n; l++)                                                                            \
-            part[l % lanes] = (acc)of(part[l % lanes], (acc)x[i + l]);                                                 \
+        if (i + lanes <= n) {                                                                                          \
+            for (int l = 0; l < lanes; l++)                                                                            \
+                part[l] = (acc)of(part[l], (acc)x[i + l]);                                                             \
+            i += lanes;                                                                                                \
+        }                                                                                                              \
+        for (int l = 0; l < lanes && i + l < n; l++)                                                                   \
+            part[l] = (acc)of(part[l], (acc)x[i + l]);                                                                 \
         for (int half = lanes / 2; half; half /= 2)                                                                    \
             for (int l = 0; l < half; l++)                                                                             \
                 part[l] = (acc)of(part[l], part[l + half]);                                                            \
