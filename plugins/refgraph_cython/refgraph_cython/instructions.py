@@ -233,7 +233,7 @@ def _relu_float16(steps: Steps, out: str, x: int) -> int:
 
 
 def _sinc_float16(steps: Steps, out: str, x: int) -> int:
-    """Each of NumPy's steps is rounded: pi x, its sine, and the quotient; 0 gives way to the spacing of numbers at 1."""
+    """Each of NumPy's steps is rounded: pi x, its sine, the quotient; 0 gives way to the spacing of numbers at 1."""
     at = steps.cast(steps.cast(steps.loop(np.multiply, (_F64,) * 3, x, fixed={1: float(np.float16(np.pi))}), out), _F64)
     is_zero = steps.cast(steps.loop(np.equal, (_F64, _F64, "bool"), at, fixed={1: 0.0}), _F64)
     at = steps.call("add", at, steps.loop(np.multiply, (_F64,) * 3, is_zero, fixed={1: float(np.finfo(out).eps)}))

@@ -1,6 +1,11 @@
-"""Passes over blocks: layouts, shapes around the size of a block, results in the memory of inputs, all reductions."""
+"""Passes over blocks beside the interpreter: layouts, lengths around those of blocks, results in the memory of inputs,
+reductions along any axes, of any dtype and of special numbers."""
 
 import itertools
+import os
+import platform
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -146,9 +151,14 @@ def test_many_more_values_than_fit_into_registers_are_computed():
     assert_agrees(wide, x, y)
 
 
-@pytest.mark.parametrize("dtypes", list(itertools.product(("bool", "int8", "uint64", "float16", "float32", "complex64"), repeat=2)))
+@pytest.mark.parametrize(
+    "dtypes", list(itertools.product(("bool", "int8", "uint64", "float16", "float32", "complex64"), repeat=2))
+)
 def test_dtypes_may_be_mixed(dtypes):
-    x, y = [(RNG.normal(size=(30, 40)) * 3).astype(d) if d != "uint64" else RNG.integers(0, 9, (30, 40)).astype(d) for d in dtypes]
+    x, y = [
+        (RNG.normal(size=(30, 40)) * 3).astype(d) if d != "uint64" else RNG.integers(0, 9, (30, 40)).astype(d)
+        for d in dtypes
+    ]
     assert_agrees(lambda x, y: [x * y + x, T.eq(x, y), (x + y).sum(0), T.switch(T.neq(x, 0), y, x)], x, y)
 
 
@@ -355,6 +365,17 @@ def test_results_do_not_depend_on_the_number_of_threads():
                     np.testing.assert_array_equal(got, found.setdefault((shape, k), got))
     finally:
         _native.threads(before)
+
+
+@pytest.mark.parametrize("isa", ["base", "v3"])
+def test_lesser_instruction_sets_reduce_the_same(isa):
+    if platform.machine() != "x86_64":
+        return
+    chosen = "special or first or exact or any_length"
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", __file__, "-k", chosen]
+    done = subprocess.run(command, env=os.environ | {"REFGRAPH_CYTHON_ISA": isa}, capture_output=True, text=True)
+    unsupported = f"REFGRAPH_CYTHON_ISA={isa}: there are" in done.stdout + done.stderr
+    assert done.returncode == 0 or unsupported, done.stdout[-3000:]
 
 
 def test_all_reductions_have_kernels():

@@ -160,9 +160,7 @@ def _lowered(
         "blocks",
         group.leaves,
         [made[x] for x in stores] + [made[r.node.outputs[0]] for r in reduced],
-        _params(
-            group, [(number[x], shapes[x]) for x in stores], [(r, shapes[r.node.inputs[0]]) for r in reduced]
-        ),
+        _params(group, [(number[x], shapes[x]) for x in stores], [(r, shapes[r.node.inputs[0]]) for r in reduced]),
         overwrites=[
             (k, i)
             for k, x in enumerate(stores)
