@@ -21,7 +21,7 @@ INSTRUCTIONS: dict[tuple[str, tuple[str, ...]], tuple[int, str]] = _native.instr
 """For each name and dtypes of inputs the address of the instruction, 0 where it copies, and the output's dtype."""
 
 _COPIES = ("identity", "positive", "fill")
-_NOT_WIDENED = ("nextafter", "spacing", "sinc")
+_NOT_WIDENED = ("nextafter", "spacing")
 """Ops of float16 that mean, or say, something else when they are computed in float32."""
 
 
@@ -232,6 +232,16 @@ def _relu_float16(steps: Steps, out: str, x: int) -> int:
     return steps.loop(np.maximum, (out,) * 3, x, fixed={1: 0})
 
 
+def _sinc_float16(steps: Steps, out: str, x: int) -> int:
+    """Each of NumPy's steps is rounded: pi x, its sine, the quotient; 0 gives way to the spacing of numbers at 1."""
+    at = steps.cast(steps.cast(steps.loop(np.multiply, (_F64,) * 3, x, fixed={1: float(np.float16(np.pi))}), out), _F64)
+    is_zero = steps.cast(steps.loop(np.equal, (_F64, _F64, "bool"), at, fixed={1: 0.0}), _F64)
+    at = steps.call("add", at, steps.loop(np.multiply, (_F64,) * 3, is_zero, fixed={1: float(np.finfo(out).eps)}))
+    at = steps.cast(at, "float32")
+    sine = steps.cast(steps.cast(steps.call("sin", at), out), "float32")
+    return steps.call("true_div", sine, at)
+
+
 _COMPOSED: Mapping[str | tuple[str, str], Callable[..., int]] = {
     "angle": _angle,
     "complex": _complex,
@@ -239,6 +249,7 @@ _COMPOSED: Mapping[str | tuple[str, str], Callable[..., int]] = {
     ("clip", "complex64"): _clip_complex,
     ("clip", "complex128"): _clip_complex,
     ("relu", "float16"): _relu_float16,
+    ("sinc", "float16"): _sinc_float16,
     "gammal": _gammal,
     "gammau": _gammau,
     "chi2sf": _chi2sf,

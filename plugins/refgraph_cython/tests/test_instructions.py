@@ -17,7 +17,7 @@ from refgraph_cython.instructions import INSTRUCTIONS, Unfit, recipe
 SETS = ("base", "v3", "v4")
 LENGTHS = (0, 1, 17, 203)
 """Below a vector, one and a bit, and more than the chunks in which rare elements are computed again."""
-DECLINED = {("sinc", "float16"), *[("pow", f"int{bits}") for bits in (8, 16, 32, 64)]}
+DECLINED = {("pow", f"int{bits}") for bits in (8, 16, 32, 64)}
 INEXACT = {"psi", "polygamma", "tri_gamma", "ndtri"}
 """Ops whose inputs, drawn anywhere, meet zeros or poles, where it is a question of how near."""
 

@@ -1,57 +1,75 @@
 /* Groups of elementwise steps, and the reductions that they feed, in one pass over memory.
 
 The steps are run for one block of some hundreds of elements after another, so what is computed on the way stays in the
-nearest cache. A block is a part of the innermost axis, or, where that is short, several rows of it.
+nearest cache. A block is a part of the innermost axis, or, where that is short, several rows of it; where an array lies
+across the others it is a tile. What is one number for all of a block is computed once for it, and what is one for all
+blocks, once. The last step of what is stored writes into the output, where that lies as the block does.
 
-params: numbers of leaves, steps, stores, and reductions; elements of a register, bytes of an element; how many
-registers; then for each leaf: its register. step: instruction, the loop that it calls or 0, number of inputs, four inputs (values: leaves first,
-then steps), dtype, register, whether it depends on single numbers only. store: value, the leaves that it depends on (as
-bits), the last step that reads a leaf in whose memory it may lie. reduction: kind, value, leaves, output, axes (as
-bits), whether they are kept, dtype of the accumulator, how it is finished, the cast to the output's dtype or 0.
+params: numbers of leaves, steps, stores, and reductions; how many registers, bytes of an element of the widest, and
+hundredths of nanoseconds that an element takes. Then for each
+leaf: the last step that reads it; the number of steps where a store or a reduction does.
+step: instruction, the loop that it calls or 0, number of inputs, four inputs (values: leaves first, then steps), dtype,
+    register.
+store: value, the leaves that it depends on (as bits).
+reduction: kind, value, leaves, axes (as bits), whether they are kept, dtype of the accumulator, how it is finished, the
+    cast to the output's dtype or 0.
 */
+#include "folds.h"
 #include "instructions.h"
 #include "variants.h"
-
-#include <complex.h>
-#include <math.h>
-#include <string.h>
 
 int RG_VARIANT(rg_blocks_prepare)(rg_frame *, rg_thunk *);
 int RG_VARIANT(rg_blocks_run)(rg_frame *, rg_thunk *);
 
 #define VALUES 192
 #define ARRAYS 64
+#define CACHE (24 * 1024) /* bytes that the registers together take, about */
+#define LINE 8192         /* and that one takes at most */
+#define CHUNK 32768       /* elements that are worth a chunk of their own */
+#define CHUNKS 32
 
-typedef float _Complex complex64;
-typedef double _Complex complex128;
+enum finish { PLAIN, MEAN, ROOT, POSITION, LOGARITHM };
 
-enum kind { SUM, PROD, MAX, MIN, ALL, ANY, AND, OR, XOR, ARGMAX, ARGMIN };
-enum finish { PLAIN, MEAN, ROOT };
-
-typedef struct {
-    int64_t ndim, shape[RG_NDIM];
-    int64_t strides[ARRAYS][RG_NDIM]; /* of leaves, stores, accumulators, positions: in bytes; of positions in elements */
-    int64_t rows, columns;            /* of a block */
-    int64_t counts[ARRAYS];           /* of elements that each reduction makes one */
-} geometry;
+#define HEADER 7
+#define STEP 9
+#define STORE 2
+#define REDUCTION 8
 
 typedef struct {
-    int64_t nleaves, nsteps, nstores, nreductions, elements, register_bytes, nregisters;
+    int64_t nleaves, nsteps, nstores, nreductions, nregisters, size, cost;
     const int64_t *leaves, *steps, *stores, *reductions;
 } group;
 
-#define STEP 10
-#define STORE 3
-#define REDUCTION 9
+/* How a leaf or a store meets a block: as one element, as it lies, or through a register. */
+enum way { ONE, DIRECT, MOVED };
+
+/* What `prepare` finds for the shapes at hand. Arrays are leaves, stores, accumulators, and positions. */
+typedef struct {
+    int64_t ndim, shape[RG_NDIM], total;
+    int64_t strides[ARRAYS][RG_NDIM]; /* in bytes; of positions in elements */
+    int64_t rows, columns;            /* of a block */
+    int64_t register_bytes, registers, narrays;
+    int64_t counts[ARRAYS];           /* of elements that each reduction makes one */
+    int64_t chunks, axis, unit;       /* into how many chunks an axis is cut, at multiples of what */
+    int64_t accumulators, partials;   /* bytes of the accumulators, and of those that each chunk has for itself */
+    int64_t at[ARRAYS];               /* where those of each reduction begin, among all or among the chunk's own */
+    char own[ARRAYS];                 /* whether each chunk has its own */
+    char ways[ARRAYS], moved[ARRAYS]; /* of leaves and stores; the number of the register of a leaf that is moved */
+    char one[VALUES], constant[VALUES];
+    char is_small[ARRAYS], any_small; /* stores of less than the whole shape */
+    char is_flat;                     /* whether it needs no blocks */
+} plan;
 
 static group read_group(const int64_t *p) {
-    group g = {p[0], p[1], p[2], p[3], p[4], p[4] * p[5], p[6], NULL, NULL, NULL, NULL};
-    g.leaves = p + 7;
+    group g = {p[0], p[1], p[2], p[3], p[4], p[5], p[6], NULL, NULL, NULL, NULL};
+    g.leaves = p + HEADER;
     g.steps = g.leaves + g.nleaves;
     g.stores = g.steps + STEP * g.nsteps;
     g.reductions = g.stores + STORE * g.nstores;
     return g;
 }
+
+/* Preparing. */
 
 /* The shape that some leaves have together. */
 static int shape_of(rg_frame *frame, rg_thunk *thunk, int64_t nleaves, int64_t leaves, int *ndim, int64_t *shape) {
@@ -62,490 +80,621 @@ static int shape_of(rg_frame *frame, rg_thunk *thunk, int64_t nleaves, int64_t l
     return RG_OK;
 }
 
-static void set_strides(geometry *g, int64_t at, int ndim, const int64_t *shape, const int64_t *strides) {
+static void set_strides(plan *g, int64_t at, int ndim, const int64_t *shape, const int64_t *strides) {
     int more = (int)g->ndim - ndim;
     for (int a = 0; a < g->ndim; a++)
         g->strides[at][a] = a < more || shape[a - more] == 1 ? 0 : strides[a - more];
 }
 
 /* Drop axes of one element, and join neighbours that all arrays go through as one. */
-static void collapse(geometry *g, int64_t narrays) {
+static void collapse(plan *g) {
     int64_t kept = 0;
     for (int64_t a = 0; a < g->ndim; a++) {
         if (g->shape[a] == 1)
             continue;
         int joins = kept > 0;
-        for (int64_t i = 0; i < narrays && joins; i++)
+        for (int64_t i = 0; i < g->narrays && joins; i++)
             joins = g->strides[i][kept - 1] == g->strides[i][a] * g->shape[a];
         int64_t to = joins ? kept - 1 : kept++;
         g->shape[to] = joins ? g->shape[to] * g->shape[a] : g->shape[a];
-        for (int64_t i = 0; i < narrays; i++)
+        for (int64_t i = 0; i < g->narrays; i++)
             g->strides[i][to] = g->strides[i][a];
     }
     g->ndim = kept;
     if (!kept) {
         g->ndim = 1;
         g->shape[0] = 1;
-        for (int64_t i = 0; i < narrays; i++)
+        for (int64_t i = 0; i < g->narrays; i++)
             g->strides[i][0] = 0;
     }
 }
 
-int RG_VARIANT(rg_blocks_prepare)(rg_frame *frame, rg_thunk *thunk) {
-    group of = read_group(thunk->params);
-    geometry *g = rg_state(frame, thunk, sizeof *g);
-    if (!g)
-        return RG_ERROR_MEMORY;
-    int ndim, error, k = 0;
-    int64_t shape[RG_NDIM], whole[RG_NDIM], at = of.nleaves;
-    error = shape_of(frame, thunk, of.nleaves, -1, &ndim, whole);
+static int64_t magnitude(int64_t n) {
+    return n < 0 ? -n : n;
+}
+
+/* Whether an array lies across the last two axes: neighbours along the first of them are nearer than along the last. */
+static int lies_across(const plan *g, int64_t i) {
+    int64_t row = magnitude(g->strides[i][g->ndim - 2]), column = magnitude(g->strides[i][g->ndim - 1]);
+    return row && row < column;
+}
+
+static int64_t up_to_multiple(int64_t n, int64_t of) {
+    return (n + of - 1) / of * of;
+}
+
+/* Whether a reduction asks for the first of several: then elements come in the order of the axes. */
+static int is_ordered(const group *of) {
+    for (int64_t i = 0; i < of->nreductions; i++)
+        if (of->reductions[REDUCTION * i] == ARGMAX || of->reductions[REDUCTION * i] == ARGMIN)
+            return 1;
+    return 0;
+}
+
+/* How many rows and columns a block has. */
+static void shape_blocks(plan *g, const group *of) {
+    int64_t elements = CACHE / (g->registers * of->size) / 64 * 64, last = g->shape[g->ndim - 1], across = 0;
+    int64_t most = LINE / of->size < RG_BLOCK ? LINE / of->size : RG_BLOCK;
+    elements = elements < 128 ? 128 : elements > most ? most : elements;
+    int64_t before = g->ndim > 1 ? g->shape[g->ndim - 2] : 1, pieces = (last + elements - 1) / elements;
+    g->rows = 1;
+    g->columns = pieces > 1 ? up_to_multiple((last + pieces - 1) / pieces, 16) : last;
+    for (int64_t i = 0; i < of->nleaves + of->nstores && before > 1; i++)
+        across |= lies_across(g, i);
+    if (across && last > 32 && before > 8 && !is_ordered(of)) {
+        g->columns = 32;
+        g->rows = elements / 32;
+    } else if (before > 1 && last > 0 && last <= elements / 2)
+        g->rows = elements / last;
+    g->rows = g->rows > before ? before : g->rows;
+    g->register_bytes = up_to_multiple(g->rows * g->columns * of->size, 64);
+}
+
+static enum way way_of(const plan *g, int64_t i, int64_t size) {
+    int64_t last = g->ndim - 1, column = g->strides[i][last], row = last ? g->strides[i][last - 1] : 0;
+    if (g->rows == 1)
+        return g->shape[last] == 1 || column == size ? DIRECT : column == 0 ? ONE : MOVED;
+    if (column == 0 && row == 0)
+        return ONE;
+    return column == size && g->columns == g->shape[last] && row == g->columns * size ? DIRECT : MOVED;
+}
+
+static int is_constant(const plan *g, int64_t i) {
+    for (int64_t a = 0; a < g->ndim; a++)
+        if (g->strides[i][a] && g->shape[a] != 1)
+            return 0;
+    return 1;
+}
+
+/* How leaves and stores meet blocks, and of which steps that makes one number. */
+static void find_ways(plan *g, const group *of, const rg_thunk *thunk) {
+    g->registers = of->nregisters + 1;
+    for (int64_t i = 0; i < of->nleaves; i++) {
+        int size = rg_itemsize[thunk->in[i]->dtype];
+        g->ways[i] = (char)way_of(g, i, size);
+        g->constant[i] = (char)is_constant(g, i);
+        g->one[i] = g->ways[i] == ONE;
+        if (g->ways[i] == MOVED)
+            g->moved[i] = (char)g->registers++;
+    }
+    for (int64_t s = 0; s < of->nsteps; s++) {
+        const int64_t *step = of->steps + STEP * s;
+        int64_t value = of->nleaves + s;
+        g->one[value] = g->constant[value] = 1;
+        for (int64_t k = 0; k < step[2]; k++) {
+            g->one[value] &= g->one[step[3 + k]];
+            g->constant[value] &= g->constant[step[3 + k]];
+        }
+    }
+    for (int64_t i = 0; i < of->nstores; i++)
+        g->ways[of->nleaves + i] = (char)way_of(g, of->nleaves + i, rg_itemsize[thunk->out[i]->dtype]);
+}
+
+/* Into how many chunks the pass is cut, and along which axis: this depends on the shape alone, so that sums do not
+   depend on the number of threads. */
+static void cut(plan *g, const group *of, rg_thunk *thunk) {
+    int64_t wanted = g->total / CHUNK, last = g->ndim - 1;
+    wanted = wanted > CHUNKS ? CHUNKS : wanted;
+    g->chunks = 1, g->axis = 0, g->unit = 1, g->accumulators = 0, g->partials = 0;
+    if (g->any_small)
+        wanted = 1;
+    for (int64_t a = 1; a < g->ndim && !is_ordered(of); a++)
+        if (g->shape[g->axis] < wanted && g->shape[a] > g->shape[g->axis])
+            g->axis = a;
+    g->unit = g->axis == last ? g->columns : g->axis == last - 1 ? g->rows : 1;
+    int64_t units = g->unit ? (g->shape[g->axis] + g->unit - 1) / g->unit : 0, most = wanted;
+    for (int64_t i = 0; i < of->nreductions; i++) {
+        int64_t size = thunk->out[of->nstores + i]->size;
+        if (!g->strides[of->nleaves + of->nstores + i][g->axis] && size * 8 * most > g->total)
+            most = g->total / (size * 8);
+    }
+    most = most > units ? units : most;
+    g->chunks = most < 1 ? 1 : most;
+    for (int64_t i = 0; i < of->nreductions; i++) {
+        const int64_t *r = of->reductions + REDUCTION * i;
+        int64_t size = thunk->out[of->nstores + i]->size;
+        int64_t bytes = up_to_multiple(size * rg_itemsize[r[5]], 64) + up_to_multiple(size * 8, 64);
+        g->own[i] = g->chunks > 1 && !g->strides[of->nleaves + of->nstores + i][g->axis];
+        int64_t *all = g->own[i] ? &g->partials : &g->accumulators;
+        g->at[i] = *all;
+        *all += bytes;
+    }
+}
+
+/* The output of a reduction, and how its accumulators and positions lie along the axes. */
+static int prepare_reduction(rg_frame *frame, rg_thunk *thunk, plan *g, const group *of, int64_t i, const int64_t *whole) {
+    const int64_t *r = of->reductions + REDUCTION * i;
+    int64_t shape[RG_NDIM], result[RG_NDIM], count = 1, accumulated = rg_itemsize[r[5]], position = 1;
+    int64_t at = of->nleaves + of->nstores + i;
+    int ndim, kept = 0, k = (int)(of->nstores + i);
+    int error = shape_of(frame, thunk, of->nleaves, r[2], &ndim, shape);
     if (error)
         return error;
-    g->ndim = ndim;
-    memcpy(g->shape, whole, sizeof whole);
-    for (int64_t i = 0; i < of.nleaves; i++)
-        set_strides(g, i, thunk->in[i]->ndim, thunk->in[i]->shape, thunk->in[i]->strides);
-    for (int64_t i = 0; i < of.nstores; i++) {
-        error = shape_of(frame, thunk, of.nleaves, of.stores[STORE * i + 1], &ndim, shape);
-        error = error ? error : rg_output(frame, thunk, k, ndim, shape);
-        if (error)
-            return error;
-        set_strides(g, at++, ndim, shape, thunk->out[k++]->strides);
+    if (ndim != g->ndim || memcmp(shape, whole, (size_t)ndim * sizeof *shape))
+        return rg_fail(frame, RG_ERROR_ELSEWHERE, "what is reduced is smaller than what is computed with it");
+    for (int a = 0; a < ndim; a++) {
+        if (!(r[3] >> a & 1))
+            result[kept++] = shape[a];
+        else if (r[4])
+            result[kept++] = 1;
+        count *= r[3] >> a & 1 ? shape[a] : 1;
     }
-    int64_t positions = at + of.nreductions;
-    for (int64_t i = 0; i < of.nreductions; i++) {
-        const int64_t *r = of.reductions + REDUCTION * i;
-        error = shape_of(frame, thunk, of.nleaves, r[2], &ndim, shape);
-        if (error)
-            return error;
-        if (ndim != g->ndim || memcmp(shape, whole, (size_t)ndim * sizeof *shape))
-            return rg_fail(frame, RG_ERROR_ELSEWHERE, "what is reduced is smaller than what is computed with it");
-        int64_t result[RG_NDIM], count = 1, accumulated = rg_itemsize[r[6]], position = 1;
-        int kept = 0;
-        for (int a = 0; a < ndim; a++) {
-            if (r[4] >> a & 1) {
-                count *= shape[a];
-                if (r[5])
-                    result[kept++] = 1;
-            } else
-                result[kept++] = shape[a];
-        }
-        error = rg_output(frame, thunk, k, kept, result);
-        if (error)
-            return error;
-        int is_position = r[0] >= ARGMAX;
-        if (count == 0 && (is_position || ((r[0] == MAX || r[0] == MIN) && thunk->out[k]->size)))
-            return rg_fail(frame, RG_ERROR_VALUE, "a reduction of no elements has no value");
-        k++;
-        g->counts[i] = count;
-        for (int a = ndim - 1; a >= 0; a--) {
-            int reduced = r[4] >> a & 1;
-            g->strides[at + i][a] = reduced || shape[a] == 1 ? 0 : accumulated;
-            g->strides[positions + i][a] = reduced && shape[a] != 1 ? position : 0;
-            if (reduced)
-                position *= shape[a];
-            else
-                accumulated *= shape[a];
-        }
-    }
-    collapse(g, positions + of.nreductions);
-    int64_t elements = of.elements, last = g->shape[g->ndim - 1];
-    g->columns = last < elements ? last : elements;
-    g->rows = 1;
-    if (g->ndim > 1 && last > 0 && last <= elements / 2) {
-        g->rows = elements / last;
-        if (g->rows > g->shape[g->ndim - 2])
-            g->rows = g->shape[g->ndim - 2];
+    error = rg_output(frame, thunk, k, kept, result);
+    if (error)
+        return error;
+    int needs_one = r[0] == MAX || r[0] == MIN || r[0] == ARGMAX || r[0] == ARGMIN;
+    if (count == 0 && needs_one && (r[0] >= ARGMAX || thunk->out[k]->size))
+        return rg_fail(frame, RG_ERROR_VALUE, "a reduction of no elements has no value");
+    g->counts[i] = count;
+    for (int a = ndim - 1; a >= 0; a--) {
+        int reduced = r[3] >> a & 1;
+        g->strides[at][a] = reduced || shape[a] == 1 ? 0 : accumulated;
+        g->strides[at + of->nreductions][a] = reduced && shape[a] != 1 ? position : 0;
+        *(reduced ? &position : &accumulated) *= shape[a];
     }
     return RG_OK;
 }
 
-/* Folds: of n elements into one accumulator, and of n elements into as many. */
+/* Whether it is one step over arrays that lie as the output does. */
+static int is_flat(const plan *g, const group *of) {
+    if (of->nsteps != 1 || of->nstores != 1 || of->nreductions || of->stores[0] != of->nleaves || g->ndim != 1)
+        return 0;
+    for (int64_t i = 0; i < of->nleaves; i++)
+        if (g->ways[i] == MOVED)
+            return 0;
+    return g->ways[of->nleaves] == DIRECT && !g->one[of->nleaves];
+}
 
-#define SUM_OF(a, x) ((a) + (x))
-#define PROD_OF(a, x) ((a) * (x))
-#define MAX_OF(a, x) ((x) > (a) || (x) != (x) ? (x) : (a))
-#define MIN_OF(a, x) ((x) < (a) || (x) != (x) ? (x) : (a))
-#define ALL_OF(a, x) ((a) && (x))
-#define ANY_OF(a, x) ((a) || (x))
-#define AND_OF(a, x) ((a) & (x))
-#define OR_OF(a, x) ((a) | (x))
-#define XOR_OF(a, x) ((a) ^ (x))
-
-#define FOLD(kind, of, name, type, acc)                                                                                \
-    static void fold_##kind##_##name(void *to, const void *from, int64_t n) {                                          \
-        acc *a = to;                                                                                                   \
-        const type *x = from;                                                                                          \
-        acc lanes[8];                                                                                                  \
-        if (n >= 32) {                                                                                                 \
-            for (int j = 0; j < 8; j++)                                                                                \
-                lanes[j] = (acc)x[j];                                                                                  \
-            int64_t i = 8;                                                                                             \
-            for (; i + 8 <= n; i += 8)                                                                                 \
-                for (int j = 0; j < 8; j++)                                                                            \
-                    lanes[j] = (acc)of(lanes[j], (acc)x[i + j]);                                                       \
-            for (; i < n; i++)                                                                                         \
-                lanes[0] = (acc)of(lanes[0], (acc)x[i]);                                                               \
-            for (int j = 0; j < 8; j++)                                                                                \
-                *a = (acc)of(*a, lanes[j]);                                                                            \
-        } else                                                                                                         \
-            for (int64_t i = 0; i < n; i++)                                                                            \
-                *a = (acc)of(*a, (acc)x[i]);                                                                           \
-    }                                                                                                                  \
-    static void join_##kind##_##name(void *to, const void *from, int64_t n) {                                          \
-        acc *a = to;                                                                                                   \
-        const type *x = from;                                                                                          \
-        for (int64_t i = 0; i < n; i++)                                                                                \
-            a[i] = (acc)of(a[i], (acc)x[i]);                                                                           \
+int RG_VARIANT(rg_blocks_prepare)(rg_frame *frame, rg_thunk *thunk) {
+    group of = read_group(thunk->params);
+    plan *g = rg_state(frame, thunk, sizeof *g);
+    if (!g)
+        return RG_ERROR_MEMORY;
+    int ndim, error;
+    int64_t shape[RG_NDIM], whole[RG_NDIM];
+    error = shape_of(frame, thunk, of.nleaves, -1, &ndim, whole);
+    if (error)
+        return error;
+    g->ndim = ndim;
+    g->narrays = of.nleaves + of.nstores + 2 * of.nreductions;
+    g->total = rg_size(ndim, whole);
+    memcpy(g->shape, whole, sizeof whole);
+    for (int64_t i = 0; i < of.nleaves; i++)
+        set_strides(g, i, thunk->in[i]->ndim, thunk->in[i]->shape, thunk->in[i]->strides);
+    g->any_small = 0;
+    for (int64_t i = 0; i < of.nstores; i++) {
+        int own;
+        error = shape_of(frame, thunk, of.nleaves, of.stores[STORE * i + 1], &own, shape);
+        error = error ? error : rg_output(frame, thunk, (int)i, own, shape);
+        if (error)
+            return error;
+        set_strides(g, of.nleaves + i, own, shape, thunk->out[i]->strides);
+        g->is_small[i] = thunk->out[i]->size != g->total;
+        g->any_small |= g->is_small[i];
+        if (g->total == 0 && g->is_small[i])
+            return rg_fail(frame, RG_ERROR_ELSEWHERE, "what is stored is larger than what is computed with it");
     }
+    for (int64_t i = 0; i < of.nreductions; i++) {
+        error = prepare_reduction(frame, thunk, g, &of, i, whole);
+        if (error)
+            return error;
+    }
+    collapse(g);
+    g->registers = of.nregisters + 1;
+    shape_blocks(g, &of);
+    find_ways(g, &of, thunk);
+    shape_blocks(g, &of);
+    find_ways(g, &of, thunk);
+    cut(g, &of, thunk);
+    g->is_flat = (char)is_flat(g, &of);
+    return RG_OK;
+}
 
-#define NUMBERS(DO, kind, of)                                                                                          \
-    DO(kind, of, f32, float, double)                                                                                   \
-    DO(kind, of, f64, double, double)                                                                                  \
-    DO(kind, of, i64, int64_t, int64_t)                                                                                \
-    DO(kind, of, u64, uint64_t, uint64_t)                                                                              \
-    DO(kind, of, c128, complex128, complex128)
-#define REALS(DO, kind, of)                                                                                            \
-    DO(kind, of, f32, float, float)                                                                                    \
-    DO(kind, of, f64, double, double)                                                                                  \
-    INTEGERS(DO, kind, of)
-#define INTEGERS(DO, kind, of)                                                                                         \
-    DO(kind, of, i8, int8_t, int8_t)                                                                                   \
-    DO(kind, of, i16, int16_t, int16_t)                                                                                \
-    DO(kind, of, i32, int32_t, int32_t)                                                                                \
-    DO(kind, of, i64, int64_t, int64_t)                                                                                \
-    DO(kind, of, u8, uint8_t, uint8_t)                                                                                 \
-    DO(kind, of, u16, uint16_t, uint16_t)                                                                              \
-    DO(kind, of, u32, uint32_t, uint32_t)                                                                              \
-    DO(kind, of, u64, uint64_t, uint64_t)
-NUMBERS(FOLD, sum, SUM_OF)
-NUMBERS(FOLD, prod, PROD_OF)
-REALS(FOLD, max, MAX_OF)
-REALS(FOLD, min, MIN_OF)
-FOLD(all, ALL_OF, u8, uint8_t, uint8_t)
-FOLD(any, ANY_OF, u8, uint8_t, uint8_t)
-INTEGERS(FOLD, and, AND_OF)
-INTEGERS(FOLD, or, OR_OF)
-INTEGERS(FOLD, xor, XOR_OF)
+/* Moving elements to and from registers. */
 
-typedef void (*fold)(void *to, const void *from, int64_t n);
-
-static void find_folds(int64_t kind, int dtype, fold *whole, fold *each) {
-#define CASE(dtype, kind, name)                                                                                        \
-    case dtype:                                                                                                        \
-        *whole = fold_##kind##_##name, *each = join_##kind##_##name;                                                   \
-        return;
-#define NUMBER_CASES(kind)                                                                                             \
-    switch (dtype) {                                                                                                   \
-        CASE(RG_F32, kind, f32) CASE(RG_F64, kind, f64) CASE(RG_I64, kind, i64) CASE(RG_U64, kind, u64)                \
-        CASE(RG_C128, kind, c128)                                                                                      \
-    }                                                                                                                  \
+#define MOVE(type)                                                                                                     \
+    for (int64_t r = 0; r < rows; r++)                                                                                 \
+        for (int64_t c = 0; c < columns; c++)                                                                          \
+            *(type *)(to + r * to_row + c * to_column) = *(const type *)(from + r * row + c * column);                 \
     return;
-#define INTEGER_CASES(kind)                                                                                            \
-    CASE(RG_I8, kind, i8) CASE(RG_I16, kind, i16) CASE(RG_I32, kind, i32) CASE(RG_I64, kind, i64)                      \
-    CASE(RG_BOOL, kind, u8) CASE(RG_U8, kind, u8) CASE(RG_U16, kind, u16) CASE(RG_U32, kind, u32)                      \
-    CASE(RG_U64, kind, u64)
-    *whole = *each = NULL;
-    switch (kind) {
-    case SUM:
-        NUMBER_CASES(sum)
-    case PROD:
-        NUMBER_CASES(prod)
-    case MAX:
-        switch (dtype) { CASE(RG_F32, max, f32) CASE(RG_F64, max, f64) INTEGER_CASES(max) }
+
+/* Copy elements. The inner loop is along the axis on which the elements of the array, not of the register, are near. */
+static void move(char *to, const char *from, int64_t rows, int64_t columns, int64_t to_row, int64_t to_column,
+                 int64_t row, int64_t column, int size) {
+    if (column == size && to_column == size) {
+        for (int64_t r = 0; r < rows; r++)
+            memcpy(to + r * to_row, from + r * row, (size_t)(columns * size));
         return;
-    case MIN:
-        switch (dtype) { CASE(RG_F32, min, f32) CASE(RG_F64, min, f64) INTEGER_CASES(min) }
-        return;
-    case ALL:
-        *whole = fold_all_u8, *each = join_all_u8;
-        return;
-    case ANY:
-        *whole = fold_any_u8, *each = join_any_u8;
-        return;
-    case AND:
-        switch (dtype) { INTEGER_CASES(and) }
-        return;
-    case OR:
-        switch (dtype) { INTEGER_CASES(or) }
-        return;
-    case XOR:
-        switch (dtype) { INTEGER_CASES(xor) }
-        return;
+    }
+    switch (size) {
+    case 1:
+        MOVE(uint8_t)
+    case 2:
+        MOVE(uint16_t)
+    case 4:
+        MOVE(uint32_t)
+    case 8:
+        MOVE(uint64_t)
+    case 16:
+        MOVE(complex128)
     }
 }
 
-/* Fill n accumulators with what a fold begins at. */
-static void begin(int64_t kind, int dtype, char *to, int64_t n) {
-#define FILL(type, value)                                                                                              \
-    {                                                                                                                  \
-        for (int64_t i = 0; i < n; i++)                                                                                \
-            ((type *)to)[i] = (type)(value);                                                                           \
-        return;                                                                                                        \
-    }
-#define FILL_REAL(type, low, high)                                                                                     \
-    {                                                                                                                  \
-        type value = (type)(kind == MAX ? (low) : kind == MIN ? (high) : kind == PROD || kind == ALL ? 1 : kind == AND ? -1 : 0); \
-        FILL(type, value)                                                                                              \
-    }
-    switch (dtype) {
-    case RG_BOOL:
-        FILL_REAL(uint8_t, 0, 1)
-    case RG_I8:
-        FILL_REAL(int8_t, INT8_MIN, INT8_MAX)
-    case RG_I16:
-        FILL_REAL(int16_t, INT16_MIN, INT16_MAX)
-    case RG_I32:
-        FILL_REAL(int32_t, INT32_MIN, INT32_MAX)
-    case RG_I64:
-        FILL_REAL(int64_t, INT64_MIN, INT64_MAX)
-    case RG_U8:
-        FILL_REAL(uint8_t, 0, UINT8_MAX)
-    case RG_U16:
-        FILL_REAL(uint16_t, 0, UINT16_MAX)
-    case RG_U32:
-        FILL_REAL(uint32_t, 0, UINT32_MAX)
-    case RG_U64:
-        if (kind == AND)
-            FILL(uint64_t, UINT64_MAX)
-        if (kind == MIN)
-            FILL(uint64_t, UINT64_MAX)
-        FILL(uint64_t, kind == PROD ? 1 : 0)
-    case RG_F32:
-        FILL_REAL(float, -INFINITY, INFINITY)
-    case RG_F64:
-        FILL_REAL(double, -INFINITY, INFINITY)
-    case RG_C128:
-        FILL(complex128, kind == PROD ? 1 : 0)
-    }
+static void gather(char *to, const char *from, int64_t rows, int64_t columns, int64_t row, int64_t column, int size) {
+    if (row && magnitude(row) < magnitude(column))
+        move(to, from, columns, rows, size, columns * size, column, row, size);
+    else
+        move(to, from, rows, columns, columns * size, size, row, column, size);
 }
 
 /* Running. */
 
 typedef struct {
     const group *of;
-    const geometry *g;
+    const plan *g;
     rg_thunk *thunk;
-    char *registers, *accumulators[ARRAYS];
-    const void *values[VALUES];
-    unsigned char single[VALUES], sizes[VALUES];
-    const char *gathered[ARRAYS]; /* what was gathered into a leaf's register last */
-    int64_t gathered_rows[ARRAYS], gathered_columns[ARRAYS];
-    fold whole[ARRAYS], each[ARRAYS];
-    int started;
+    char *accumulators, *partials, *registers; /* those of chunks lie one after the other */
+    int64_t chunk_bytes;
+    const char *data[ARRAYS];      /* of leaves */
+    int16_t store_of[VALUES];      /* the store that a step writes into itself, and 1; 0 for none */
+    unsigned char sizes[VALUES];
+    folding folds[ARRAYS];
 } pass;
 
-static void gather(char *to, const char *from, int64_t rows, int64_t columns, int64_t row, int64_t column, int size) {
-#define GATHER(type)                                                                                                   \
-    for (int64_t r = 0; r < rows; r++) {                                                                               \
-        const char *at = from + r * row;                                                                               \
-        type *line = (type *)to + r * columns;                                                                         \
-        for (int64_t c = 0; c < columns; c++)                                                                          \
-            line[c] = *(const type *)(at + c * column);                                                                \
-    }                                                                                                                  \
-    return;
-    if (column == size) {
-        for (int64_t r = 0; r < rows; r++)
-            memcpy(to + r * columns * size, from + r * row, (size_t)(columns * size));
-        return;
+/* What one chunk needs. */
+typedef struct {
+    const pass *p;
+    char *registers, *filled;
+    char *accumulators[ARRAYS], *rests[ARRAYS];
+    const void *values[VALUES];
+    const char *gathered[ARRAYS]; /* what was gathered into a leaf's register last */
+    int64_t gathered_rows[ARRAYS], gathered_columns[ARRAYS];
+    _Alignas(16) char cells[VALUES][16]; /* values that are one number */
+} worker;
+
+static inline void call_step(worker *w, int64_t s, int64_t n, char *to) {
+    const group *of = w->p->of;
+    const int64_t *step = of->steps + STEP * s;
+    const char *one = w->p->g->one;
+    const void *in[4];
+    unsigned single = 0;
+    for (int64_t k = 0; k < step[2]; k++) {
+        in[k] = w->values[step[3 + k]];
+        single |= (unsigned)one[step[3 + k]] << k;
     }
-    switch (size) {
-    case 1:
-        GATHER(uint8_t)
-    case 2:
-        GATHER(uint16_t)
-    case 4:
-        GATHER(uint32_t)
-    case 8:
-        GATHER(uint64_t)
-    case 16:
-        GATHER(complex128)
-    }
+    w->values[of->nleaves + s] = to;
+    ((rg_instruction)(uintptr_t)step[0])(n, to, in, n == 1 ? 0 : single, (const rg_loop_of *)(uintptr_t)step[1]);
 }
 
-static void scatter(const char *from, char *to, int64_t rows, int64_t columns, int64_t row, int64_t column, int size) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < columns; c++)
-            memcpy(to + r * row + c * column, from + (r * columns + c) * size, (size_t)size);
-}
-
-static int is_direct(int64_t rows, int64_t columns, int64_t row, int64_t column, int size) {
-    if (columns == 1)
-        return rows == 1 || row == size;
-    return column == size && (rows == 1 || row == columns * size);
-}
-
-static void spread(pass *p, int64_t value, int64_t n, char *to) {
-    int size = p->sizes[value];
+static void fill(char *to, const void *value, int64_t n, int size) {
     for (int64_t i = 0; i < n; i++)
-        memmove(to + i * size, p->values[value], (size_t)size);
+        memcpy(to + i * size, value, (size_t)size);
+}
+
+static void store(worker *w, int64_t i, int64_t offset, int64_t rows, int64_t columns) {
+    const pass *p = w->p;
+    const plan *g = p->g;
+    int64_t value = p->of->stores[STORE * i], at = p->of->nleaves + i, last = g->ndim - 1;
+    int64_t row = last ? g->strides[at][last - 1] : 0, column = g->strides[at][last];
+    int size = p->sizes[value];
+    char *to = p->thunk->out[i]->data + offset;
+    if (g->one[value] && g->ways[at] == DIRECT)
+        fill(to, w->values[value], rows * columns, size);
+    else if (g->one[value])
+        move(to, w->values[value], rows, columns, row, column, 0, 0, size);
+    else if (g->ways[at] == DIRECT)
+        memmove(to, w->values[value], (size_t)(rows * columns * size));
+    else
+        move(to, w->values[value], rows, columns, row, column, columns * size, size, size);
+}
+
+static void reduce(worker *w, int64_t i, const int64_t *offsets, int64_t rows, int64_t columns) {
+    const pass *p = w->p;
+    const plan *g = p->g;
+    const int64_t *r = p->of->reductions + REDUCTION * i;
+    int64_t at = p->of->nleaves + p->of->nstores + i, places = at + p->of->nreductions, last = g->ndim - 1;
+    int64_t row = last ? g->strides[at][last - 1] : 0, column = g->strides[at][last];
+    int64_t further = last ? g->strides[places][last - 1] : 0, step = g->strides[places][last];
+    const char *from = w->values[r[1]];
+    int64_t size = p->sizes[r[1]], acc = rg_itemsize[r[5]], place = offsets[places];
+    char *to = w->accumulators[i] + offsets[at], *rest = w->rests[i] + offsets[at] / acc * 8;
+    fold whole = p->folds[i].whole, each = p->folds[i].each;
+    if (g->one[r[1]]) {
+        fill(w->filled, from, rows * columns, (int)size);
+        from = w->filled;
+    }
+    if (columns > 1 && !column && (rows == 1 || (!row && further == columns * step)))
+        whole(to, rest, from, rows * columns, place, step);
+    else if (columns > 1 && column == acc && (rows == 1 || (row == columns * acc && !further)))
+        each(to, rest, from, rows * columns, place, 0);
+    else
+        for (int64_t k = 0; k < rows; k++) {
+            char *to_row = to + k * row, *rest_row = rest + k * row / acc * 8;
+            const char *from_row = from + k * columns * size;
+            int64_t place_row = place + k * further;
+            if (!column)
+                whole(to_row, rest_row, from_row, columns, place_row, step);
+            else if (column == acc)
+                each(to_row, rest_row, from_row, columns, place_row, 0);
+            else
+                for (int64_t c = 0; c < columns; c++)
+                    whole(to_row + c * column, rest_row + c * column / acc * 8, from_row + c * size, 1, place_row, 0);
+        }
 }
 
 /* One block: `offsets` is where it begins in each array. */
-static void block(pass *p, const int64_t *offsets, int64_t rows, int64_t columns) {
+static void block(worker *w, const int64_t *offsets, int64_t rows, int64_t columns) {
+    const pass *p = w->p;
     const group *of = p->of;
-    const geometry *g = p->g;
-    char *filled = p->registers + of->nregisters * of->register_bytes;
-    int64_t n = rows * columns, last = g->ndim - 1, before = last > 0 ? last - 1 : 0;
+    const plan *g = p->g;
+    int64_t n = rows * columns, last = g->ndim - 1;
     for (int64_t i = 0; i < of->nleaves; i++) {
-        const rg_array *leaf = p->thunk->in[i];
-        const char *from = leaf->data + offsets[i];
-        int64_t row = last ? g->strides[i][before] : 0, column = g->strides[i][last];
-        int size = p->sizes[i];
-        p->values[i] = from;
-        p->single[i] = (columns == 1 || column == 0) && (rows == 1 || row == 0);
-        if (p->single[i] || is_direct(rows, columns, row, column, size))
+        const char *from = p->data[i] + offsets[i];
+        w->values[i] = from;
+        if (g->ways[i] != MOVED)
             continue;
-        char *to = p->registers + of->leaves[i] * of->register_bytes;
-        if (p->gathered[i] != from || p->gathered_rows[i] != rows || p->gathered_columns[i] != columns) {
-            gather(to, from, rows, columns, row, column, size);
-            p->gathered[i] = from, p->gathered_rows[i] = rows, p->gathered_columns[i] = columns;
-        }
-        p->values[i] = to;
+        w->values[i] = w->registers + g->moved[i] * g->register_bytes;
+        if (w->gathered[i] == from && w->gathered_rows[i] == rows && w->gathered_columns[i] == columns)
+            continue;
+        gather((char *)w->values[i], from, rows, columns, last ? g->strides[i][last - 1] : 0, g->strides[i][last],
+               p->sizes[i]);
+        w->gathered[i] = from, w->gathered_rows[i] = rows, w->gathered_columns[i] = columns;
     }
     for (int64_t s = 0; s < of->nsteps; s++) {
-        const int64_t *step = of->steps + STEP * s;
         int64_t value = of->nleaves + s;
-        if (step[9] && p->started)
+        if (g->constant[value])
             continue;
-        const void *in[4];
-        unsigned single = 0;
-        for (int64_t k = 0; k < step[2]; k++) {
-            in[k] = p->values[step[3 + k]];
-            single |= (unsigned)p->single[step[3 + k]] << k;
-        }
-        char *to = p->registers + step[8] * of->register_bytes;
-        p->single[value] = single == (1u << step[2]) - 1;
-        p->values[value] = to;
-        ((rg_instruction)(uintptr_t)step[0])(p->single[value] ? 1 : n, to, in, p->single[value] ? 0 : single,
-                                            (const rg_loop_of *)(uintptr_t)step[1]);
-    }
-    p->started = 1;
-    for (int64_t i = 0; i < of->nstores; i++) {
-        int64_t value = of->stores[STORE * i], at = of->nleaves + i;
-        rg_array *out = p->thunk->out[i];
-        char *to = out->data + offsets[at];
-        int64_t row = last ? g->strides[at][before] : 0, column = g->strides[at][last];
-        int size = p->sizes[value];
-        if (p->single[value] && is_direct(rows, columns, row, column, size))
-            spread(p, value, n, to);
-        else if (p->single[value]) {
-            spread(p, value, n, filled);
-            scatter(filled, to, rows, columns, row, column, size);
-        } else if (is_direct(rows, columns, row, column, size))
-            memcpy(to, p->values[value], (size_t)(n * size));
+        if (g->one[value])
+            call_step(w, s, 1, w->cells[value]);
+        else if (p->store_of[value])
+            call_step(w, s, n, p->thunk->out[p->store_of[value] - 1]->data + offsets[of->nleaves + p->store_of[value] - 1]);
         else
-            scatter(p->values[value], to, rows, columns, row, column, size);
+            call_step(w, s, n, w->registers + of->steps[STEP * s + 8] * g->register_bytes);
     }
-    for (int64_t i = 0; i < of->nreductions; i++) {
-        const int64_t *r = of->reductions + REDUCTION * i;
-        int64_t at = of->nleaves + of->nstores + i;
-        char *to = p->accumulators[i] + offsets[at];
-        int64_t row = last && rows > 1 ? g->strides[at][before] : 0, column = g->strides[at][last];
-        const char *from = p->values[r[1]];
-        int size = p->sizes[r[1]], acc = rg_itemsize[r[6]];
-        if (p->single[r[1]]) {
-            spread(p, r[1], n, filled);
-            from = filled;
-        }
-        if (columns == 1) {
-            if (!row)
-                p->whole[i](to, from, rows);
-            else if (row == acc)
-                p->each[i](to, from, rows);
-            else
-                for (int64_t k = 0; k < rows; k++)
-                    p->whole[i](to + k * row, from + k * size, 1);
-        } else if (!column && !row)
-            p->whole[i](to, from, n);
-        else if (!column)
-            for (int64_t k = 0; k < rows; k++)
-                p->whole[i](to + k * row, from + k * columns * size, columns);
-        else
-            for (int64_t k = 0; k < rows; k++) {
-                if (column == acc)
-                    p->each[i](to + k * row, from + k * columns * size, columns);
-                else
-                    for (int64_t c = 0; c < columns; c++)
-                        p->whole[i](to + k * row + c * column, from + (k * columns + c) * size, 1);
+    for (int64_t i = 0; i < of->nreductions; i++)
+        reduce(w, i, offsets, rows, columns);
+    for (int64_t i = 0; i < of->nstores; i++)
+        if (p->store_of[of->stores[STORE * i]] != i + 1)
+            store(w, i, offsets[of->nleaves + i], rows, columns);
+}
+
+/* All blocks of a box, which begins at `offsets`. */
+static void blocks(worker *w, const int64_t *shape, int64_t *offsets) {
+    const plan *g = w->p->g;
+    int64_t last = g->ndim - 1, before = last - 1, index[RG_NDIM] = {0}, here[ARRAYS];
+    int64_t height = last ? shape[before] : 1;
+    for (;;) {
+        for (int64_t r = 0; r < height; r += g->rows)
+            for (int64_t c = 0; c < shape[last]; c += g->columns) {
+                for (int64_t i = 0; i < g->narrays; i++)
+                    here[i] = offsets[i] + (last ? r * g->strides[i][before] : 0) + c * g->strides[i][last];
+                block(w, here, height - r < g->rows ? height - r : g->rows,
+                      shape[last] - c < g->columns ? shape[last] - c : g->columns);
             }
+        int64_t a = before - 1;
+        for (; a >= 0; a--) {
+            for (int64_t i = 0; i < g->narrays; i++)
+                offsets[i] += g->strides[i][a];
+            if (++index[a] < shape[a])
+                break;
+            for (int64_t i = 0; i < g->narrays; i++)
+                offsets[i] -= shape[a] * g->strides[i][a];
+            index[a] = 0;
+        }
+        if (a < 0)
+            return;
     }
+}
+
+static int64_t rest_at(const pass *p, int64_t i) {
+    return up_to_multiple(p->thunk->out[p->of->nstores + i]->size * rg_itemsize[p->of->reductions[REDUCTION * i + 5]], 64);
+}
+
+static void begin_reduction(const pass *p, int64_t i, char *to) {
+    const int64_t *r = p->of->reductions + REDUCTION * i;
+    int64_t size = p->thunk->out[p->of->nstores + i]->size;
+    begin(r[0], (int)r[5], to, size);
+    if (p->folds[i].has_rest)
+        memset(to + rest_at(p, i), 0, (size_t)(8 * size));
+}
+
+static void run_chunk(void *context, int64_t number, int64_t chunks) {
+    const pass *p = context;
+    const group *of = p->of;
+    const plan *g = p->g;
+    worker w;
+    int64_t shape[RG_NDIM], offsets[ARRAYS], units = (g->shape[g->axis] + g->unit - 1) / g->unit;
+    int64_t from = units * number / chunks * g->unit, to = units * (number + 1) / chunks * g->unit;
+    to = to > g->shape[g->axis] ? g->shape[g->axis] : to;
+    memcpy(shape, g->shape, sizeof shape);
+    shape[g->axis] = to - from;
+    for (int64_t i = 0; i < g->narrays; i++)
+        offsets[i] = from * g->strides[i][g->axis];
+    w.p = p;
+    w.registers = p->registers + number * p->chunk_bytes;
+    w.filled = w.registers + of->nregisters * g->register_bytes;
+    for (int64_t i = 0; i < of->nreductions; i++) {
+        w.accumulators[i] = (g->own[i] ? p->partials + number * g->partials : p->accumulators) + g->at[i];
+        w.rests[i] = w.accumulators[i] + rest_at(p, i);
+        if (g->own[i])
+            begin_reduction(p, i, w.accumulators[i]);
+    }
+    memset(w.gathered, 0, sizeof *w.gathered * (size_t)of->nleaves);
+    for (int64_t i = 0; i < of->nleaves; i++)
+        w.values[i] = p->data[i];
+    for (int64_t s = 0; s < of->nsteps; s++)
+        if (g->constant[of->nleaves + s])
+            call_step(&w, s, 1, w.cells[of->nleaves + s]);
+    blocks(&w, shape, offsets);
+}
+
+/* The results of a reduction, from the accumulators. */
+static void finish(const pass *p, int64_t i, char *acc) {
+    const int64_t *r = p->of->reductions + REDUCTION * i;
+    rg_array *out = p->thunk->out[p->of->nstores + i];
+    double *a = (double *)acc, *rest = (double *)(acc + rest_at(p, i)), count = (double)p->g->counts[i];
+    if (r[0] == SUM && p->folds[i].has_rest)
+        for (int64_t k = 0; k < out->size; k++)
+            a[k] += isfinite(a[k]) ? rest[k] : 0;
+    for (int64_t k = 0; r[6] == MEAN && k < out->size; k++) {
+        if (r[5] == RG_F64)
+            a[k] /= count;
+        else
+            ((complex128 *)a)[k] /= count;
+    }
+    if (r[6] == ROOT)
+        for (int64_t k = 0; k < out->size; k++)
+            a[k] = sqrt(a[k]);
+    if (r[6] == LOGARITHM)
+        for (int64_t k = 0; k < out->size; k++)
+            a[k] += log(rest[k]);
+    const void *from = r[6] == POSITION ? (const void *)rest : acc;
+    if (r[7])
+        ((rg_instruction)(uintptr_t)r[7])(out->size, out->data, &from, 0, NULL);
+    else
+        memcpy(out->data, from, (size_t)(out->size * rg_itemsize[out->dtype]));
+}
+
+/* Add up what the chunks have of a reduction, in their order. */
+static void merge(const pass *p, int64_t i, char *to) {
+    const int64_t *r = p->of->reductions + REDUCTION * i;
+    int64_t size = p->thunk->out[p->of->nstores + i]->size, rest = rest_at(p, i);
+    folding of = find_folding(r[0], (int)r[5]);
+    for (int64_t k = 1; k < p->g->chunks; k++) {
+        char *from = to + k * p->g->partials;
+        if (of.merge)
+            of.merge(to, to + rest, from, from + rest, size);
+        else
+            of.each(to, NULL, from, size, 0, 0);
+    }
+}
+
+/* Which steps may write into what is stored. Where an output lies in the memory of a leaf no later step may read that
+   leaf; and a store that is written more than once must not have its leaf changed at all. */
+static void choose_stores(pass *p, char *copies) {
+    const group *of = p->of;
+    const plan *g = p->g;
+    memset(p->store_of, 0, sizeof *p->store_of * (size_t)(of->nleaves + of->nsteps));
+    for (int64_t i = 0; i < of->nstores; i++) {
+        int64_t value = of->stores[STORE * i], is_free = 1;
+        for (int64_t k = 0; k < of->nleaves; k++) {
+            if (p->thunk->out[i]->data != p->data[k])
+                continue;
+            if (g->is_small[i]) {
+                size_t bytes = (size_t)(p->thunk->in[k]->size * p->sizes[k]);
+                memcpy(copies, p->data[k], bytes);
+                p->data[k] = copies;
+                copies += up_to_multiple((int64_t)bytes, 64);
+            } else if (of->leaves[k] > value - of->nleaves)
+                is_free = 0;
+        }
+        is_free &= value >= of->nleaves && !g->one[value] && !g->constant[value] && !p->store_of[value];
+        if (is_free && g->ways[of->nleaves + i] == DIRECT)
+            p->store_of[value] = (int16_t)(i + 1);
+    }
+}
+
+/* A group of single numbers. */
+static int run_single(const group *of, rg_thunk *thunk) {
+    _Alignas(16) char cells[VALUES][16];
+    const void *values[VALUES], *in[4];
+    for (int64_t i = 0; i < of->nleaves; i++)
+        values[i] = thunk->in[i]->data;
+    for (int64_t s = 0; s < of->nsteps; s++) {
+        const int64_t *step = of->steps + STEP * s;
+        for (int64_t k = 0; k < step[2]; k++)
+            in[k] = values[step[3 + k]];
+        values[of->nleaves + s] = cells[s];
+        ((rg_instruction)(uintptr_t)step[0])(1, cells[s], in, 0, (const rg_loop_of *)(uintptr_t)step[1]);
+    }
+    for (int64_t i = 0; i < of->nstores; i++)
+        memmove(thunk->out[i]->data, values[of->stores[STORE * i]], (size_t)rg_itemsize[thunk->out[i]->dtype]);
+    return RG_OK;
+}
+
+/* One step without blocks: no value is kept in a cache for another step. */
+static void run_flat(void *context, int64_t number, int64_t chunks) {
+    const rg_thunk *thunk = context;
+    group of = read_group(thunk->params);
+    const plan *g = thunk->state;
+    int64_t from = g->total * number / chunks / 64 * 64, to = g->total * (number + 1) / chunks / 64 * 64;
+    const void *in[4];
+    unsigned single = 0;
+    to = number + 1 == chunks ? g->total : to;
+    for (int64_t k = 0; k < of.steps[2]; k++) {
+        int64_t i = of.steps[3 + k];
+        in[k] = thunk->in[i]->data + from * g->strides[i][0];
+        single |= (unsigned)(g->ways[i] == ONE) << k;
+    }
+    ((rg_instruction)(uintptr_t)of.steps[0])(to - from, thunk->out[0]->data + from * g->strides[of.nleaves][0], in, single,
+                                            (const rg_loop_of *)(uintptr_t)of.steps[1]);
 }
 
 int RG_VARIANT(rg_blocks_run)(rg_frame *frame, rg_thunk *thunk) {
     group of = read_group(thunk->params);
-    const geometry *g = thunk->state;
-    pass p = {.of = &of, .g = g, .thunk = thunk};
-    size_t bytes = (size_t)((of.nregisters + 1) * of.register_bytes), at = bytes;
-    for (int64_t i = 0; i < of.nreductions; i++)
-        bytes += ((size_t)thunk->out[of.nstores + i]->size * (size_t)rg_itemsize[of.reductions[REDUCTION * i + 6]] + 63) / 64 * 64;
-    p.registers = rg_scratch(frame, bytes);
-    if (!p.registers)
-        return RG_ERROR_MEMORY;
-    for (int64_t i = 0; i < of.nleaves; i++)
+    const plan *g = thunk->state;
+    if (g->total == 1 && !of.nreductions)
+        return run_single(&of, thunk);
+    if (g->is_flat) {
+        if (g->chunks > 1)
+            rg_parallel(g->chunks, 0.01 * (double)(of.cost * g->total), run_flat, thunk);
+        else
+            run_flat(thunk, 0, 1);
+        return RG_OK;
+    }
+    pass p;
+    p.of = &of, p.g = g, p.thunk = thunk;
+    int64_t copies = 0;
+    for (int64_t i = 0; i < of.nleaves; i++) {
         p.sizes[i] = (unsigned char)rg_itemsize[thunk->in[i]->dtype];
+        p.data[i] = thunk->in[i]->data;
+        copies += g->any_small ? up_to_multiple(thunk->in[i]->size * p.sizes[i], 64) : 0;
+    }
     for (int64_t s = 0; s < of.nsteps; s++)
         p.sizes[of.nleaves + s] = (unsigned char)rg_itemsize[of.steps[STEP * s + 7]];
+    p.chunk_bytes = g->registers * g->register_bytes;
+    p.accumulators = rg_scratch(frame, (size_t)(g->accumulators + g->chunks * (g->partials + p.chunk_bytes) + copies));
+    if (!p.accumulators)
+        return rg_fail(frame, RG_ERROR_MEMORY, "no memory");
+    p.partials = p.accumulators + g->accumulators;
+    p.registers = p.partials + g->chunks * g->partials;
+    choose_stores(&p, p.registers + g->chunks * p.chunk_bytes);
     for (int64_t i = 0; i < of.nreductions; i++) {
         const int64_t *r = of.reductions + REDUCTION * i;
-        int64_t size = thunk->out[of.nstores + i]->size;
-        p.accumulators[i] = p.registers + at;
-        at += ((size_t)size * (size_t)rg_itemsize[r[6]] + 63) / 64 * 64;
-        begin(r[0], (int)r[6], p.accumulators[i], size);
-        int64_t value = r[1];
-        int dtype = value < of.nleaves ? thunk->in[value]->dtype : (int)of.steps[STEP * (value - of.nleaves) + 7];
-        find_folds(r[0], dtype, &p.whole[i], &p.each[i]);
+        int dtype = r[1] < of.nleaves ? thunk->in[r[1]]->dtype : (int)of.steps[STEP * (r[1] - of.nleaves) + 7];
+        p.folds[i] = find_folding(r[0], dtype);
+        if (!g->own[i])
+            begin_reduction(&p, i, p.accumulators + g->at[i]);
     }
-    int64_t total = 1, index[RG_NDIM] = {0}, offsets[ARRAYS] = {0}, narrays = of.nleaves + of.nstores + 2 * of.nreductions;
-    for (int64_t a = 0; a < g->ndim; a++)
-        total *= g->shape[a];
-    int64_t last = g->ndim - 1, outer = g->rows > 1 ? g->ndim - 2 : g->ndim - 1;
-    while (total) {
-        if (g->rows > 1)
-            for (int64_t r = 0; r < g->shape[last - 1]; r += g->rows) {
-                int64_t here[ARRAYS], rows = g->shape[last - 1] - r < g->rows ? g->shape[last - 1] - r : g->rows;
-                for (int64_t i = 0; i < narrays; i++)
-                    here[i] = offsets[i] + r * g->strides[i][last - 1];
-                block(&p, here, rows, g->columns);
-            }
-        else
-            for (int64_t c = 0; c < g->shape[last]; c += g->columns) {
-                int64_t here[ARRAYS], columns = g->shape[last] - c < g->columns ? g->shape[last] - c : g->columns;
-                for (int64_t i = 0; i < narrays; i++)
-                    here[i] = offsets[i] + c * g->strides[i][last];
-                block(&p, here, 1, columns);
-            }
-        int64_t a = outer - 1;
-        for (; a >= 0; a--) {
-            for (int64_t i = 0; i < narrays; i++)
-                offsets[i] += g->strides[i][a];
-            if (++index[a] < g->shape[a])
-                break;
-            for (int64_t i = 0; i < narrays; i++)
-                offsets[i] -= g->shape[a] * g->strides[i][a];
-            index[a] = 0;
-        }
-        if (a < 0)
-            break;
-    }
+    if (g->total && g->chunks > 1)
+        rg_parallel(g->chunks, 0.01 * (double)(of.cost * g->total), run_chunk, &p);
+    else if (g->total)
+        run_chunk(&p, 0, 1);
     for (int64_t i = 0; i < of.nreductions; i++) {
-        const int64_t *r = of.reductions + REDUCTION * i;
-        rg_array *out = thunk->out[of.nstores + i];
-        if (r[7] == MEAN) {
-            if (r[6] == RG_F64)
-                for (int64_t k = 0; k < out->size; k++)
-                    ((double *)p.accumulators[i])[k] /= (double)g->counts[i];
-            else
-                for (int64_t k = 0; k < out->size; k++)
-                    ((complex128 *)p.accumulators[i])[k] /= (double)g->counts[i];
-        } else if (r[7] == ROOT)
-            for (int64_t k = 0; k < out->size; k++)
-                ((double *)p.accumulators[i])[k] = sqrt(((double *)p.accumulators[i])[k]);
-        const void *in = p.accumulators[i];
-        if (r[8])
-            ((rg_instruction)(uintptr_t)r[8])(out->size, out->data, &in, 0, NULL);
-        else
-            memcpy(out->data, in, (size_t)(out->size * rg_itemsize[out->dtype]));
+        char *acc = (g->own[i] ? p.partials : p.accumulators) + g->at[i];
+        if (g->own[i])
+            merge(&p, i, acc);
+        finish(&p, i, acc);
     }
     return RG_OK;
 }

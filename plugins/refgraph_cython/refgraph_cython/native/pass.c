@@ -1,4 +1,4 @@
-/* The pass over blocks of the instruction set that is used. */
+/* The pass over blocks of the instruction set that is used, and small kernels beside it. */
 #include "rg.h"
 #include "variants.h"
 
@@ -19,7 +19,76 @@ static int blocks_prepare(rg_frame *frame, rg_thunk *thunk) {
     return rg_blocks_prepare_base(frame, thunk);
 }
 
+/* How many elements lie along some axes. params: the axes, as bits. */
+
+static int count_prepare(rg_frame *frame, rg_thunk *thunk) {
+    return rg_output(frame, thunk, 0, 0, NULL);
+}
+
+static int count_run(rg_frame *frame, rg_thunk *thunk) {
+    int64_t count = 1, naxes = thunk->in[0]->ndim;
+    (void)frame;
+    for (int64_t a = 0; a < naxes; a++)
+        if (thunk->params[0] >> a & 1)
+            count *= thunk->in[0]->shape[a];
+    *(int64_t *)thunk->out[0]->data = count;
+    return RG_OK;
+}
+
+/* Refuses negative exponents of integers, where there is an element to compute. Inputs: bases, exponents. The output
+   says that it was done, and is read by nobody. */
+
+static int not_negative_prepare(rg_frame *frame, rg_thunk *thunk) {
+    return rg_output(frame, thunk, 0, 0, NULL);
+}
+
+#define IS_NEGATIVE(type)                                                                                              \
+    for (int64_t i = 0; i < n; i++)                                                                                    \
+        found |= *(const type *)(at + i * step) < 0;                                                                   \
+    return found;
+
+static int any_negative(const char *at, int64_t n, int64_t step, int size) {
+    int found = 0;
+    switch (size) {
+    case 1:
+        IS_NEGATIVE(int8_t)
+    case 2:
+        IS_NEGATIVE(int16_t)
+    case 4:
+        IS_NEGATIVE(int32_t)
+    default:
+        IS_NEGATIVE(int64_t)
+    }
+}
+
+static int not_negative_run(rg_frame *frame, rg_thunk *thunk) {
+    const rg_array *base = thunk->in[0], *x = thunk->in[1];
+    int size = rg_itemsize[x->dtype], last = x->ndim - 1;
+    int64_t index[RG_NDIM] = {0};
+    const char *at = x->data;
+    *(char *)thunk->out[0]->data = 1;
+    if (base->size == 0 || x->size == 0)
+        return RG_OK;
+    for (;;) {
+        int64_t n = x->contiguous ? x->size : last < 0 ? 1 : x->shape[last];
+        if (any_negative(at, n, x->contiguous || last < 0 ? size : x->strides[last], size))
+            return rg_fail(frame, RG_ERROR_DOMAIN, "integers to negative integer powers are not allowed");
+        int a = x->contiguous ? -1 : last - 1;
+        for (; a >= 0; a--) {
+            at += x->strides[a];
+            if (++index[a] < x->shape[a])
+                break;
+            at -= x->shape[a] * x->strides[a];
+            index[a] = 0;
+        }
+        if (a < 0)
+            return RG_OK;
+    }
+}
+
 const rg_kernel rg_kernels_blocks[] = {
     {"blocks", blocks_prepare, rg_blocks_run_base},
+    {"count", count_prepare, count_run},
+    {"not_negative", not_negative_prepare, not_negative_run},
     {0},
 };
