@@ -30,6 +30,29 @@ def assert_same(got: Any, want: Any, *, tolerance: float = 1.0, note: str = "") 
     np.testing.assert_allclose(got, want, rtol=rtol, atol=rtol, equal_nan=True, err_msg=note)
 
 
+def assert_bits(got: Any, want: Any, note: str = "") -> None:
+    """Equal dtype, shape and bits.
+
+    The message tells what differs in one line: two long strings of bytes that an `assert` compares make pytest look for
+    their smallest difference, where its `CI` switch is set, for as long as that takes.
+    """
+    got, want = np.asarray(got), np.asarray(want)
+    _assert_same_type(got, want, note)
+    if got.tobytes() != want.tobytes():
+        off = [g != w for g, w in zip(_elements(got), _elements(want), strict=True)]
+        at = np.unravel_index(off.index(True), want.shape)
+        raise AssertionError(
+            f"{_intro(note)}{sum(off)} of {got.size} elements have other bits, the first at {_place(at)}:"
+            f" got {got[at]!s}, want {want[at]!s}"
+        )
+
+
+def _elements(a: Array) -> list[bytes]:
+    """The bytes of each element."""
+    bits, size = a.tobytes(), a.itemsize
+    return [bits[i : i + size] for i in range(0, len(bits), size)]
+
+
 def assert_close(
     got: Any, want: Any, *, ulp: float, scale: Any = None, signed_zeros: bool = False, note: str = ""
 ) -> None:

@@ -7,7 +7,16 @@ from refgraph.core.errors import RefgraphError
 from refgraph.core.op import OPS, Op, Sample
 from refgraph.ops.families import Elemwise
 from refgraph.testing.cases import name_of, symbols
-from refgraph.testing.compare import KINDS, assert_close, kind_of, largest, tolerance_for, ulp_distance, unit
+from refgraph.testing.compare import (
+    KINDS,
+    assert_bits,
+    assert_close,
+    kind_of,
+    largest,
+    tolerance_for,
+    ulp_distance,
+    unit,
+)
 
 REALS = ("float16", "float32", "float64")
 INF, NAN = np.inf, np.nan
@@ -128,6 +137,28 @@ def said(*args, **kwargs):
     with pytest.raises(AssertionError) as caught:
         assert_close(*args, **kwargs)
     return str(caught.value)
+
+
+def test_bits_are_equal_of_any_layout_and_the_first_that_differ_are_named():
+    zeros = np.zeros((3, 4))
+    assert_bits(np.asfortranarray(zeros), zeros)
+    assert_bits(np.float32(NAN), np.float32(NAN))
+    off = zeros.copy()
+    off[1:, 2] = -0.0
+
+    with pytest.raises(AssertionError, match=r"a: 2 of 12 elements have other bits, the first at \[1, 2\]: got -0.0"):
+        assert_bits(off, zeros, "a")
+    with pytest.raises(AssertionError, match=r"got float32\[3, 4\], want float64\[3, 4\]"):
+        assert_bits(zeros.astype("f4"), zeros)
+
+
+def test_many_bits_that_differ_are_told_of_at_once(monkeypatch):
+    """pytest itself would look for their smallest difference, which takes it minutes, where it thinks it is in CI."""
+    monkeypatch.setenv("CI", "true")
+    rng = np.random.default_rng(0)
+
+    with pytest.raises(AssertionError, match="100000 of 100000 elements have other bits"):
+        assert_bits(rng.normal(size=100_000), rng.normal(size=100_000))
 
 
 def test_what_is_within_the_bound_passes():

@@ -20,7 +20,7 @@ from refgraph.interp.backends import NUMPY, Backend, Capabilities, get_backend
 from refgraph.interp.function import Function
 from refgraph.ops.tensor import CONTINUOUS, DTYPES
 from refgraph.testing.cases import Case, name_of
-from refgraph.testing.compare import kind_of, tolerance_for
+from refgraph.testing.compare import assert_bits, kind_of, tolerance_for
 from refgraph.testing.suite.running import (
     all_cases,
     arrays_of,
@@ -127,9 +127,7 @@ def test_arrays_come_back_from_the_device_bit_for_bit(layout: str, backend: Back
 
 def _assert_same_bits(got: Any, want: Array, note: str) -> None:
     assert isinstance(got, (np.ndarray, np.generic)), f"{note}: to_numpy answers a {type(got).__name__}"
-    found, wanted = f"{got.dtype}{list(got.shape)}", f"{want.dtype}{list(want.shape)}"
-    assert found == wanted, f"{note}: got {found}, want {wanted}"
-    assert got.tobytes() == want.tobytes(), f"{note}: got {got}, want {want}"
+    assert_bits(got, want, note)
 
 
 def test_a_copy_has_the_same_bits(backend: Backend) -> None:

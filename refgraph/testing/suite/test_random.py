@@ -18,6 +18,7 @@ from refgraph.interp.streams import Stream
 from refgraph.ops import distributions
 from refgraph.ops.random import fork, next_call
 from refgraph.ops.tensor import FLOATS, INTEGERS
+from refgraph.testing.compare import assert_bits
 from refgraph.testing.suite.programs import agree, meaning
 
 pytestmark = [pytest.mark.refgraph_level(3), pytest.mark.refgraph_feature("random")]
@@ -83,14 +84,6 @@ class _From:
         return lambda *args, **options: draw(self.state, *args, **options)
 
 
-def _same(got: Any, want: Any, what: str) -> None:
-    got, want = np.asarray(got), np.asarray(want)
-    assert (got.dtype, got.shape) == (want.dtype, want.shape), (
-        f"{what}: got {got.dtype}{list(got.shape)}, want {want.dtype}{list(want.shape)}"
-    )
-    assert got.tobytes() == want.tobytes(), f"{what}: got {got!r}, the interpreter draws {want!r}"
-
-
 def _differ(rows: list[Any], what: str) -> None:
     for i, a in enumerate(rows):
         for b in rows[:i]:
@@ -106,7 +99,7 @@ def test_uniform_and_whole_numbers_are_the_interpreters_to_the_bit(backend: Back
     f = function([], x, backend=backend)
     for n in range(CALLS):
         (want,) = evaluate([x], meaning([x], {}))
-        _same(f(), want, f"call {n}")
+        assert_bits(f(), want, f"call {n}")
 
 
 @pytest.mark.parametrize("draw", _CLOSE)
@@ -154,7 +147,7 @@ def test_every_call_draws_fresh_numbers(backend: Backend, home: str, draw: str) 
 
 def test_a_call_without_updates_draws_the_same_numbers_again(backend: Backend) -> None:
     f = function([], Stream(7).uniform(size=9), no_default_updates=True, backend=backend)
-    _same(f(), f(), "the second call")
+    assert_bits(f(), f(), "the second call")
 
 
 def test_two_draws_are_independent_and_one_used_twice_is_the_same(backend: Backend) -> None:
@@ -162,8 +155,8 @@ def test_two_draws_are_independent_and_one_used_twice_is_the_same(backend: Backe
     x, y = stream.uniform(size=9), stream.uniform(size=9)
     a, b, twice, zero = function([], [x, y, x + x, x - x], backend=backend)()
     _differ([a, b], "two draws")
-    _same(twice, a + a, "x + x")
-    _same(zero, np.zeros(9, a.dtype), "x - x")
+    assert_bits(twice, a + a, "x + x")
+    assert_bits(zero, np.zeros(9, a.dtype), "x - x")
 
 
 def test_a_seed_begins_anew(backend: Backend) -> None:
@@ -174,7 +167,7 @@ def test_a_seed_begins_anew(backend: Backend) -> None:
     second = [f() for _ in range(CALLS)]
     stream.seed(7)
     for n, want in enumerate(first):
-        _same(f(), want, f"call {n} after the first seed was set again")
+        assert_bits(f(), want, f"call {n} after the first seed was set again")
     _differ(first + second, "another seed")
 
 
@@ -185,7 +178,7 @@ def test_functions_of_the_backend_and_of_the_interpreter_share_one_stream(backen
     fs = [function([], x, backend=b) for b in (backend, "numpy")]
     g = function([], alone.uniform(size=9), backend="numpy")
     for n in range(6):
-        _same(fs[n % 2](), g(), f"call {n}, of {'the backend' if n % 2 == 0 else 'the interpreter'}")
+        assert_bits(fs[n % 2](), g(), f"call {n}, of {'the backend' if n % 2 == 0 else 'the interpreter'}")
 
 
 # loops

@@ -17,6 +17,7 @@ from refgraph.interp.function import function
 from refgraph.interp.inputs import Out
 from refgraph.interp.shared import SharedVariable, shared
 from refgraph.ops.tensor import DTYPES
+from refgraph.testing.compare import assert_bits
 from refgraph.testing.suite.programs import agree, meaning
 
 Array = np.ndarray[Any, Any]
@@ -36,9 +37,7 @@ def _values(dtype: str, *shape: int) -> Array:
 def _same(got: Any, want: Any, what: str) -> None:
     """Fail where an array is not this one, to the bit."""
     assert isinstance(got, np.ndarray), f"{what}: got a {type(got).__name__}, want a NumPy array"
-    found, wanted = f"{got.dtype}{list(got.shape)}", f"{want.dtype}{list(want.shape)}"
-    assert found == wanted, f"{what}: got {found}, want {wanted}"
-    assert got.tobytes() == want.tobytes(), f"{what}: got {got!r}, want {want!r}"
+    assert_bits(got, want, what)
 
 
 # what is kept

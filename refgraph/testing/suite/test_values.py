@@ -18,7 +18,7 @@ from refgraph.ops.families import Elemwise
 from refgraph.ops.reductions import Row
 from refgraph.ops.tensor import constant
 from refgraph.testing.cases import Case, name_of
-from refgraph.testing.compare import assert_close, kind_of
+from refgraph.testing.compare import assert_bits, assert_close, kind_of
 from refgraph.testing.suite.running import (
     all_cases,
     arrays_of,
@@ -273,16 +273,12 @@ def test_one_variable_as_every_input_agrees(case: Case, backend: Backend) -> Non
 # memory
 
 
-def _assert_bits(got: Any, want: Any, note: str) -> None:
-    assert got.tobytes() == want.tobytes(), f"{note}: was {want}, is now {got}"
-
-
 @over(_chosen)
 def test_inputs_are_left_alone(case: Case, backend: Backend) -> None:
     graph, arrays, before = posed(case), arrays_of(case), arrays_of(case)
     on(backend, graph.inputs, graph.outputs)(*arrays)
     for i, (a, b) in enumerate(zip(arrays, before, strict=True)):
-        _assert_bits(a, b, f"{case.id}: input {i} was changed")
+        assert_bits(a, b, f"{case.id}: input {i} was changed")
 
 
 @over(_chosen)
@@ -290,12 +286,12 @@ def test_values_that_the_backend_keeps_are_left_alone(case: Case, backend: Backe
     kept = [shared(a, f"x{i}", backend=backend) for i, a in enumerate(arrays_of(case))]
     got = on(backend, [], as_list(case.sample.build(*kept)))()
     for i, (x, b) in enumerate(zip(kept, arrays_of(case), strict=True)):
-        _assert_bits(x.get_value(), b, f"{case.id}: the shared variable that is input {i} was changed")
+        assert_bits(x.get_value(), b, f"{case.id}: the shared variable that is input {i} was changed")
     judge(backend, case, got, wanted(case))
     for g in got:
         g[...] = ~g if g.dtype == bool else 85  # results are the caller's
     for i, (x, b) in enumerate(zip(kept, arrays_of(case), strict=True)):
-        _assert_bits(x.get_value(), b, f"{case.id}: a result lies in the memory of input {i}, a shared variable")
+        assert_bits(x.get_value(), b, f"{case.id}: a result lies in the memory of input {i}, a shared variable")
 
 
 @over(_chosen)
@@ -351,7 +347,7 @@ def test_results_that_are_equal_to_an_input_lie_elsewhere(case: Case, backend: B
             for i, a in enumerate(arrays):
                 assert not np.shares_memory(g, a), f"{case.id}: output {n} is input {i} itself for {_said(given)}"
         for i, (a, b) in enumerate(zip(arrays, given, strict=True)):
-            _assert_bits(a, b, f"{case.id}: input {i} was changed")
+            assert_bits(a, b, f"{case.id}: input {i} was changed")
 
 
 @_over_left
@@ -363,7 +359,7 @@ def test_results_that_are_equal_to_a_kept_value_lie_elsewhere(case: Case, backen
         for g in f():
             g[...] = ~g if g.dtype == bool else 85  # results are the caller's
         for i, (x, b) in enumerate(zip(kept, given, strict=True)):
-            _assert_bits(x.get_value(), b, f"{case.id}: a result lies in the memory of input {i}, a shared variable")
+            assert_bits(x.get_value(), b, f"{case.id}: a result lies in the memory of input {i}, a shared variable")
 
 
 @_over_left
@@ -429,7 +425,7 @@ def test_results_are_left_alone_by_later_calls(case: Case, backend: Backend) -> 
     before = [g.copy() for g in first]
     f(*_others(case))
     for g, b in zip(first, before, strict=True):
-        _assert_bits(g, b, f"{case.id}: a result was changed by a later call")
+        assert_bits(g, b, f"{case.id}: a result was changed by a later call")
 
 
 @over(lambda case: _chosen(case) and _is_row(case))
