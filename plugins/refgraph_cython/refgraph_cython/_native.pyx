@@ -80,6 +80,7 @@ cdef extern from "rg.h" nogil:
     uint64_t rg_ticks()
     int rg_threads()
     void rg_set_threads(int)
+    int64_t rg_jobs()
 
 cdef extern from "kernels.h" nogil:
     const rg_kernel **rg_tables
@@ -798,6 +799,11 @@ def threads(count=None):
     if count is not None:
         rg_set_threads(count)
     return rg_threads()
+
+
+def jobs():
+    """How often work was shared among threads, since this was loaded."""
+    return rg_jobs()
 
 
 # instructions

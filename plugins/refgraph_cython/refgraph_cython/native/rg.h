@@ -145,6 +145,9 @@ void rg_parallel(int64_t of, double ns, void (*chunk)(void *context, int64_t num
 int rg_threads(void);
 void rg_set_threads(int);
 
+/* How often work was shared among threads, since this was loaded. */
+int64_t rg_jobs(void);
+
 /* Programs. A template says what frames are made from; the binding fills it. */
 typedef struct rg_template {
     rg_array *slots;       /* dtype, ndim, buffer and home are set; of constants all is */
