@@ -153,19 +153,21 @@ class Backend:
     def program(self, make: AnyMaker) -> AnyMaker:
         """Register what makes a program of a whole graph.
 
-        The decorated function is given the graph, or the graph and `interpret`, or these and `states`. `interpret(node,
-        why)` makes a kernel over NumPy arrays of a node that is to run on the interpreter, and says so, and why, in
-        `f.report()`. `states` says which outputs replace the values of which inputs, both by number. It answers a
-        program, or None where nodes are to be run one by one. A program is given each input as it lies: a NumPy array,
-        or an array of this backend where a shared variable keeps one. It answers arrays of either kind. Threads may run
-        it together. A program that makes whole calls itself, arguments and states and all, has `function_class`, which
-        makes of `Function` the class of functions that do (docs/adr/0029). A program that can say what its nodes take
-        has `time(add)`: it then calls `add(node, runs, seconds)` after each call; without it, a function that is
-        profiled runs node by node. Raises BackendError for a second one.
+        The decorated function is given the graph, `interpret`, `states`, and `assumed`, or the first of these.
+        `interpret(node, why)` makes a kernel over NumPy arrays of a node that is to run on the interpreter, and says
+        so, and why, in `f.report()`. `states` says which outputs replace the values of which inputs, both by number.
+        `assumed(graph)` answers the graph made simpler for calls in which nothing is broadcast, and which lengths must
+        be equal for it to be right (refgraph.rewrite.assumed), or None where it would be no simpler. The function
+        answers a program, or None where nodes are to be run one by one. A program is given each input as it lies: a
+        NumPy array, or an array of this backend where a shared variable keeps one. It answers arrays of either kind.
+        Threads may run it together. A program that makes whole calls itself, arguments and states and all, has
+        `function_class`, which makes of `Function` the class of functions that do (docs/adr/0029). A program that can
+        say what its nodes take has `time(add)`: it then calls `add(node, runs, seconds)` after each call; without it, a
+        function that is profiled runs node by node. Raises BackendError for a second one.
         """
         if self._program is not None:
             raise BackendError(f"backend {self.name!r} makes programs already")
-        self._program = _taking(make, "graph", "interpret", "states")
+        self._program = _taking(make, "graph", "interpret", "states", "assumed")
         return make
 
     def find(self, node: Apply, compile: Compile | None = None) -> Kernel | str:
@@ -213,9 +215,15 @@ class Backend:
         """Whether it is asked for kernels for this op at all."""
         return self._maker(op) is not None
 
-    def compile(self, graph: Graph, interpret: Callable[..., Kernel], states: Mapping[int, int]) -> Program | None:
+    def compile(
+        self,
+        graph: Graph,
+        interpret: Callable[..., Kernel],
+        states: Mapping[int, int],
+        assumed: Callable[[Graph], Any],
+    ) -> Program | None:
         """A program for the whole graph; None where it makes none."""
-        return None if self._program is None else self._program(graph, interpret, states)
+        return None if self._program is None else self._program(graph, interpret, states, assumed)
 
     def why_unavailable(self) -> str:
         """Why it cannot run on this machine; "" when it can."""

@@ -302,7 +302,7 @@ class Maker:
             borrowed = [n for n, out in enumerate(self.outputs) if out.borrow and backend.holds(out.variable.type)]
             self.getters.update(dict.fromkeys(borrowed, backend))
         ends = Ends(self.fgraph, keepers, self.getters)
-        self.ran = None if self.mode.watches else whole_program(backend, ends, states, self.profile)
+        self.ran = None if self.mode.watches else whole_program(backend, ends, states, self.mode.assumed, self.profile)
         if self.ran is not None:
             self.program = self.ran if self.profile is None else self.profile.program(self.ran)
         else:
@@ -724,7 +724,7 @@ class Function(ShownAsHtml):
         return fresh
 
     def free(self) -> None:
-        """Nothing: no intermediate value outlives a call."""
+        """Give back memory that is kept from call to call; on the interpreter there is none."""
 
     def __repr__(self) -> str:
         return f"<{self._signature()}: {self.maker.fgraph}>"

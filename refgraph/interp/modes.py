@@ -27,6 +27,7 @@ from refgraph.interp.transfer import Alone, Transfer
 
 if TYPE_CHECKING:
     from refgraph.interp.profile import Profile
+    from refgraph.rewrite.assumed import Assumed
     from refgraph.rewrite.engine import Note
     from refgraph.rewrite.rule import Rule
 
@@ -97,6 +98,12 @@ class Mode:
         from refgraph.rewrite.engine import rewrite
 
         return rewrite(graph, self.rules, _printed(note) if config.optimizer_verbose else note)
+
+    def assumed(self, graph: Graph) -> Assumed | None:
+        """A graph that was rewritten, made simpler for calls in which nothing is broadcast; see rewrite.assumed."""
+        from refgraph.rewrite.assumed import assumed
+
+        return assumed(graph, self.rules)
 
     def watch(self, node: Apply, kernel: Kernel) -> Kernel:
         """What runs a node instead of its kernel. Here that kernel; a mode that looks at values calls it in its own."""
@@ -203,6 +210,12 @@ class DebugMode(Mode):
         if unknown:
             raise ConfigError(f"DebugMode takes no {', '.join(sorted(unknown))}")
         self.check_isfinite = check_isfinite
+
+    def assumed(self, graph: Graph) -> Assumed | None:
+        """A graph that was rewritten, made simpler for calls in which nothing is broadcast; see rewrite.assumed."""
+        from refgraph.rewrite.assumed import assumed
+
+        return assumed(graph, self.rules)
 
     def watch(self, node: Apply, kernel: Kernel) -> Kernel:
         finite = config.DebugMode.check_finite if self.check_isfinite is None else self.check_isfinite
@@ -333,6 +346,12 @@ class NanGuardMode(Mode):
         self.nan = flags.nan_is_error if nan_is_error is None else nan_is_error
         self.inf = flags.inf_is_error if inf_is_error is None else inf_is_error
         self.big = flags.big_is_error if big_is_error is None else big_is_error
+
+    def assumed(self, graph: Graph) -> Assumed | None:
+        """A graph that was rewritten, made simpler for calls in which nothing is broadcast; see rewrite.assumed."""
+        from refgraph.rewrite.assumed import assumed
+
+        return assumed(graph, self.rules)
 
     def watch(self, node: Apply, kernel: Kernel) -> Kernel:
         given = [(i, x) for i, x in enumerate(node.inputs) if x.owner is None]

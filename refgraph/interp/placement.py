@@ -23,6 +23,7 @@ from refgraph.ops.tensor import TensorType
 
 if TYPE_CHECKING:
     from refgraph.interp.profile import Profile
+    from refgraph.rewrite.assumed import Assumed
 
 Keepers = Mapping[Variable, Backend]
 """The inputs of a graph whose values are kept as arrays of a backend, not of NumPy, and that backend."""
@@ -356,12 +357,17 @@ class WholeProgram:
 
 
 def whole_program(
-    backend: Backend, ends: Ends, states: Mapping[int, int], profile: Profile | None = None
+    backend: Backend,
+    ends: Ends,
+    states: Mapping[int, int],
+    assumed: Callable[[Graph], Assumed | None],
+    profile: Profile | None = None,
 ) -> WholeProgram | None:
     """The backend's program for a graph; None where it makes none, and nodes are to be run one by one.
 
-    states: outputs, by number, that replace the values of inputs, by number. profile: where the program is to say what
-        each node takes; one that cannot is none.
+    states: outputs, by number, that replace the values of inputs, by number. assumed: makes a graph simpler for calls
+        in which nothing is broadcast. profile: where the program is to say what each node takes; one that cannot is
+        none.
     """
     interpreted: dict[Apply, str] = {}
 
@@ -370,7 +376,7 @@ def whole_program(
         return node.op.bind(node, lambda graph: Plan(graph).run)
 
     graph = INTERPRETER.prepared(ends.graph)
-    program: Any = backend.compile(graph, interpret, states)
+    program: Any = backend.compile(graph, interpret, states, assumed)
     if program is None or (profile is not None and not hasattr(program, "time")):
         return None
     if profile is not None:

@@ -43,16 +43,19 @@ Note = Callable[[Rule, Any, Any], None]
 """Is told of each change: the rule; the application, or graph, that was; the variables, or graph, that stand for it."""
 
 
-def rewrite(graph: Graph, rules: Iterable[Rule], note: Note | None = None) -> Graph:
+def rewrite(
+    graph: Graph, rules: Iterable[Rule], note: Note | None = None, lengths: Callable[[], Lengths] = Lengths
+) -> Graph:
     """A graph of the same function, as these rules make it; equal expressions are merged, whatever the rules.
 
-    `note` is told of each change. Where a rule raises, answers what cannot stand for what was, or changes a graph
-    without end, the flag on_opt_error says what happens: "raise" RewriteError; "warn", or "ignore", and do without.
+    `note` is told of each change; `lengths` makes what knows which axes are equally long. Where a rule raises, answers
+    what cannot stand for what was, or changes a graph without end, the flag on_opt_error says what happens: "raise"
+    RewriteError; "warn", or "ignore", and do without.
     """
     collecting = gc.isenabled()
     gc.disable()  # it would walk over all of the graphs again and again, which hold nothing to be collected
     try:
-        return _Rewriting(tuple(rules), note).rewritten(graph)
+        return _Rewriting(tuple(rules), note, lengths).rewritten(graph)
     finally:
         if collecting:
             gc.enable()
@@ -61,9 +64,9 @@ def rewrite(graph: Graph, rules: Iterable[Rule], note: Note | None = None) -> Gr
 class _Rewriting:
     """What the sweeps of one graph, and of the graphs within it, have in common."""
 
-    def __init__(self, rules: tuple[Rule, ...], note: Note | None) -> None:
-        self.note = note
-        self.lengths = Lengths()
+    def __init__(self, rules: tuple[Rule, ...], note: Note | None, lengths: Callable[[], Lengths] = Lengths) -> None:
+        self.note, self.fresh_lengths = note, lengths
+        self.lengths = lengths()
         self.constants: dict[Any, TensorConstant] = {}
         self.active = _actives(rules)
         self.inner: dict[tuple[Graph, _Active], Graph] = {}
@@ -85,7 +88,7 @@ class _Rewriting:
                 if changed is not graph and self.note is not None:
                     self.note(rule, graph, changed)
                 if changed is not graph:
-                    self.lengths = Lengths()  # the old one says lengths in terms of variables that are gone
+                    self.lengths = self.fresh_lengths()  # the old one says lengths in terms of variables that are gone
                 graph = changed
             if graph is before:
                 return graph

@@ -90,19 +90,29 @@ class Lengths:
                 self._add(node)
             found = self._found.get(x)
             if found is None:
-                found = self._found[x] = _own(x)
+                found = self._found[x] = self.own(x)
         return found
 
     def _add(self, node: Apply) -> None:
         for x in node.inputs:
             if x not in self._found:
-                self._found[x] = _own(x)
+                self._found[x] = self.own(x)
         said: Sequence[Any] | None = None
         if any(None in out.type.shape for out in node.outputs if isinstance(out.type, TensorType)):
             said = node.op.lengths(node, self)
         for i, out in enumerate(node.outputs):
             if out not in self._found:
-                self._found[out] = _own(out, None if said is None else said[i])
+                self._found[out] = self.own(out, None if said is None else said[i])
+
+    def own(self, x: Variable, said: Sequence[Length | None] | None = None) -> tuple[Length, ...]:
+        """The lengths of a variable: those that its type knows, those that are said, or each in a class of its own."""
+        if not isinstance(x.type, TensorType):
+            return ()
+        shape = x.type.shape
+        if None not in shape:
+            return shape
+        pairs = zip(shape, said or (None,) * len(shape), strict=True)
+        return tuple([d if d is not None else n if n is not None else Axis(x, i) for i, (d, n) in enumerate(pairs)])
 
     # what ops ask
 
@@ -152,7 +162,7 @@ class Lengths:
         """
         outside: dict[Length, Length] = {}
         for x, given in zip(graph.inputs, inputs, strict=True):
-            self._found.setdefault(x, _own(x))
+            self._found.setdefault(x, self.own(x))
             if isinstance(given, Variable):
                 if given.type in _NUMBERS:
                     outside[x] = self.number(given)
@@ -243,17 +253,6 @@ def _with_parts(n: Length, parts: Sequence[Length | None]) -> Length | None:
     if not parts or None in parts:
         return None
     return _sum(parts[0], n.by) if isinstance(n, Moved) else _together(parts)
-
-
-def _own(x: Variable, said: Sequence[Length | None] | None = None) -> tuple[Length, ...]:
-    """The lengths of a variable: those that its type knows, those that are said, or each in a class of its own."""
-    if not isinstance(x.type, TensorType):
-        return ()
-    shape = x.type.shape
-    if None not in shape:
-        return shape
-    pairs = zip(shape, said or (None,) * len(shape), strict=True)
-    return tuple([d if d is not None else n if n is not None else Axis(x, i) for i, (d, n) in enumerate(pairs)])
 
 
 def _sum(n: Length | None, m: Length | None) -> Length | None:

@@ -21,13 +21,18 @@ backend = Backend("cython", speed=10.0, available=_missing)
 
 
 @backend.program
-def compile(graph: Graph, interpret: Callable[[Apply, str], Callable[..., Any]], states: Mapping[int, int]) -> Any:
+def compile(
+    graph: Graph,
+    interpret: Callable[[Apply, str], Callable[..., Any]],
+    states: Mapping[int, int],
+    assumed: Callable[[Graph], Any],
+) -> Any:
     """A whole graph as one program."""
     from refgraph_cython import _native
     from refgraph_cython.lower.program import program
 
     _native.threads(config.threads)
-    made = program(graph, interpret, states)
+    made = program(graph, interpret, states, assumed)
     made.keeps = not config.allow_gc
     return made
 

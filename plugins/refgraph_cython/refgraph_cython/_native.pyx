@@ -3,6 +3,7 @@
 
 cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.object cimport PyObject
 from cpython.ref cimport Py_REFCNT
 from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
 from libc.string cimport memcmp, memcpy
@@ -83,8 +84,14 @@ cdef extern from "rg.h" nogil:
     void rg_set_threads(int)
     int64_t rg_jobs()
 
+cdef extern from "numpy/arrayobject.h":
+    ctypedef struct PyArrayObject_fields:
+        PyObject *weakreflist
+
 cdef extern from "kernels.h" nogil:
     const rg_kernel **rg_tables
+
+cdef int64_t _LARGE = 1 << 16  # bytes from which on the system is asked for fresh pages when memory is given back often
 
 # dtypes
 
@@ -207,7 +214,7 @@ cdef cnp.ndarray _new_array(rg_array *slot):
 
 
 class Elsewhere(Exception):
-    """A kernel does not compute what it was given: the interpreter is to run this call."""
+    """A program does not compute what it was given: this call is to be computed otherwise."""
 
 
 _KINDS = {
@@ -224,14 +231,15 @@ cdef class Program:
     cdef rg_program native
     cdef int64_t **params
     cdef list _constants, _callables, _objects, _free
-    cdef public bint keeps
+    cdef public bint keeps, assumes
+    cdef public object otherwise
     cdef readonly dict in_place
     cdef object _alive
-    cdef object _interpreter, _add
+    cdef object _add
     cdef readonly tuple nodes
 
     def __cinit__(
-        self, slots, thunks, int nbuffers, inputs, outputs, in_place=(), nodes=(), alive=(), interpreter=None
+        self, slots, thunks, int nbuffers, inputs, outputs, in_place=(), nodes=(), alive=()
     ):
         """slots: for each its dtype (-1: no array), number of axes, buffer (-1: none), home, and its value or None.
         thunks: for each the name of its kernel or a callable, its inputs' and outputs' slots, params (int64), the
@@ -239,14 +247,15 @@ cdef class Program:
         computed in an array that is made before the program runs, not copied afterwards. in_place: pairs of outputs
         and inputs, by number, where the output may be computed in the input's memory. nodes: those that thunks
         compute, by number. alive: what params point to, inner programs among it.
-        interpreter: makes what computes the same on the interpreter, for what a kernel does not compute.
+
+        otherwise: makes what computes the same, for a call that the program does not compute. assumes: whether it may
+        be that nothing but an assumption on shapes failed, where a call fails.
         """
         cdef int i, k, n
         cdef rg_array *slot
         cdef rg_thunk *thunk
         self._constants, self._callables, self._objects, self._free = [], [], [None] * len(slots), []
         self.keeps, self.in_place, self.nodes, self._alive = True, dict(in_place), tuple(nodes), alive
-        self._interpreter = interpreter
         self.native.made.nslots, self.native.made.nthunks, self.native.made.nbuffers = len(slots), len(thunks), nbuffers
         self.native.made.slots = <rg_array *>PyMem_Calloc(len(slots) + 1, sizeof(rg_array))
         self.native.made.thunks = <rg_thunk *>PyMem_Calloc(len(thunks) + 1, sizeof(rg_thunk))
@@ -334,13 +343,13 @@ cdef class Program:
                     kept.append(array)
                 same &= _bind(slot, array)
             self.prepare(frame, same)
-            results = self.results(frame)
+            results = self.results(held, 0)
             self.run(held, results)
             if self._add is not None:
                 self.tell(frame)
             return results
         except Elsewhere:
-            return self.interpreted(values)
+            return self.elsewhere(values)
         finally:
             self.give_back(held)
 
@@ -398,21 +407,30 @@ cdef class Program:
             raise self.failure(frame)
         return 0
 
-    cdef list results(self, rg_frame *frame):
-        """New arrays for the outputs that are computed in such; None for others."""
+    cdef list results(self, _Frame held, int again):
+        """Arrays for the outputs that are computed in such; None for others. They are new, or for the first `again`
+        outputs those of the call before, if nobody has them any more: to be given fresh memory takes longer than to
+        fill it.
+        """
         cdef int i
         cdef rg_array *slot
-        cdef cnp.ndarray array
         cdef list found = []
         for i in range(self.native.nout):
             if not self.native.fresh[i]:
                 found.append(None)
                 continue
-            slot = &frame.slots[self.native.outputs[i]]
-            array = _new_array(slot)
+            slot = &held.frame.slots[self.native.outputs[i]]
+            if i < again and self.keeps and slot.size * rg_itemsize[slot.dtype] >= _LARGE:
+                array = held.given_before(i, self.native.nout, slot)
+            else:
+                array = _new_array(slot)
             slot.data = cnp.PyArray_BYTES(array)
             found.append(array)
         return found
+
+    def free(self):
+        """Give back what memory is kept between calls."""
+        self._free = []
 
     cdef int run(self, _Frame held, list results) except -1:
         """Run, and add what was computed elsewhere to the results."""
@@ -429,17 +447,19 @@ cdef class Program:
                 results[i] = held.calls.objects[self.native.outputs[i]] if slot.dtype < 0 else _as_array(slot).copy()
         return 0
 
-    cdef list interpreted(self, values):
-        """The results as the interpreter has them, each in memory of its own."""
-        if self._interpreter is None:
-            raise RuntimeError("the program needs the interpreter, and was given none")
-        return [np.array(v) if isinstance(v, (np.ndarray, np.generic)) else v for v in self._interpreter()(*values)]
+    cdef list elsewhere(self, values):
+        """The results where the program does not compute them, each in memory of its own."""
+        if self.otherwise is None:
+            raise RuntimeError("a call cannot be computed, and there is nothing else to compute it")
+        return [np.array(v) if isinstance(v, (np.ndarray, np.generic)) else v for v in self.otherwise()(*values)]
 
     cdef object failure(self, rg_frame *frame):
         calls = <_Calls>frame.python
         raised, calls.error = calls.error, None
         if raised is not None:
             return raised
+        if self.assumes and frame.error != RG_ERROR_MEMORY:
+            return Elsewhere(frame.message.decode("utf-8", "replace"))
         return _KINDS.get(frame.error, RuntimeError)(frame.message.decode("utf-8", "replace"))
 
     @property
@@ -511,6 +531,18 @@ cdef class _Frame:
 
     cdef rg_frame *frame
     cdef _Calls calls
+    cdef list given  # for each output the last large array that was made for it; None at first
+
+    cdef cnp.ndarray given_before(self, int i, int count, rg_array *slot):
+        """The array that was made for output i before, if nobody else has it and it is still what a slot wants, or a
+        new one.
+        """
+        if self.given is None:
+            self.given = [None] * count
+        array = self.given[i]
+        if array is None or Py_REFCNT(array) > 2 or not _is_as_made(array, slot):
+            array = self.given[i] = _new_array(slot)
+        return array
 
     cdef void release(self) noexcept:
         if self.frame:
@@ -519,6 +551,18 @@ cdef class _Frame:
 
     def __dealloc__(self):
         self.release()
+
+
+cdef bint _is_as_made(cnp.ndarray array, rg_array *slot) noexcept:
+    """Whether nobody refers to an array weakly, or has changed its shape, its type, or what may be done with it."""
+    return (
+        (<PyArrayObject_fields *>array).weakreflist == NULL
+        and cnp.PyArray_TYPE(array) == _numpy_types[slot.dtype]
+        and cnp.PyArray_ISBEHAVED(array)
+        and cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_OWNDATA)
+        and cnp.PyArray_NDIM(array) == slot.ndim
+        and memcmp(cnp.PyArray_DIMS(array), slot.shape, slot.ndim * sizeof(int64_t)) == 0
+    )
 
 
 cdef _Frame _new_frame(Program program):
@@ -642,6 +686,11 @@ cdef class Call:
             del results[self.nresults:]
         return results if self.keys is None else dict(zip(self.keys, results))
 
+    def free(self):
+        """Give back the memory of values between calls, and of results that nobody has any more."""
+        if self.ready:
+            self.program.free()
+
     cdef object slowly(self, args, kwargs):
         """As the library's own class has it."""
         return type(self).__mro__[2].__call__(self, *args, **kwargs)
@@ -685,7 +734,7 @@ cdef class Call:
         """The results; raises what the library makes of a failure."""
         try:
             self.program.prepare(held.frame, same)
-            results = self.program.results(held.frame)
+            results = self.program.results(held, self.nresults)
             self.program.run(held, results)
             return results
         except Exception as error:
@@ -695,7 +744,7 @@ cdef class Call:
         """What the interpreter computes, where a kernel left that to it; raises what is to be said of other failures."""
         try:
             if isinstance(error, Elsewhere):
-                return self.program.interpreted(values)
+                return self.program.elsewhere(values)
         except Exception as other:
             error = other
         found = self.maker.ran.explained(error, values)
@@ -716,7 +765,7 @@ cdef class Call:
             same &= self.bind_states(held, values)
             try:
                 self.program.prepare(held.frame, same)
-                results = self.program.results(held.frame)
+                results = self.program.results(held, self.nresults)
                 if not held.frame.pending:
                     self.take(held.frame, values, results, taken)
                 self.program.run(held, results)

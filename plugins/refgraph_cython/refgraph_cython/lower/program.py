@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from refgraph.backend import OPS, Apply, Constant, Graph, GraphOp, Op, Plan, TensorType, Variable, settled
@@ -10,6 +11,9 @@ from refgraph_cython import _native
 
 Lower = Callable[[Apply, "Builder"], "str | None"]
 """Adds the thunks that compute a node's outputs; answers None, or a text that says why there are none."""
+
+Assume = Callable[[Graph], Any]
+"""Answers a graph made simpler for calls in which nothing is broadcast, with what is to be equal for that; or None."""
 
 NDIM = 8
 """Axes that an array may have."""
@@ -79,16 +83,16 @@ class Builder:
         graph: Graph,
         interpret: Callable[[Apply, str], Callable[..., Any]] | None = None,
         states: Mapping[int, int] | None = None,
-        interpreter: Callable[[], Callable[..., Any]] | None = None,
+        assumed: Assume | None = None,
     ) -> None:
         """interpret: what runs a node on the interpreter; None where no node may.
         states: outputs, by number, that replace the values of inputs, by number.
-        interpreter: makes what computes the whole on the interpreter, for what turns out not to be computed here.
+        assumed: what makes inner graphs simpler for calls in which nothing is broadcast; None where none may be.
         """
-        self.graph = graph
+        self.graph = settled(graph)
         self._interpret = interpret
         self._states = states or {}
-        self._interpreter = interpreter
+        self._assumed = assumed
         self._slots: list[_Slot] = []
         self._number: dict[Variable, int] = {}
         self._thunks: list[_Thunk] = []
@@ -178,7 +182,7 @@ class Builder:
 
     def inner(self, graph: Graph, states: Mapping[int, int] | None = None) -> Any:
         """A program of a graph that an op holds, for a kernel that runs it. Raises Declined where Python would."""
-        built = program(graph, None, states)
+        built = program(graph, None, states, self._assumed)
         self.alive.append(built)
         return built
 
@@ -218,8 +222,19 @@ class Builder:
             fresh = number not in [n for n, _ in outputs] and number not in inputs and not isinstance(x, Constant)
             outputs.append((number, fresh and self._slots[number].home == _OUTSIDE))
         thunks = [t[:7] for t in self._thunks]
-        ends = (inputs, outputs, in_place)
-        return _native.Program(slots, thunks, buffers, *ends, self.graph.nodes, self.alive, self._interpreter)
+        made = _native.Program(slots, thunks, buffers, inputs, outputs, in_place, self.graph.nodes, self.alive)
+        made.assumes = any([isinstance(p, _native.Program) and p.assumes for p in self.alive])
+        return made
+
+    def require(self, equal: Sequence[Sequence[tuple[int, int]]]) -> None:
+        """Let a call be computed otherwise in which axes of inputs are not equally long: groups of pairs of the number
+        of an input, and an axis. That is found out before anything else is.
+        """
+        inputs = list(dict.fromkeys([i for group in equal for i, _ in group]))
+        params = [n for group in equal for pair in (*[(inputs.index(i), a) for i, a in group], (-1, 0)) for n in pair]
+        given = [self.graph.inputs[i] for i in inputs]
+        out = self.temporary("bool", 0)
+        self.thunk("same_lengths", given, [out], [len(params) // 2, *params], measures=range(len(given)))
 
     def _leave(self, node: Apply, why: str) -> None:
         """Leave a node to the interpreter."""
@@ -409,9 +424,22 @@ def program(
     graph: Graph,
     interpret: Callable[[Apply, str], Callable[..., Any]] | None = None,
     states: Mapping[int, int] | None = None,
+    assumed: Assume | None = None,
 ) -> Any:
     """A graph as a program. Raises Declined where a node has no kernel, unless the interpreter may run it."""
-    return Builder(settled(graph), interpret, states, lambda: Plan(graph)).build()
+    simpler = None if assumed is None else assumed(graph)
+    if simpler is not None:
+        build = Builder(simpler.graph, None, states, assumed)
+        build.require(simpler.equal)
+        try:
+            made = build.build()
+        except Declined:  # what is left to the interpreter is to be a node of the graph that was given
+            return Builder(graph, interpret, states, assumed).build()
+        made.assumes = True
+    else:
+        made = Builder(graph, interpret, states, assumed).build()
+    made.otherwise = cache(lambda: program(graph, interpret)) if made.assumes else lambda: Plan(graph)
+    return made
 
 
 def kernel(node: Apply) -> Callable[..., Any] | str:

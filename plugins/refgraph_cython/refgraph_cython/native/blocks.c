@@ -27,6 +27,7 @@ int RG_VARIANT(rg_blocks_run)(rg_frame *, rg_thunk *);
 #define LINE 8192         /* and that one takes at most */
 #define CHUNK 32768       /* elements that are worth a chunk of their own */
 #define CHUNKS 32
+#define FAR (2 << 20)     /* bytes of all arrays from which on they do not lie in the cache that one core has */
 
 enum finish { PLAIN, MEAN, ROOT, POSITION, LOGARITHM };
 
@@ -58,6 +59,7 @@ typedef struct {
     char one[VALUES], constant[VALUES];
     char is_small[ARRAYS], any_small; /* stores of less than the whole shape */
     char is_flat;                     /* whether it needs no blocks */
+    char is_far;                      /* whether arrays are fetched into the cache ahead of their use */
 } plan;
 
 static group read_group(const int64_t *p) {
@@ -307,6 +309,7 @@ int RG_VARIANT(rg_blocks_prepare)(rg_frame *frame, rg_thunk *thunk) {
     find_ways(g, &of, thunk);
     cut(g, &of, thunk);
     g->is_flat = (char)is_flat(g, &of);
+    g->is_far = g->rows == 1 && g->total * of.size * (of.nleaves + of.nstores) > FAR;
     return RG_OK;
 }
 
@@ -478,6 +481,22 @@ static void block(worker *w, const int64_t *offsets, int64_t rows, int64_t colum
             store(w, i, offsets[of->nleaves + i], rows, columns);
 }
 
+/* Ask for the memory of the next block while this one is computed: what the processor fetches by itself begins anew with
+   each block of each array. */
+static void fetch(const worker *w, const int64_t *offsets, int64_t columns) {
+    const pass *p = w->p;
+    for (int64_t i = 0; i < p->of->nleaves; i++)
+        if (p->g->ways[i] == DIRECT)
+            for (int64_t at = 0; at < columns * p->sizes[i]; at += 64)
+                __builtin_prefetch(p->data[i] + offsets[i] + columns * p->sizes[i] + at);
+    for (int64_t i = 0; i < p->of->nstores; i++)
+        if (p->g->ways[p->of->nleaves + i] == DIRECT) {
+            int64_t bytes = columns * p->sizes[p->of->stores[STORE * i]];
+            for (int64_t at = 0; at < bytes; at += 64)
+                __builtin_prefetch(p->thunk->out[i]->data + offsets[p->of->nleaves + i] + bytes + at, 1);
+        }
+}
+
 /* All blocks of a box, which begins at `offsets`. */
 static void blocks(worker *w, const int64_t *shape, int64_t *offsets) {
     const plan *g = w->p->g;
@@ -488,6 +507,8 @@ static void blocks(worker *w, const int64_t *shape, int64_t *offsets) {
             for (int64_t c = 0; c < shape[last]; c += g->columns) {
                 for (int64_t i = 0; i < g->narrays; i++)
                     here[i] = offsets[i] + (last ? r * g->strides[i][before] : 0) + c * g->strides[i][last];
+                if (g->is_far)
+                    fetch(w, here, g->columns);
                 block(w, here, height - r < g->rows ? height - r : g->rows,
                       shape[last] - c < g->columns ? shape[last] - c : g->columns);
             }

@@ -248,6 +248,26 @@ static int alloc_run(rg_frame *frame, rg_thunk *thunk) {
     return RG_OK;
 }
 
+/* Refuses calls in which axes of inputs are not equally long. The output says that it was looked at, and is read by
+   nobody. params: how many pairs follow; pairs of an input and an axis, where -1 as input ends a group. */
+static int same_lengths_prepare(rg_frame *frame, rg_thunk *thunk) {
+    int64_t length = -1;
+    for (int64_t i = 0; i < thunk->params[0]; i++) {
+        const int64_t *pair = thunk->params + 1 + 2 * i;
+        int64_t n = pair[0] < 0 ? -1 : thunk->in[pair[0]]->shape[pair[1]];
+        if (length >= 0 && n >= 0 && n != length)
+            return rg_fail(frame, RG_ERROR_ELSEWHERE, "something is broadcast");
+        length = n;
+    }
+    return rg_output(frame, thunk, 0, 0, NULL);
+}
+
+static int same_lengths_run(rg_frame *frame, rg_thunk *thunk) {
+    (void)frame;
+    *(char *)thunk->out[0]->data = 1;
+    return RG_OK;
+}
+
 const rg_kernel rg_kernels_shape[] = {
     {"same", same_prepare, rg_views_run},
     {"dimshuffle", dimshuffle_prepare, rg_views_run},
@@ -257,5 +277,6 @@ const rg_kernel rg_kernels_shape[] = {
     {"specify_shape", specify_shape_prepare, specify_shape_run},
     {"broadcast_to", broadcast_to_prepare, rg_views_run},
     {"alloc", alloc_prepare, alloc_run},
+    {"same_lengths", same_lengths_prepare, same_lengths_run},
     {0},
 };
