@@ -67,7 +67,7 @@ def is_clean(name: str, isa: str, arguments: Sequence[str], folder: Path) -> boo
     for old in logs.iterdir():
         old.unlink()
     start = time.monotonic()
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", *arguments]
     if any("conformance" in a for a in arguments) and "--backend=cython" not in arguments:
         command.append("--backend=cython")
     done = subprocess.run(command, cwd=ROOT, env=environment(isa, folder, logs))
@@ -84,7 +84,7 @@ def environment(isa: str, folder: Path, logs: Path) -> Mapping[str, str]:
     found = os.environ | {
         "PYTHONPATH": f"{folder}/lib:{ROOT}",
         "LD_PRELOAD": " ".join(libraries),
-        "ASAN_OPTIONS": f"detect_leaks=0:detect_stack_use_after_return=1:log_path={logs}/address",
+        "ASAN_OPTIONS": f"detect_leaks=0:log_path={logs}/address",
         "UBSAN_OPTIONS": f"print_stacktrace=1:log_path={logs}/undefined",
         "PYTHONMALLOC": "malloc",
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2"),

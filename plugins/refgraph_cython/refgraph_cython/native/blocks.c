@@ -678,6 +678,8 @@ int RG_VARIANT(rg_blocks_run)(rg_frame *frame, rg_thunk *thunk) {
     if (g->total == 1 && !of.nreductions)
         return run_single(&of, thunk);
     if (g->is_flat) {
+        if (g->total == 0) /* there may be no element that a step reads once for all */
+            return RG_OK;
         if (g->chunks > 1)
             rg_parallel(g->chunks, 0.01 * (double)(of.cost * g->total), run_flat, thunk);
         else
