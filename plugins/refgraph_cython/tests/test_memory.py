@@ -235,7 +235,7 @@ def test_results_belong_to_the_caller_alone():
     "made", [m for m in PROGRAMS if m is not converted], ids=[n for n in NAMES if n != "converted"]
 )
 def test_after_the_first_calls_no_memory_is_taken_but_for_results(made):
-    """The frame's own counters stand still; Python's memory grows by the arrays that are answered while they are kept."""
+    """The frame's own counters stand still; Python's memory grows by the results, which are kept."""
     f, arguments = made()
     results = [f(*arguments), f(*arguments)]
     before = native(f).counters
