@@ -994,7 +994,7 @@ cdef extern from "blas.h" nogil:
 
 
 def use_blas(capsules):
-    """Let products be those of SciPy's BLAS: `scipy.linalg.cython_blas.__pyx_capi__`."""
+    """Let products be those of BLAS: `scipy.linalg.cython_blas.__pyx_capi__`."""
     for i, letter in enumerate("sdcz"):
         capsule = capsules[letter + "gemm"]
         rg_blas_of.gemm[i] = PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule))

@@ -92,6 +92,7 @@ FUNCTIONS = [
     Function("acosh", "acoshl(x)", ((1, 5),)),
     Function("atanh", "atanhl(x)", ((-1, 1),)),
     Function("sigmoid", "x < 0 ? expl(x) / (1 + expl(x)) : 1 / (1 + expl(-x))", ((-110, 40),)),
+    Function("softplus", "fmaxl(x, 0) + log1pl(expl(-fabsl(x)))", ((-110, 40),)),
     Function("erf", "erfl(x)", ((-6, 6),)),
     Function("erfc", "erfcl(x)", ((-6, 28),)),
     Function("cbrt", "cbrtl(x)", ((-8, 8),)),

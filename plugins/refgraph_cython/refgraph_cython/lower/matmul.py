@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import scipy.linalg.cython_blas as blas
-
 from refgraph.backend import Apply, Dot, Gemm, MatMul
-from refgraph_cython import _native
+from refgraph_cython import blas
 from refgraph_cython.lower.program import Builder, lowers
-
-_native.use_blas(blas.__pyx_capi__)
 
 
 def _tensors(node: Apply) -> tuple[Any, ...]:
@@ -22,6 +18,7 @@ def dot(node: Apply, build: Builder) -> str | None:
     x, y = _tensors(node)
     if not 1 <= x.type.ndim <= 2 or not 1 <= y.type.ndim <= 2 or len({x.type.dtype, y.type.dtype}) > 1:
         return "other ranks or dtypes"
+    blas.load()
     build.thunk("dot", node.inputs, node.outputs)
     return None
 
@@ -31,6 +28,7 @@ def matmul(node: Apply, build: Builder) -> str | None:
     x, y = _tensors(node)
     if min(x.type.ndim, y.type.ndim) < 1 or len({x.type.dtype, y.type.dtype}) > 1:
         return "other ranks or dtypes"
+    blas.load()
     build.thunk("matmul", node.inputs, node.outputs)
     return None
 
@@ -41,5 +39,6 @@ def gemm(node: Apply, build: Builder) -> str | None:
     c, _, x, y, _ = _tensors(node)
     if c.type.dtype == "float16" or min(x.type.ndim, y.type.ndim) < 1:
         return "other dtypes"
+    blas.load()
     build.thunk("gemm", node.inputs, node.outputs, [op.stacked], overwrites=[(0, 0)])
     return None
