@@ -24,6 +24,9 @@ ISAS = {"base": [], "v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4", "-mpr
 FOR_EACH_ISA = re.compile(r"instructions_.*|blocks")
 """Files that are compiled once for each instruction set: native/variants.h."""
 
+MORE_FLAGS = os.environ.get("REFGRAPH_CYTHON_FLAGS", "").split()
+"""Flags for the compiler and the linker, after all others: tools/sanitize.py gives some."""
+
 HAS_ISAS = platform.machine().lower() in ("x86_64", "amd64") and os.name == "posix"
 
 
@@ -84,7 +87,7 @@ class BuildNative(build_ext):
     def compiled(self, file: tuple[Path, Path, str]) -> None:
         source, folder, isa = file
         macros = [("RG_ISA", isa)] if FOR_EACH_ISA.fullmatch(source.stem) else []
-        flags = [*FLAGS, *ISAS[isa]]
+        flags = [*FLAGS, *ISAS[isa], *MORE_FLAGS]
         self.compiler.compile([str(source)], str(folder), macros, [str(NATIVE)], extra_postargs=flags)
 
 
@@ -95,7 +98,8 @@ setup(
             ["refgraph_cython/_native.pyx"],
             include_dirs=[np.get_include(), str(NATIVE)],
             depends=[str(p) for p in NATIVE.glob("*.h")],
-            extra_compile_args=["-O2"],
+            extra_compile_args=["-O2", *MORE_FLAGS],
+            extra_link_args=MORE_FLAGS,
             define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
             optional=True,  # without a compiler the package installs, and says what is missing
         )

@@ -44,6 +44,7 @@ cdef extern from "rg.h" nogil:
         rg_array **out
         const int64_t *params
         int32_t nin, nout, node, early, dynamic
+        int64_t traffic
         uint64_t cycles, runs
         rg_frame *inner[2]
 
@@ -52,7 +53,7 @@ cdef extern from "rg.h" nogil:
         rg_thunk *thunks
         int64_t nslots, nthunks
         int32_t prepared, pending, failed, error, profiled
-        int64_t allocations, bytes
+        int64_t allocations, bytes, traffic
         char message[400]
         void *python
 
@@ -81,6 +82,7 @@ cdef extern from "rg.h" nogil:
     uint64_t rg_ticks()
     int rg_threads()
     void rg_set_threads(int)
+    int64_t rg_jobs()
 
 cdef extern from "numpy/arrayobject.h":
     ctypedef struct PyArrayObject_fields:
@@ -467,12 +469,34 @@ cdef class Program:
 
     @property
     def counters(self):
-        """Over all frames: how often memory was taken from the system, and how many bytes are held."""
-        return {
-            "frames": len(self._free),
-            "allocations": sum([(<_Frame>f).frame.allocations for f in self._free]),
-            "bytes": sum([(<_Frame>f).frame.bytes for f in self._free]),
-        }
+        """Over all frames, those of inner programs too: how often memory was taken from the system, and how many bytes
+        are held.
+        """
+        cdef int64_t allocations = 0, bytes = 0, traffic = 0
+        for held in self._free:
+            _count((<_Frame>held).frame, &allocations, &bytes, &traffic)
+        return {"frames": len(self._free), "allocations": allocations, "bytes": bytes}
+
+    @property
+    def traffic(self):
+        """The bytes of the operands that passes over blocks have read and written, those of inner programs too."""
+        cdef int64_t allocations = 0, bytes = 0, traffic = 0
+        for held in self._free:
+            _count((<_Frame>held).frame, &allocations, &bytes, &traffic)
+        return traffic
+
+
+cdef void _count(rg_frame *frame, int64_t *allocations, int64_t *bytes, int64_t *traffic) noexcept:
+    """Add what a frame has counted, and the frames of programs that it runs."""
+    cdef int64_t t
+    cdef int i
+    allocations[0] += frame.allocations
+    bytes[0] += frame.bytes
+    traffic[0] += frame.traffic
+    for t in range(frame.nthunks):
+        for i in range(2):
+            if frame.thunks[t].inner[i]:
+                _count(frame.thunks[t].inner[i], allocations, bytes, traffic)
 
 
 _start = perf_counter(), rg_ticks()
@@ -847,6 +871,11 @@ def threads(count=None):
     if count is not None:
         rg_set_threads(count)
     return rg_threads()
+
+
+def jobs():
+    """How often work was shared among threads, since this was loaded."""
+    return rg_jobs()
 
 
 # instructions

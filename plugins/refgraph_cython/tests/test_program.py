@@ -210,7 +210,7 @@ def test_a_state_that_its_update_reads_in_another_order_too_is_not_overwritten(n
         rg.function([], [], updates=[(w, new(w))], backend=name)()
         found.append(w.get_value())
 
-    np.testing.assert_allclose(*found, rtol=1e-12)
+    np.testing.assert_allclose(*found, rtol=1e-12, atol=1e-12)
 
 
 def test_nothing_is_overwritten_by_a_call_that_raises():

@@ -674,9 +674,12 @@ static void run_flat(void *context, int64_t number, int64_t chunks) {
 int RG_VARIANT(rg_blocks_run)(rg_frame *frame, rg_thunk *thunk) {
     group of = read_group(thunk->params);
     const plan *g = thunk->state;
+    frame->traffic += thunk->traffic;
     if (g->total == 1 && !of.nreductions)
         return run_single(&of, thunk);
     if (g->is_flat) {
+        if (g->total == 0) /* there may be no element that a step reads once for all */
+            return RG_OK;
         if (g->chunks > 1)
             rg_parallel(g->chunks, 0.01 * (double)(of.cost * g->total), run_flat, thunk);
         else

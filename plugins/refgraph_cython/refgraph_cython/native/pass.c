@@ -14,9 +14,23 @@ static const rg_step runs[] = {rg_blocks_run_base, rg_blocks_run_v3, rg_blocks_r
 static const rg_step runs[] = {rg_blocks_run_base};
 #endif
 
+/* The bytes of an array, where elements that are broadcast are one. */
+static int64_t bytes_of(const rg_array *array) {
+    int64_t size = rg_itemsize[array->dtype];
+    for (int a = 0; a < array->ndim; a++)
+        size *= array->strides[a] || !array->shape[a] ? array->shape[a] : 1;
+    return size;
+}
+
 static int blocks_prepare(rg_frame *frame, rg_thunk *thunk) {
     thunk->run = runs[rg_isa()];
-    return rg_blocks_prepare_base(frame, thunk);
+    int error = rg_blocks_prepare_base(frame, thunk);
+    thunk->traffic = 0;
+    for (int i = 0; i < thunk->nin && !error; i++)
+        thunk->traffic += bytes_of(thunk->in[i]);
+    for (int k = 0; k < thunk->nout && !error; k++)
+        thunk->traffic += bytes_of(thunk->out[k]);
+    return error;
 }
 
 /* How many elements lie along some axes. params: the axes, as bits. */

@@ -65,6 +65,7 @@ struct rg_thunk {
     int32_t early;   /* whether its values follow from shapes alone, so that it is run right after it was prepared */
     int32_t dynamic; /* whether it is prepared in each run, as its shape depends on values that are not early */
     int32_t pending; /* whether it could not be prepared yet */
+    int64_t traffic; /* bytes of the operands that a run reads and writes, where `prepare` says so: of passes over blocks */
     uint64_t cycles, runs; /* taken and counted where the frame is profiled */
     rg_frame *inner[2]; /* frames of programs that it runs: freed with it, and profiled as the frame that it is in */
     void (*discard)(rg_thunk *); /* what to do before `state` is freed, if anything */
@@ -101,6 +102,7 @@ struct rg_frame {
     int32_t profiled;
     int64_t allocations; /* how often memory was taken from the system, since the frame was made */
     int64_t bytes;       /* held */
+    int64_t traffic;     /* what passes over blocks have read and written, since the frame was made */
     char message[400];
     void *python; /* of the binding: what thunks that call Python need */
 };
@@ -144,6 +146,9 @@ void rg_parallel(int64_t of, double ns, void (*chunk)(void *context, int64_t num
 /* How many threads `rg_parallel` may use. */
 int rg_threads(void);
 void rg_set_threads(int);
+
+/* How often work was shared among threads, since this was loaded. */
+int64_t rg_jobs(void);
 
 /* Programs. A template says what frames are made from; the binding fills it. */
 typedef struct rg_template {

@@ -24,6 +24,10 @@ void rg_set_threads(int threads) {
     (void)threads;
 }
 
+int64_t rg_jobs(void) {
+    return 0;
+}
+
 #else
 
 #include <pthread.h>
@@ -47,7 +51,9 @@ static struct {
     _Atomic(void *) context;
     _Atomic int64_t of;
     atomic_int sleeping;
-    int started, wanted;       /* threads beside the caller's */
+    _Atomic int64_t jobs;      /* how many there were */
+    int started;               /* threads beside the caller's */
+    atomic_int wanted;         /* as many of them help; -1: as many as there are cores for */
     pthread_mutex_t mutex;
     pthread_cond_t work;
 } pool = {.mutex = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER, .wanted = -1};
@@ -88,15 +94,15 @@ static void help(uint32_t job) {
     }
 }
 
-static void *worker(void *unused) {
-    (void)unused;
+static void *worker(void *number) {
     uint32_t seen = (uint32_t)(atomic_load(&pool.claims) >> 32);
     int64_t since = now();
     for (int turn = 0;; turn++) {
         uint32_t job = (uint32_t)(atomic_load_explicit(&pool.claims, memory_order_acquire) >> 32);
         if (job != seen) {
             seen = job;
-            help(job);
+            if ((intptr_t)number < atomic_load_explicit(&pool.wanted, memory_order_relaxed))
+                help(job);
             since = now();
             continue;
         }
@@ -136,13 +142,21 @@ static int cores(void) {
 }
 
 int rg_threads(void) {
-    if (pool.wanted < 0)
-        pool.wanted = cores() - 1;
-    return pool.wanted + 1;
+    int wanted = atomic_load_explicit(&pool.wanted, memory_order_relaxed);
+    if (wanted < 0) {
+        wanted = cores() - 1;
+        atomic_store_explicit(&pool.wanted, wanted, memory_order_relaxed);
+    }
+    return wanted + 1;
 }
 
 void rg_set_threads(int threads) {
-    pool.wanted = threads < 1 ? -1 : (threads > MOST ? MOST : threads) - 1;
+    int wanted = threads < 1 ? -1 : (threads > MOST ? MOST : threads) - 1;
+    atomic_store_explicit(&pool.wanted, wanted, memory_order_relaxed);
+}
+
+int64_t rg_jobs(void) {
+    return atomic_load_explicit(&pool.jobs, memory_order_relaxed);
 }
 
 static void start(void) {
@@ -151,9 +165,9 @@ static void start(void) {
         asked = 1;
         pthread_atfork(NULL, NULL, forget);
     }
-    for (; pool.started < pool.wanted; pool.started++) {
+    for (; pool.started < rg_threads() - 1; pool.started++) {
         pthread_t thread;
-        if (pthread_create(&thread, NULL, worker, NULL))
+        if (pthread_create(&thread, NULL, worker, (void *)(intptr_t)pool.started))
             return;
         pthread_detach(thread);
     }
@@ -167,6 +181,7 @@ void rg_parallel(int64_t of, double ns, chunk_of chunk, void *context) {
         return;
     }
     start();
+    atomic_fetch_add_explicit(&pool.jobs, 1, memory_order_relaxed);
     uint32_t job = (uint32_t)(atomic_load(&pool.claims) >> 32) + 1;
     /* nobody claims a chunk while there is none */
     atomic_store(&pool.claims, ((uint64_t)(job - 1) << 32) | UINT32_MAX);
