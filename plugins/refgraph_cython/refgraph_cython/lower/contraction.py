@@ -19,7 +19,7 @@ _UNKNOWN = 64
 class Contract(Op):
     """The product of two arrays with an index for each axis, summed over those that the output lacks.
 
-    Axes of one index are equally long; or of length 1, unless `strict`. Both arrays have one dtype, which is not float16.
+    Axes of one index are equally long; or of length 1, unless `strict`. Both arrays are of one dtype, but not float16.
     """
 
     name = "contract"
