@@ -140,6 +140,22 @@ def test_a_product_is_added_in_any_floating_dtype(dtype, stacked):
             assert_agrees(Gemm(stacked), c, np.array(a, dtype), x, y, np.array(b, dtype))
 
 
+def test_fields_of_records_are_multiplied_as_other_arrays():
+    records = np.zeros((4, 3), [("z", "complex128"), ("weight", "float64")])
+    records["z"] = drawn((4, 3), "complex128")
+    x, z = T.zmatrix("x"), records["z"]
+    c = T.constant(np.ones((3, 3), "complex128"))
+    one = T.constant(np.array(1 + 0j))
+    for formula, want in [
+        (T.dot(x.T, x), z.T @ z),
+        (T.matmul(x.T, x[None]), (z.T @ z)[None]),
+        (Gemm()(c, one, x.T, x, one), 1 + z.T @ z),
+        (T.einsum("ij,ik->jk", x, x), z.T @ z),
+    ]:
+        f = rg.function([x], formula, backend=backend, strict=True)
+        np.testing.assert_allclose(f(z), want)
+
+
 # sums over any axes
 
 

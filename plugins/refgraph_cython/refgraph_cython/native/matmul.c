@@ -173,6 +173,16 @@ static matrix right_of(const rg_array *y) {
     return left_of(y);
 }
 
+/* Refuse to compute what steps over parts of elements, as a field of records may: strides are counted in elements. */
+static int by_elements(rg_frame *frame, const rg_array *x, const rg_array *y) {
+    const rg_array *both[2] = {x, y};
+    for (int i = 0; i < 2; i++)
+        for (int d = 0; d < both[i]->ndim; d++)
+            if (both[i]->strides[d] % rg_itemsize[both[i]->dtype])
+                return rg_fail(frame, RG_ERROR_ELSEWHERE, "strides are no multiples of the size of an element");
+    return RG_OK;
+}
+
 /* dot of at most two axes each: inputs x, y. */
 
 static int dot_shape(rg_frame *frame, rg_thunk *thunk, const rg_array *x, const rg_array *y, int *ndim, int64_t *shape) {
@@ -192,6 +202,7 @@ static int dot_prepare(rg_frame *frame, rg_thunk *thunk) {
     int ndim;
     int64_t shape[RG_NDIM];
     int error = dot_shape(frame, thunk, thunk->in[0], thunk->in[1], &ndim, shape);
+    error = error ? error : by_elements(frame, thunk->in[0], thunk->in[1]);
     return error ? error : rg_output(frame, thunk, 0, ndim, shape);
 }
 
@@ -224,7 +235,8 @@ static int matmul_prepare(rg_frame *frame, rg_thunk *thunk) {
         shape[ndim++] = a.rows;
     if (y->ndim > 1)
         shape[ndim++] = b.columns;
-    return rg_output(frame, thunk, 0, ndim, shape);
+    int error = by_elements(frame, x, y);
+    return error ? error : rg_output(frame, thunk, 0, ndim, shape);
 }
 
 static int stacked(rg_frame *frame, const rg_array *x, const rg_array *y, const rg_array *out, const void *alpha, const void *beta, int adds) {
@@ -281,7 +293,8 @@ static int gemm_prepare(rg_frame *frame, rg_thunk *thunk) {
         return rg_fail(frame, RG_ERROR_VALUE, "shapes do not broadcast");
     if (joined != whole.ndim || memcmp(shape, whole.shape, (size_t)joined * sizeof *shape))
         return rg_fail(frame, RG_ERROR_ELSEWHERE, "the product is smaller than what it is added to");
-    return rg_output(frame, thunk, 0, joined, shape);
+    int error = by_elements(frame, x, y);
+    return error ? error : rg_output(frame, thunk, 0, joined, shape);
 }
 
 static int gemm_run(rg_frame *frame, rg_thunk *thunk) {
