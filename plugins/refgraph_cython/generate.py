@@ -22,7 +22,7 @@ _C_TYPES = {"bool": "uint8_t", "float16": "float16", "float32": "float", "float6
 SUFFIXES = {"float32": "f32", "float64": "f64"}
 FILES = ("float32", "float64", "integers", "casts")
 
-LESS_EXACT = {"j0", "j1", "y0", "y1", "ndtr", "psi"}
+LESS_EXACT = {"j0", "j1", "y0", "y1", "ndtr"}
 """Rows whose C text is right, but less exact than SciPy's own loop, which is run instead."""
 ELSEWHERE = {"identity", "positive", "fill", "angle", "complex_from_polar"}
 """Rows that are no instruction: copies, and what is made of several instructions (instructions.py)."""
@@ -144,7 +144,7 @@ class Text:
         else:
             self.fast = _named(plain, dtype, known)
         self.rare = "&rare" in (self.fast or "")
-        if self.careful is None or "digamma" in self.careful:
+        if self.careful is None:
             self.careful = (self.fast or "").replace("&rare", f"&(int{dtype[-2:]}_t){{0}}")
 
 
@@ -187,6 +187,8 @@ def _plain(name: str, dtype: str) -> str | None:
         return _OF_REALS[name]
     if name.startswith("rg_"):
         return f"{name}_{SUFFIXES[dtype]}" if dtype in SUFFIXES else None
+    if name == "digamma":  # which C lacks
+        return _plain("rg_careful_digamma", dtype)
     if dtype in SUFFIXES:
         is_generic = name.startswith(("is", "signbit"))
         return name if is_generic or dtype == "float64" else name + "f"

@@ -124,11 +124,16 @@ def test_a_reduction_may_be_along_any_axes_of_any_layout(shape, name):
                     assert_agrees(lambda x, axes=axes: REDUCTIONS[name](x, axis=axes), x, tolerance=40)
 
 
-@pytest.mark.parametrize("name", REDUCTIONS)
-@pytest.mark.parametrize("dtype", [d for d in DTYPES if d != "float16"])
+@pytest.mark.parametrize(
+    ("dtype", "name"),
+    [
+        (dtype, name)
+        for dtype in DTYPES
+        for name in REDUCTIONS
+        if dtype != "float16" and not (dtype.startswith("complex") and name in ORDERED)
+    ],
+)
 def test_a_reduction_may_be_of_any_dtype(dtype, name):
-    if dtype.startswith("complex") and name in ORDERED:
-        pytest.skip("complex numbers have no order")
     for shape in [(), (9,), (2000,), (40, 300), (300, 40)]:
         for axes in [None, -1, 0] if shape else [None]:
             assert_agrees(lambda x, axes=axes: REDUCTIONS[name](x, axis=axes), drawn(shape, dtype), tolerance=40)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from refgraph.backend import DTYPES, OPS, Elemwise
-from refgraph.testing.compare import assert_same
+from refgraph.testing.compare import assert_close, assert_same
 from refgraph_cython import _native
 from refgraph_cython.instructions import INSTRUCTIONS, Unfit, recipe
 
@@ -103,6 +103,33 @@ def test_what_has_no_kernel_is_known():
     declined = {(op.name, dtypes[-1]) for op in rows() for dtypes in dtypes_of(op) if not found(op, dtypes)}
 
     assert declined == DECLINED
+
+
+def test_digamma_keeps_its_digits_near_its_zeros():
+    """psi at numbers as near to its zeros as there are, and at some that are less near, as mpmath has it."""
+    near = [
+        (-0.5040830082644554, 7.289763902976895e-17),
+        (-0.5040835123474636, -4.506400756015387e-06),
+        (-1.5734984731623904, 1.5649788481838454e-16),
+        (-1.5735000466608635, -1.5642975813113473e-05),
+        (-2.6107208684441447, -1.0720275936410002e-15),
+        (-3.635293366436901, -6.354883894064686e-16),
+        (-3.6352970017302675, -4.235480641555411e-05),
+        (-19.74308167259022, -1.2274750570360581e-14),
+        (-19.74310141567189, -0.0003725300237981919),
+    ]
+    in_float = [
+        (-0.50408304, -2.602549550299359e-07),
+        (-1.5734985, -1.4226449024506777e-07),
+        (-2.6107209, -4.811107649295407e-08),
+        (-3.6352935, -1.3666231440553986e-06),
+        (-19.743082, -7.055016006219327e-06),
+    ]
+    for pairs, dtype in ((near, "float64"), (in_float, "float32")):
+        given, want = np.array([*zip(*pairs, strict=True)], dtype)
+        assert_close(run(recipe(OPS["psi"], (dtype,)), [given], len(given)), want, ulp=4)
+        poles = np.array([-1, -2, -(2**60), -np.inf], dtype)
+        assert np.isnan(run(recipe(OPS["psi"], (dtype,)), [poles], 4)).all()
 
 
 def test_powers_of_integers_have_a_kernel_where_no_power_is_negative():

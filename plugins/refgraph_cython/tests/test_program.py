@@ -294,3 +294,15 @@ def test_a_profile_says_what_each_application_took_within_loops_too():
     assert runs["scan"] == 1
     assert max(runs.values()) == 5
     assert all(cost.seconds > 0 for cost in f.profile.nodes.values())
+
+
+def test_print_is_a_call_in_a_program_that_is_compiled_otherwise():
+    seen = []
+    x = T.dvector("x")
+    shown = rg.printing.Print("x", global_fn=lambda op, value: seen.append(value.copy()))(T.exp(x))
+    f = rg.function([x], T.dot(shown, shown) + 1, backend=backend)
+    np.testing.assert_allclose(f([0.0, 1.0]), 2 + np.exp(2))
+    np.testing.assert_allclose(seen, [[1, np.e]])
+    (row,) = f.report().interpreted
+    assert row.node.op.name == "print"
+    assert row.why == "it calls a Python function, to show the value"

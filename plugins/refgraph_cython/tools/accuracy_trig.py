@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-from accuracy import Array, Function
+from accuracy import Function
 
 TRIG, GAMMA = "vector_trig.h", "vector_gamma.h"
 
@@ -22,15 +21,6 @@ def digamma(x: float) -> Any:
     return mp.digamma(mp.mpf(x))
 
 
-def digamma_size(x: Array) -> Array:
-    """For negative x, where psi(x) = psi(1 - x) - pi / tan(pi x), about the larger of the two, and no less than 1."""
-    with np.errstate(all="ignore"):
-        a = np.fmax(0, -x.astype(np.longdouble))
-        cot = np.abs(math.pi / np.tan(math.pi * (a - np.rint(a))))
-    size: Array = np.where(x < 0, np.fmax(np.fmax(1, np.log1p(a)), cot), 0)
-    return size
-
-
 FUNCTIONS = [
     Function("sin", "sinl(x)", ((-100, 100),), header=TRIG),
     Function("cos", "cosl(x)", ((-100, 100),), header=TRIG),
@@ -41,5 +31,5 @@ FUNCTIONS = [
     Function("atan2", "atan2l(x, y)", ((-8, 8), (-8, 8)), header=TRIG),
     Function("lgamma", "lgammal(x)", ((0, 10),), 4.0, header=GAMMA),
     Function("tgamma", "tgammal(x)", ((0, 172),), 4.0, header=GAMMA),
-    Function("digamma", digamma, ((-10, 10),), 4.0, header=GAMMA, size=digamma_size),
+    Function("digamma", digamma, ((0, 10),), 4.0, header=GAMMA),
 ]

@@ -11,6 +11,7 @@ import pytest
 import refgraph.tensor as T
 from refgraph.core.errors import RefgraphError
 from refgraph.interp.backends import Backend
+from refgraph.interp.evaluate import evaluate
 from refgraph.interp.function import Function, function
 from refgraph.interp.inputs import In, Out
 from refgraph.interp.postponed import LARGE
@@ -415,6 +416,41 @@ def test_large_states_that_read_each_other(backend: Backend, home: str) -> None:
         x[:2], y[:2] = x[:2] + y[:2], y[:2] + x[:2] + 1
         _is(a.get_value(), x, f"a after call {n}")
         _is(b.get_value(), y, f"b after call {n}")
+
+
+_AT_ONCE: dict[str, Callable[[Any], Any]] = {
+    "transposed": lambda w: w + w.T,
+    "backwards": lambda w: w * 2 + w[::-1],
+    "one-element": lambda w: w * 2 + w[0, 1],
+    "sum": lambda w: w - w.sum(),
+    "product": lambda w: w * 3 + T.dot(w, w),
+    "row-twice": lambda w: w[:1] * w + w[1:2],
+}
+"""New values of a state of which each element is made of several of the old one."""
+
+
+@updates
+@homes
+@pytest.mark.parametrize("kind", _AT_ONCE)
+def test_an_update_that_reads_a_state_in_two_ways(backend: Backend, home: str, kind: str) -> None:
+    start = np.array([[1.0, 2, 3], [-2, 0, 1], [4, -1, 2]])
+    w, plain = _kept(home, backend, start, "w"), T.dmatrix("plain")
+    f = function([], [], updates={w: _AT_ONCE[kind](w)}, backend=backend)
+    for n in range(3):
+        (want,) = evaluate([_AT_ONCE[kind](plain)], {plain: w.get_value()})
+        f()
+        _is(w.get_value(), want, f"w after call {n}")
+
+
+@pytest.mark.parametrize("lengths", [(4, 4), (1, 4), (4, 1), (1, 1), (0, 1), (0, 0)], ids=str)
+def test_a_gradient_is_that_of_what_is_broadcast_in_a_call(backend: Backend, lengths: tuple[int, int]) -> None:
+    """One function: lengths that were equal in one call need not be in the next."""
+    x, y = T.dvector("x"), T.dvector("y")
+    outputs = T.grad((T.tanh(2 * x + y) * T.exp(-(x**2)) + x / (2 + T.sin(y))).sum(), [x, y])
+    f = function([x, y], outputs, backend=backend)
+    for m, n in ((4, 4), lengths, (3, 3), lengths):
+        a, b = np.linspace(-1, 1, m), np.linspace(2, 1, n)
+        agree(backend, f(a, b), outputs, {x: a, y: b}, f"lengths {m} and {n}")
 
 
 # modes, profiles, copies

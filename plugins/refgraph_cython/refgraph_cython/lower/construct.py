@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+import refgraph.tensor as T
 from refgraph.backend import (
     AllocDiag,
     Apply,
@@ -14,6 +15,7 @@ from refgraph.backend import (
     Diagonals,
     EmbedDiagonals,
     Eye,
+    Graph,
     Linspace,
     Tri,
     Triangle,
@@ -33,12 +35,16 @@ def arange(node: Apply, build: Builder) -> str | None:
 
 @lowers(Linspace)
 def linspace(node: Apply, build: Builder) -> str | None:
-    """In the dtype in which NumPy computes; another output dtype would be a conversion afterwards."""
+    """In the dtype in which NumPy computes; where another is wanted, rounded down if it is one of integers."""
     op: Any = node.op
     start, stop, *_ = [x.type.numpy_dtype for x in node.inputs]  # type: ignore[attr-defined]
-    computed = np.result_type(start, stop, 0.0)
-    if computed != np.dtype(op.dtype):
-        return f"numbers that are computed in {computed} and converted to {op.dtype}"
+    computed, wanted = np.result_type(start, stop, 0.0), np.dtype(op.dtype)
+    if computed != wanted:
+        if computed.kind == "c" != wanted.kind:
+            return "complex numbers that become real ones"
+        inputs = [x.type.variable() for x in node.inputs]
+        made = type(op)(op.num, op.endpoint, computed.name)(*inputs)
+        return build.inline(Graph(inputs, [T.cast(T.floor(made) if wanted.kind in "iu" else made, op.dtype)]), node)
     build.thunk(
         "linspace", node.inputs, node.outputs, [*numbers([op.num]), op.endpoint], values=range(2, len(node.inputs))
     )

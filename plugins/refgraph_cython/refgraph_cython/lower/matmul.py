@@ -6,6 +6,7 @@ from typing import Any
 
 from refgraph.backend import Apply, Dot, Gemm, MatMul
 from refgraph_cython import blas
+from refgraph_cython.lower.contraction import inline_as
 from refgraph_cython.lower.program import Builder, lowers
 
 
@@ -15,30 +16,29 @@ def _tensors(node: Apply) -> tuple[Any, ...]:
 
 @lowers(Dot)
 def dot(node: Apply, build: Builder) -> str | None:
-    x, y = _tensors(node)
-    if not 1 <= x.type.ndim <= 2 or not 1 <= y.type.ndim <= 2 or len({x.type.dtype, y.type.dtype}) > 1:
-        return "other ranks or dtypes"
-    blas.load()
-    build.thunk("dot", node.inputs, node.outputs)
-    return None
+    return _product("dot", node, build)
 
 
 @lowers(MatMul)
 def matmul(node: Apply, build: Builder) -> str | None:
+    return _product("matmul", node, build)
+
+
+def _product(kernel: str, node: Apply, build: Builder) -> str | None:
     x, y = _tensors(node)
-    if min(x.type.ndim, y.type.ndim) < 1 or len({x.type.dtype, y.type.dtype}) > 1:
-        return "other ranks or dtypes"
+    if x.type.dtype != y.type.dtype or x.type.dtype == "float16":
+        op: Any = node.op
+        return inline_as(node, build, op)
     blas.load()
-    build.thunk("matmul", node.inputs, node.outputs)
+    build.thunk(kernel, node.inputs, node.outputs)
     return None
 
 
 @lowers(Gemm)
 def gemm(node: Apply, build: Builder) -> str | None:
     op: Any = node.op
-    c, _, x, y, _ = _tensors(node)
-    if c.type.dtype == "float16" or min(x.type.ndim, y.type.ndim) < 1:
-        return "other dtypes"
+    if _tensors(node)[0].type.dtype == "float16":
+        return inline_as(node, build, op)
     blas.load()
     build.thunk("gemm", node.inputs, node.outputs, [op.stacked], overwrites=[(0, 0)])
     return None

@@ -1,20 +1,21 @@
 /* All tables of kernels: one line for each file of them. */
 #include "kernels.h"
 
-#define TABLES(TABLE) \
-    TABLE(blocks)     \
-    TABLE(control)    \
-    TABLE(copy)       \
-    TABLE(shape)      \
-    TABLE(sum_to)     \
-    TABLE(matmul)     \
-    TABLE(joining)    \
-    TABLE(construct)  \
-    TABLE(indexing)   \
-    TABLE(positions)  \
-    TABLE(softmax)    \
-    TABLE(cumulative) \
-    TABLE(sorting)    \
+#define TABLES(TABLE)  \
+    TABLE(blocks)      \
+    TABLE(control)     \
+    TABLE(copy)        \
+    TABLE(shape)       \
+    TABLE(sum_to)      \
+    TABLE(matmul)      \
+    TABLE(contraction) \
+    TABLE(joining)     \
+    TABLE(construct)   \
+    TABLE(indexing)    \
+    TABLE(positions)   \
+    TABLE(softmax)     \
+    TABLE(cumulative)  \
+    TABLE(sorting)     \
     TABLE(random)
 
 #define DECLARE(area) RG_TABLE(area);

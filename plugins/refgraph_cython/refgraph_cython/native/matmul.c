@@ -1,6 +1,7 @@
 /* Matrix products: by BLAS, and by kernels of our own where these are faster. */
 #include "blas.h"
 #include "products.h"
+#include "products_typed.h"
 
 #include <complex.h>
 #include <stdlib.h>
@@ -30,34 +31,6 @@ static int fits(const matrix *m) {
     int by_rows = (m->column == 1 || m->columns == 1) && (m->row >= m->columns || m->rows == 1);
     int by_columns = (m->row == 1 || m->rows == 1) && (m->column >= m->rows || m->columns == 1);
     return by_rows || by_columns;
-}
-
-#define PLAIN(name, type, sum)                                                                                         \
-    static void plain_##name(const matrix *a, const matrix *b, const matrix *c, int64_t n) {                           \
-        for (int64_t i = 0; i < c->rows; i++)                                                                          \
-            for (int64_t j = 0; j < c->columns; j++) {                                                                 \
-                sum s = 0;                                                                                             \
-                const type *x = (const type *)a->data + i * a->row, *y = (const type *)b->data + j * b->column;        \
-                for (int64_t k = 0; k < n; k++)                                                                        \
-                    s = (sum)(s + (sum)x[k * a->column] * (sum)y[k * b->row]);                                         \
-                ((type *)c->data)[i * c->row + j * c->column] = (type)s;                                               \
-            }                                                                                                          \
-    }
-PLAIN(i8, uint8_t, uint8_t)
-PLAIN(i16, uint16_t, uint16_t)
-PLAIN(i32, uint32_t, uint32_t)
-PLAIN(i64, uint64_t, uint64_t)
-PLAIN(f16, _Float16, float)
-
-static void plain_bool(const matrix *a, const matrix *b, const matrix *c, int64_t n) {
-    for (int64_t i = 0; i < c->rows; i++)
-        for (int64_t j = 0; j < c->columns; j++) {
-            const char *x = a->data + i * a->row, *y = b->data + j * b->column;
-            char s = 0;
-            for (int64_t k = 0; k < n && !s; k++)
-                s = x[k * a->column] && y[k * b->row];
-            c->data[i * c->row + j * c->column] = s;
-        }
 }
 
 /* c = alpha a b + beta c, where c is contiguous in rows. */
@@ -151,14 +124,8 @@ static int product(rg_frame *frame, int dtype, matrix a, matrix b, matrix c, con
         return RG_OK;
     }
     if (!is_blas(dtype)) {
-        switch (dtype) {
-        case RG_BOOL: plain_bool(&a, &b, &c, k); break;
-        case RG_I8: case RG_U8: plain_i8(&a, &b, &c, k); break;
-        case RG_I16: case RG_U16: plain_i16(&a, &b, &c, k); break;
-        case RG_I32: case RG_U32: plain_i32(&a, &b, &c, k); break;
-        case RG_I64: case RG_U64: plain_i64(&a, &b, &c, k); break;
-        default: plain_f16(&a, &b, &c, k);
-        }
+        rg_matrix left = {a.data, a.row, a.column}, right = {b.data, b.row, b.column}, out = {c.data, c.row, 1};
+        rg_product_typed(dtype, c.rows, c.columns, k, &left, &right, &out);
         return RG_OK;
     }
     enum way way = way_of(dtype, &a, &b, &c);
@@ -180,6 +147,13 @@ static int product(rg_frame *frame, int dtype, matrix a, matrix b, matrix c, con
     return RG_OK;
 }
 
+int rg_product(rg_frame *frame, int dtype, int64_t m, int64_t n, int64_t k, const rg_matrix *a, const rg_matrix *b,
+               const rg_matrix *c) {
+    matrix left = {a->data, m, k, a->row, a->column}, right = {b->data, k, n, b->row, b->column};
+    matrix out = {c->data, m, n, c->row, c->column};
+    return product(frame, dtype, left, right, out, one(dtype), zero, 0);
+}
+
 /* The last two axes as a matrix; a vector is a row on the left and a column on the right. */
 static matrix left_of(const rg_array *x) {
     int64_t size = rg_itemsize[x->dtype];
@@ -197,6 +171,16 @@ static matrix right_of(const rg_array *y) {
     if (n == 1)
         return (matrix){y->data, y->shape[0], 1, y->strides[0] / size, 1};
     return left_of(y);
+}
+
+/* Refuse to compute what steps over parts of elements, as a field of records may: strides are counted in elements. */
+static int by_elements(rg_frame *frame, const rg_array *x, const rg_array *y) {
+    const rg_array *both[2] = {x, y};
+    for (int i = 0; i < 2; i++)
+        for (int d = 0; d < both[i]->ndim; d++)
+            if (both[i]->strides[d] % rg_itemsize[both[i]->dtype])
+                return rg_fail(frame, RG_ERROR_ELSEWHERE, "strides are no multiples of the size of an element");
+    return RG_OK;
 }
 
 /* dot of at most two axes each: inputs x, y. */
@@ -218,6 +202,7 @@ static int dot_prepare(rg_frame *frame, rg_thunk *thunk) {
     int ndim;
     int64_t shape[RG_NDIM];
     int error = dot_shape(frame, thunk, thunk->in[0], thunk->in[1], &ndim, shape);
+    error = error ? error : by_elements(frame, thunk->in[0], thunk->in[1]);
     return error ? error : rg_output(frame, thunk, 0, ndim, shape);
 }
 
@@ -250,7 +235,8 @@ static int matmul_prepare(rg_frame *frame, rg_thunk *thunk) {
         shape[ndim++] = a.rows;
     if (y->ndim > 1)
         shape[ndim++] = b.columns;
-    return rg_output(frame, thunk, 0, ndim, shape);
+    int error = by_elements(frame, x, y);
+    return error ? error : rg_output(frame, thunk, 0, ndim, shape);
 }
 
 static int stacked(rg_frame *frame, const rg_array *x, const rg_array *y, const rg_array *out, const void *alpha, const void *beta, int adds) {
@@ -307,7 +293,8 @@ static int gemm_prepare(rg_frame *frame, rg_thunk *thunk) {
         return rg_fail(frame, RG_ERROR_VALUE, "shapes do not broadcast");
     if (joined != whole.ndim || memcmp(shape, whole.shape, (size_t)joined * sizeof *shape))
         return rg_fail(frame, RG_ERROR_ELSEWHERE, "the product is smaller than what it is added to");
-    return rg_output(frame, thunk, 0, joined, shape);
+    int error = by_elements(frame, x, y);
+    return error ? error : rg_output(frame, thunk, 0, joined, shape);
 }
 
 static int gemm_run(rg_frame *frame, rg_thunk *thunk) {

@@ -4,12 +4,11 @@
     y = rg_lgamma_f32(x, &rare)
 
 As in vector_exp.h nothing branches, calls or reads a table at a place that depends on x. `rare` is or-ed with nonzero
-where an answer does not hold and libm has to be asked: for lgamma and tgamma of negative numbers, of which few ask.
-digamma, which libm lacks, answers everywhere.
+where an answer does not hold and libm has to be asked: for negative numbers, of which few ask. For digamma, which libm
+lacks, that is `rg_careful_digamma`.
 
-Errors are below 4 units in the last place; tools/accuracy.py measures them. That of digamma for negative x, where it
-is a difference, is in relation to what the difference is taken of, so it is absolute near zeros of the function there.
-gamma of the integers is exact where it is a number of the type.
+Errors are below 4 units in the last place; tools/accuracy.py measures them. gamma of the integers is exact where it is a
+number of the type.
 Special values are those of C, annex F; those of digamma are SciPy's. The coefficients are fits of our own
 (tools/fit_trig.py).
 
@@ -18,7 +17,10 @@ Source: NIST Digital Library of Mathematical Functions (DLMF), chapter 5.
 #ifndef RG_VECTOR_GAMMA_H
 #define RG_VECTOR_GAMMA_H
 
+#include "digamma.h"
 #include "vector_exp.h"
+
+#include <math.h>
 
 /* Coefficients, printed by tools/fit_trig.py. */
 /* (log(2 pi) - 1) / 2. */
@@ -207,7 +209,7 @@ static inline double rg_digamma_right_f64(double u)
    at other poles. */
 static inline float rg_digamma_f32(float x, int32_t *rare)
 {
-    (void)rare;
+    *rare |= x < 0.0f;
     int left = x < 0.5f, negative = x < 0.0f;
     float a = __builtin_fabsf(x), r = a - ((a + 0x1p23f) - 0x1p23f), z = r * r;
     r = (a < 0x1p23f ? r : 0.0f) * __builtin_copysignf(1.0f, x);
@@ -218,13 +220,28 @@ static inline float rg_digamma_f32(float x, int32_t *rare)
 
 static inline double rg_digamma_f64(double x, int64_t *rare)
 {
-    (void)rare;
+    *rare |= (int64_t)rg_bits_f64(x < 0.0 ? 1.0 : 0.0);
     int left = x < 0.5, negative = x < 0.0;
     double a = __builtin_fabs(x), r = a - ((a + 0x1p52) - 0x1p52), z = r * r;
     r = (a < 0x1p52 ? r : 0.0) * __builtin_copysign(1.0, x);
     double cot = (negative ? 1.0 - z * RG_POLY14(z, rg_cot_f64_q) : 1.0) / r;
     double right = rg_digamma_right_f64(left ? a + 1.0 : x), y = left ? right - cot : right;
     return (r == 0.0) & negative ? __builtin_nan("") : y;
+}
+
+/* psi(x) of negative x, too: where the difference is less than what it is taken of, by pairs of doubles. That of float
+   is as exact in double without them. */
+static inline double rg_careful_digamma_f64(double x)
+{
+    int64_t rare = 0;
+    double y = rg_digamma_f64(x, &rare);
+    return x < 0.0 && fabs(y) < fmax(1.0, log(1.0 - x)) ? rg_digamma_left(x) : y;
+}
+
+static inline float rg_careful_digamma_f32(float x)
+{
+    int64_t rare = 0;
+    return (float)rg_digamma_f64(x, &rare);
 }
 
 #endif
