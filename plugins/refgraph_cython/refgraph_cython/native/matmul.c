@@ -15,6 +15,7 @@ rg_blas rg_blas_of;
 #define TILED_TERMS 512  /* of each sum, up to which they are */
 #define DOTTED (1 << 17) /* elements of the matrix on the left, which is to stay in a cache, where rows are multiplied */
 #define FEW_TERMS 32     /* of each sum, up to which rows are turned rather, but for very few rows on the left */
+#define MANY_TERMS 24    /* of each sum, from which on products with short rows are turned */
 #define LANES 64         /* bytes of a vector, at most */
 
 /* A matrix in memory: strides in elements. */
@@ -81,7 +82,7 @@ static void by_blas(int dtype, const matrix *a, const matrix *b, const matrix *c
 /* Whether kernels of our own are faster than BLAS, and which. Measured on Zen 5, where OpenBLAS has kernels for AVX2
    only, and on Zen 4 where it has some for AVX-512: products of large matrices are left to it, as it packs them. */
 
-enum way { BLAS, TILES, DOTS, TURNING, OUTER };
+enum way { BLAS, TILES, TURNED_TILES, DOTS, TURNING, OUTER };
 
 static enum way way_of(int dtype, const matrix *a, const matrix *b, const matrix *c, int adds) {
     int64_t m = c->rows, n = c->columns, k = a->columns;
@@ -90,6 +91,8 @@ static enum way way_of(int dtype, const matrix *a, const matrix *b, const matrix
     if (b->column == 1) { /* rows of b are neighbours */
         if (k == 1 && adds && n * rg_itemsize[dtype] >= 2 * LANES)
             return OUTER;
+        if (k >= MANY_TERMS && adds && a->row == 1 && n * rg_itemsize[dtype] < LANES && m > 1)
+            return TURNED_TILES;
         return m <= TILED_ROWS || k <= TILED_TERMS || n <= 16 ? TILES : BLAS;
     }
     if (b->row != 1 && k != 1)
@@ -103,8 +106,9 @@ static int by_own(rg_frame *frame, enum way way, int dtype, const matrix *a, con
                   const void *alpha, int adds) {
     int64_t m = c->rows, n = c->columns, k = a->columns;
     void *room = NULL;
-    if (way == TURNING || way == OUTER) {
-        size_t bytes = way == OUTER ? (size_t)(n * rg_itemsize[dtype] + LANES) : (size_t)(k * 64 * rg_itemsize[dtype]);
+    if (way == TURNING || way == TURNED_TILES || way == OUTER) {
+        size_t size = (size_t)rg_itemsize[dtype];
+        size_t bytes = way == OUTER ? (size_t)n * size + LANES : (size_t)(way == TURNING ? k : n) * 64 * size;
         if (!(room = rg_scratch(frame, bytes)))
             return RG_ERROR_MEMORY;
     }
@@ -113,6 +117,8 @@ static int by_own(rg_frame *frame, enum way way, int dtype, const matrix *a, con
     real *z = (real *)c->data;                                                                                         \
     if (way == TILES)                                                                                                  \
         rg_by_tiles_##letter(m, n, k, factor, x, a->row, a->column, y, b->row, adds, z, c->row);                       \
+    else if (way == TURNED_TILES)                                                                                      \
+        rg_by_turned_tiles_##letter(m, n, k, factor, x, a->column, y, b->row, z, c->row, room);                        \
     else if (way == DOTS)                                                                                              \
         rg_by_dots_##letter(m, n, k, factor, x, a->row, y, b->column, adds, z, c->row);                                    \
     else if (way == TURNING)                                                                                           \

@@ -17,7 +17,10 @@
                                 real *room);                                                                           \
     /* c += alpha a b, of m x 1 and 1 x n, for n from a vector on. room: for n elements and a vector. */               \
     void rg_by_outer_##letter(int64_t m, int64_t n, real alpha, const real *a, int64_t a_row, const real *b, real *c,  \
-                              int64_t c_row, real *room);
+                              int64_t c_row, real *room);                                                              \
+    /* c += alpha a b, of m x k and k x n, for small n; a has rows of stride 1. room: for n * 64 elements. */           \
+    void rg_by_turned_tiles_##letter(int64_t m, int64_t n, int64_t k, real alpha, const real *a, int64_t a_column,     \
+                                     const real *b, int64_t b_row, real *c, int64_t c_row, real *room);
 RG_PRODUCTS_OF(f32, float)
 RG_PRODUCTS_OF(f64, double)
 #undef RG_PRODUCTS_OF
