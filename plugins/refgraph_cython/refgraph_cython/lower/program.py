@@ -194,6 +194,11 @@ class Builder:
             self._slots.append(slot)
         return found
 
+    def is_made(self, x: Variable) -> bool:
+        """Whether some thunk computes a value."""
+        number = self._number.get(x)
+        return any([number in t.outs for t in self._thunks])
+
     def is_early(self, x: Variable) -> bool:
         """Whether a value is known as soon as the shapes of the inputs are."""
         return self._slots[self.slot(x)].early
