@@ -19,8 +19,9 @@ def softmax(node: Apply, build: Builder) -> str | None:
     results = {isinstance(node.op, LogSoftmax): node.outputs[0]}
     for other in build.graph.nodes:
         of: Any = other.op
-        if isinstance(of, (Softmax, LogSoftmax)) and other.inputs == node.inputs and set(of.axis) == set(op.axis):
-            results.setdefault(isinstance(of, LogSoftmax), other.outputs[0])
+        is_one = isinstance(other.op, (Softmax, LogSoftmax)) and other.inputs == node.inputs
+        if is_one and set(of.axis) == set(op.axis):
+            results.setdefault(isinstance(other.op, LogSoftmax), other.outputs[0])
     both = len(results) == 2 and not any([build.is_made(x) for x in results.values()])
     outputs = [results[False], results[True]] if both else node.outputs
     kind = _BOTH if both else _LOGSOFTMAX if isinstance(node.op, LogSoftmax) else _SOFTMAX
