@@ -12,9 +12,12 @@ typedef double _Complex complex128;
 
 rg_blas rg_blas_of;
 
-#define TILED_ROWS 128  /* of the product, up to which tiles are used */
-#define TILED_TERMS 128 /* of each sum, up to which they are */
-#define DOTTED_ROWS 16  /* of the product, up to which rows of both are multiplied */
+#define TILED_ROWS 512   /* of the product, up to which tiles are used */
+#define TILED_TERMS 512  /* of each sum, up to which they are */
+#define DOTTED (1 << 17) /* elements of the matrix on the left, which is to stay in a cache, where rows are multiplied */
+#define FEW_TERMS 32     /* of each sum, up to which rows are turned rather, but for very few rows on the left */
+#define MANY_TERMS 24    /* of each sum, from which on products with short rows are turned */
+#define LANES 64         /* bytes of a vector, at most */
 
 /* A matrix in memory: strides in elements. */
 typedef struct {
@@ -49,44 +52,73 @@ static void by_blas(int dtype, const matrix *a, const matrix *b, const matrix *c
     gemm(&tb, &ta, &m, &n, &k, alpha, b->data, &ldb, a->data, &lda, beta, c->data, &ldc);
 }
 
-/* Whether kernels of our own are faster than BLAS, and which: measured by tools/measure_products.py. */
+/* Whether kernels of our own are faster than BLAS, and which. Measured on Zen 5, where OpenBLAS has kernels for AVX2
+   only, and on Zen 4 where it has some for AVX-512: products of large matrices are left to it, as it packs them. */
 
-enum way { BLAS, TILES, DOTS };
+enum way { BLAS, TILES, TURNED_TILES, DOTS, TURNING, OUTER };
 
-static enum way way_of(int dtype, const matrix *a, const matrix *b, const matrix *c) {
+static enum way way_of(int dtype, const matrix *a, const matrix *b, const matrix *c, int adds) {
     int64_t m = c->rows, n = c->columns, k = a->columns;
     if (dtype != RG_F32 && dtype != RG_F64)
         return BLAS;
-    if (b->column == 1 || n == 1) { /* rows of b are neighbours */
-        if (n == 1 && b->row != 1 && b->rows != 1)
-            return BLAS;
-        if (n == 1)
-            return (a->column == 1 || k == 1) && m <= 16 ? DOTS : BLAS;
+    if (b->column == 1) { /* rows of b are neighbours */
+        if (k == 1 && adds && n * rg_itemsize[dtype] >= 2 * LANES)
+            return OUTER;
+        if (k >= MANY_TERMS && adds && a->row == 1 && n * rg_itemsize[dtype] < LANES && m > 1)
+            return TURNED_TILES;
         return m <= TILED_ROWS || k <= TILED_TERMS || n <= 16 ? TILES : BLAS;
     }
-    if (b->row == 1 && (a->column == 1 || k == 1) && k >= 32)
-        return m <= DOTTED_ROWS ? DOTS : BLAS;
-    return BLAS;
+    if (b->row != 1 && k != 1)
+        return BLAS;
+    if (k < FEW_TERMS && m > 2)
+        return TURNING;
+    return (a->column == 1 || k == 1) && m <= DOTTED / k ? DOTS : BLAS;
 }
 
-static void by_own(enum way way, int dtype, const matrix *a, const matrix *b, const matrix *c, const void *alpha, int adds) {
+static int by_own(rg_frame *frame, enum way way, int dtype, const matrix *a, const matrix *b, const matrix *c,
+                  const void *alpha, int adds) {
     int64_t m = c->rows, n = c->columns, k = a->columns;
-    if (dtype == RG_F32 && way == TILES)
-        rg_by_tiles_f32(m, n, k, *(const float *)alpha, (const float *)a->data, a->row, a->column, (const float *)b->data,
-                        b->row, adds, (float *)c->data, c->row);
-    else if (dtype == RG_F32)
-        rg_by_dots_f32(m, n, k, *(const float *)alpha, (const float *)a->data, a->row, (const float *)b->data,
-                       n == 1 ? 0 : b->column, adds, (float *)c->data, c->row);
-    else if (way == TILES)
-        rg_by_tiles_f64(m, n, k, *(const double *)alpha, (const double *)a->data, a->row, a->column,
-                        (const double *)b->data, b->row, adds, (double *)c->data, c->row);
-    else
-        rg_by_dots_f64(m, n, k, *(const double *)alpha, (const double *)a->data, a->row, (const double *)b->data,
-                       n == 1 ? 0 : b->column, adds, (double *)c->data, c->row);
+    void *room = NULL;
+    if (way == TURNING || way == TURNED_TILES || way == OUTER) {
+        size_t size = (size_t)rg_itemsize[dtype];
+        size_t bytes = way == OUTER ? (size_t)n * size + LANES : (size_t)(way == TURNING ? k : n) * 64 * size;
+        if (!(room = rg_scratch(frame, bytes)))
+            return RG_ERROR_MEMORY;
+    }
+#define BY_OWN(letter, real)                                                                                           \
+    const real factor = *(const real *)alpha, *x = (const real *)a->data, *y = (const real *)b->data;                  \
+    real *z = (real *)c->data;                                                                                         \
+    if (way == TILES)                                                                                                  \
+        rg_by_tiles_##letter(m, n, k, factor, x, a->row, a->column, y, b->row, adds, z, c->row);                       \
+    else if (way == TURNED_TILES)                                                                                      \
+        rg_by_turned_tiles_##letter(m, n, k, factor, x, a->column, y, b->row, z, c->row, room);                        \
+    else if (way == DOTS)                                                                                              \
+        rg_by_dots_##letter(m, n, k, factor, x, a->row, y, b->column, adds, z, c->row);                                    \
+    else if (way == TURNING)                                                                                           \
+        rg_by_turning_##letter(m, n, k, factor, x, a->row, a->column, y, b->column, adds, z, c->row, room);                \
+    else                                                                                                               \
+        rg_by_outer_##letter(m, n, factor, x, a->row, y, z, c->row, room);
+    if (dtype == RG_F32) {
+        BY_OWN(f32, float)
+    } else {
+        BY_OWN(f64, double)
+    }
+#undef BY_OWN
+    return RG_OK;
 }
 
 static int is_number(int dtype, const void *value, double wanted) {
     return dtype == RG_F32 ? *(const float *)value == (float)wanted : *(const double *)value == wanted;
+}
+
+/* Elements that lie together, multiplied by a number. */
+static void multiply(int dtype, int64_t size, const void *by, char *data) {
+    if (dtype == RG_F32)
+        for (int64_t i = 0; i < size; i++)
+            ((float *)data)[i] *= *(const float *)by;
+    else
+        for (int64_t i = 0; i < size; i++)
+            ((double *)data)[i] *= *(const double *)by;
 }
 
 static const double one_f64[2] = {1, 0}, zero[2] = {0, 0};
@@ -128,10 +160,15 @@ static int product(rg_frame *frame, int dtype, matrix a, matrix b, matrix c, con
         rg_product_typed(dtype, c.rows, c.columns, k, &left, &right, &out);
         return RG_OK;
     }
-    enum way way = way_of(dtype, &a, &b, &c);
-    if (way != BLAS && k && (!adds || is_number(dtype, beta, 1))) {
-        by_own(way, dtype, &a, &b, &c, alpha, adds);
-        return RG_OK;
+    if (c.columns == 1 && c.rows > 1) { /* a column is computed as a row, of the transposes */
+        matrix left = {b.data, 1, k, k, b.row}, right = {a.data, k, a.rows, a.column, a.row};
+        a = left, b = right, c = (matrix){c.data, 1, c.rows, c.rows, 1};
+    }
+    enum way way = way_of(dtype, &a, &b, &c, adds);
+    if (way != BLAS && k) {
+        if (adds && !is_number(dtype, beta, 1))
+            multiply(dtype, c.rows * c.columns, beta, c.data);
+        return by_own(frame, way, dtype, &a, &b, &c, alpha, adds);
     }
     size_t need = 0;
     if (!fits(&a))
