@@ -160,7 +160,9 @@ static int product(rg_frame *frame, int dtype, matrix a, matrix b, matrix c, con
         rg_product_typed(dtype, c.rows, c.columns, k, &left, &right, &out);
         return RG_OK;
     }
-    if (c.columns == 1 && c.rows > 1) { /* a column is computed as a row, of the transposes */
+    if (c.columns == 1 && c.rows > 1 && c.row != 1)
+        b.column = 1; /* as it has one column only */
+    else if (c.columns == 1 && c.rows > 1) { /* neighbours are computed as a row, of the transposes */
         matrix left = {b.data, 1, k, k, b.row}, right = {a.data, k, a.rows, a.column, a.row};
         a = left, b = right, c = (matrix){c.data, 1, c.rows, c.rows, 1};
     }
