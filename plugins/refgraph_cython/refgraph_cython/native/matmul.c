@@ -75,35 +75,64 @@ static enum way way_of(int dtype, const matrix *a, const matrix *b, const matrix
     return (a->column == 1 || k == 1) && m <= DOTTED / k ? DOTS : BLAS;
 }
 
-static int by_own(rg_frame *frame, enum way way, int dtype, const matrix *a, const matrix *b, const matrix *c,
-                  const void *alpha, int adds) {
+/* A product by kernels of our own, of which threads may take parts. */
+typedef struct {
+    enum way way;
+    int dtype, adds;
+    matrix a, b, c;
+    const void *alpha;
+    char *room;
+    size_t bytes; /* of the room */
+} own;
+
+#define PARTS 16
+#define WORTH_NS 100000 /* what a product takes at least that is shared among threads: a smaller one is as long on the
+                           way between the caches of two cores */
+
+static void own_part(void *context, int64_t number, int64_t of) {
+    const own *p = context;
+    const matrix *a = &p->a, *b = &p->b, *c = &p->c;
     int64_t m = c->rows, n = c->columns, k = a->columns;
-    void *room = NULL;
-    if (way == TURNING || way == TURNED_TILES || way == OUTER) {
-        size_t size = (size_t)rg_itemsize[dtype];
-        size_t bytes = way == OUTER ? (size_t)n * size + LANES : (size_t)(way == TURNING ? k : n) * 64 * size;
-        if (!(room = rg_scratch(frame, bytes)))
-            return RG_ERROR_MEMORY;
-    }
+    rg_part part = {number, of};
+    void *room = p->room;
 #define BY_OWN(letter, real)                                                                                           \
-    const real factor = *(const real *)alpha, *x = (const real *)a->data, *y = (const real *)b->data;                  \
+    const real alpha = *(const real *)p->alpha, *x = (const real *)a->data, *y = (const real *)b->data;                \
     real *z = (real *)c->data;                                                                                         \
-    if (way == TILES)                                                                                                  \
-        rg_by_tiles_##letter(m, n, k, factor, x, a->row, a->column, y, b->row, adds, z, c->row);                       \
-    else if (way == TURNED_TILES)                                                                                      \
-        rg_by_turned_tiles_##letter(m, n, k, factor, x, a->column, y, b->row, z, c->row, room);                        \
-    else if (way == DOTS)                                                                                              \
-        rg_by_dots_##letter(m, n, k, factor, x, a->row, y, b->column, adds, z, c->row);                                    \
-    else if (way == TURNING)                                                                                           \
-        rg_by_turning_##letter(m, n, k, factor, x, a->row, a->column, y, b->column, adds, z, c->row, room);                \
+    if (p->way == TILES)                                                                                               \
+        rg_by_tiles_##letter(part, m, n, k, alpha, x, a->row, a->column, y, b->row, p->adds, z, c->row);               \
+    else if (p->way == TURNED_TILES)                                                                                   \
+        rg_by_turned_tiles_##letter(m, n, k, alpha, x, a->column, y, b->row, z, c->row, room);                         \
+    else if (p->way == DOTS)                                                                                           \
+        rg_by_dots_##letter(part, m, n, k, alpha, x, a->row, y, b->column, p->adds, z, c->row);                        \
+    else if (p->way == TURNING)                                                                                        \
+        rg_by_turning_##letter(m, n, k, alpha, x, a->row, a->column, y, b->column, p->adds, z, c->row, room);          \
     else                                                                                                               \
-        rg_by_outer_##letter(m, n, factor, x, a->row, y, z, c->row, room);
-    if (dtype == RG_F32) {
+        rg_by_outer_##letter(m, n, alpha, x, a->row, y, z, c->row, room);
+    if (p->dtype == RG_F32) {
         BY_OWN(f32, float)
     } else {
         BY_OWN(f64, double)
     }
 #undef BY_OWN
+}
+
+static int by_own(rg_frame *frame, own *p) {
+    int64_t m = p->c.rows, n = p->c.columns, k = p->a.columns, size = rg_itemsize[p->dtype], parts = 1;
+    double ns = 0.002 * (double)(m * n * k * size);
+    if ((p->way == TILES || p->way == DOTS) && ns >= WORTH_NS)
+        parts = PARTS;
+    p->bytes = 0;
+    if (p->way == OUTER)
+        p->bytes = (size_t)(n * size + LANES);
+    else if (p->way == TURNING || p->way == TURNED_TILES)
+        p->bytes = (size_t)((p->way == TURNING ? k : n) * 64 * size);
+    p->room = p->bytes ? rg_scratch(frame, p->bytes) : NULL;
+    if (p->bytes && !p->room)
+        return RG_ERROR_MEMORY;
+    if (parts > 1 && rg_threads() > 1)
+        rg_parallel(parts, ns, own_part, p);
+    else
+        own_part(p, 0, 1);
     return RG_OK;
 }
 
@@ -170,7 +199,8 @@ static int product(rg_frame *frame, int dtype, matrix a, matrix b, matrix c, con
     if (way != BLAS && k) {
         if (adds && !is_number(dtype, beta, 1))
             multiply(dtype, c.rows * c.columns, beta, c.data);
-        return by_own(frame, way, dtype, &a, &b, &c, alpha, adds);
+        own p = {way, dtype, adds, a, b, c, alpha, NULL, 0};
+        return by_own(frame, &p);
     }
     size_t need = 0;
     if (!fits(&a))

@@ -190,9 +190,10 @@ static const NAME(tile_of) NAME(tiles)[13][9] = {
 };
 
 /* c = alpha a b + adds c, of m x k and k x n. Columns first, so that a strip of b stays in the cache for all rows; where
-   b has few rows, rows first, so that c is gone through as it lies. */
-static void NAME(by_tiles)(int64_t m, int64_t n, int64_t k, REAL alpha, const REAL *a, int64_t a_row, int64_t a_column,
-                           const REAL *b, int64_t b_row, int adds, REAL *c, int64_t c_row) {
+   b has few rows, rows first, so that c is gone through as it lies. Of all tiles those of one part: what is in a tile
+   does not depend on how many parts there are. */
+static void NAME(by_tiles)(rg_part part, int64_t m, int64_t n, int64_t k, REAL alpha, const REAL *a, int64_t a_row,
+                           int64_t a_column, const REAL *b, int64_t b_row, int adds, REAL *c, int64_t c_row) {
     const REAL *b_end = b + (k - 1) * b_row + n, *c_end = c + (m - 1) * c_row + n;
     int64_t high = ROWS, vectors_of = 3; /* of a tile: as many sums as there are registers for */
     if (RG_BYTES == 64) {
@@ -205,7 +206,8 @@ static void NAME(by_tiles)(int64_t m, int64_t n, int64_t k, REAL alpha, const RE
     }
     int64_t wide = vectors_of * LANES;
     int64_t strips = (n + wide - 1) / wide, stacks = (m + high - 1) / high;
-    for (int64_t s = 0; s < strips * stacks; s++) {
+    int64_t end = strips * stacks * (part.number + 1) / part.of;
+    for (int64_t s = strips * stacks * part.number / part.of; s < end; s++) {
         int64_t j = (k <= 16 ? s % strips : s / stacks) * wide, i = (k <= 16 ? s / strips : s % stacks) * high;
         int64_t columns = n - j < wide ? n - j : wide, rows = m - i < high ? m - i : high;
         int64_t vectors = (columns + LANES - 1) / LANES;
@@ -309,10 +311,11 @@ static const NAME(dots_of) NAME(four_dots)[] = {
 #endif
 };
 
-static void NAME(by_dots)(int64_t m, int64_t n, int64_t k, REAL alpha, const REAL *a, int64_t a_row, const REAL *b,
+static void NAME(by_dots)(rg_part part, int64_t m, int64_t n, int64_t k, REAL alpha, const REAL *a, int64_t a_row, const REAL *b,
                           int64_t b_row, int adds, REAL *c, int64_t c_row) {
     int64_t most = RG_BYTES == 64 ? 6 : 3, stacks = (m + most - 1) / most, high = (m + stacks - 1) / stacks;
-    for (int64_t j = 0; j < n; j += 4)
+    int64_t fours = (n + 3) / 4, end = fours * (part.number + 1) / part.of * 4;
+    for (int64_t j = fours * part.number / part.of * 4; j < end; j += 4)
         for (int64_t i = 0; i < m; i += high) {
             const REAL *x = a + i * a_row, *y = b + j * b_row;
             REAL *to = c + i * c_row + j;

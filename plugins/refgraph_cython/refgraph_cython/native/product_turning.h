@@ -12,7 +12,7 @@ static void NAME(by_turning)(int64_t m, int64_t n, int64_t k, REAL alpha, const 
         for (int64_t l = 0; l < wide; l++)
             for (int64_t t = 0; t < k; t++)
                 room[t * BESIDE + l] = b[(j + l) * b_row + t];
-        NAME(by_tiles)(m, wide, k, alpha, a, a_row, a_column, room, BESIDE, adds, c + j, c_row);
+        NAME(by_tiles)((rg_part){0, 1}, m, wide, k, alpha, a, a_row, a_column, room, BESIDE, adds, c + j, c_row);
     }
 }
 
@@ -22,7 +22,7 @@ static void NAME(by_turned_tiles)(int64_t m, int64_t n, int64_t k, REAL alpha, c
                                   const REAL *b, int64_t b_row, REAL *c, int64_t c_row, REAL *room) {
     for (int64_t i = 0; i < m; i += BESIDE) {
         int64_t high = m - i < BESIDE ? m - i : BESIDE;
-        NAME(by_tiles)(n, high, k, alpha, b, 1, b_row, a + i, a_column, 0, room, BESIDE);
+        NAME(by_tiles)((rg_part){0, 1}, n, high, k, alpha, b, 1, b_row, a + i, a_column, 0, room, BESIDE);
         for (int64_t l = 0; l < high; l++)
             for (int64_t j = 0; j < n; j++)
                 c[(i + l) * c_row + j] += room[j * BESIDE + l];
