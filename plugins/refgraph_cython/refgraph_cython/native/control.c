@@ -1,5 +1,5 @@
 /* Programs within programs: loops and branches. Between two steps of a loop there is no Python. */
-#include "rg.h"
+#include "straight.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -69,20 +69,6 @@ typedef struct carry {
     rg_array now, final;        /* the shapes of the value, and of the last one */
 } carry;
 
-/* A pointer that goes on with each step: from `last` back to `first`. */
-typedef struct mover {
-    char **pointer;
-    char *at, *first, *last;
-    int64_t step;
-} mover;
-
-/* A value that the step's program does not compute where it belongs. */
-typedef struct moved {
-    const rg_array *made;
-    char *target;
-    size_t bytes; /* 0 where elements do not lie one after the other */
-} moved;
-
 typedef struct loop {
     inner step;
     const int64_t *params;
@@ -91,9 +77,7 @@ typedef struct loop {
     int64_t changes; /* whether a carried value changes its shape */
     kept *kept; /* of states, then of records */
     carry *carries;
-    mover *movers;
-    moved *moved;
-    int64_t nmovers, nmoved;
+    rg_steps steps;
     char is_last;    /* whether the condition to end holds */
     char is_blank;   /* whether items of sequences are zeros */
     char is_outside; /* whether all entries lie in memory of the loop's own until it has run */
@@ -113,14 +97,14 @@ static void loop_discard(rg_thunk *thunk) {
     }
     free(l->kept);
     free(l->carries);
-    free(l->movers);
-    free(l->moved);
+    free(l->steps.movers);
+    free(l->steps.moved);
 }
 
 static int loop_open(rg_frame *frame, rg_thunk *thunk) {
     const int64_t *p = thunk->params;
     loop *l = thunk->state;
-    if (l && l->moved) {
+    if (l && l->steps.moved) {
         l->step.frame->profiled = frame->profiled;
         return RG_OK;
     }
@@ -135,9 +119,9 @@ static int loop_open(rg_frame *frame, rg_thunk *thunk) {
     size_t outputs = (size_t)(l->nstates + l->ncarried + l->nrecords) + 1;
     l->kept = calloc(outputs, sizeof *l->kept);
     l->carries = calloc((size_t)l->ncarried + 1, sizeof *l->carries);
-    l->movers = calloc((size_t)l->step.program->nin + outputs, sizeof *l->movers);
-    l->moved = calloc(outputs, sizeof *l->moved);
-    if (!l->kept || !l->carries || !l->movers || !l->moved)
+    l->steps.movers = calloc((size_t)l->step.program->nin + outputs, sizeof *l->steps.movers);
+    l->steps.moved = calloc(outputs, sizeof *l->steps.moved);
+    if (!l->kept || !l->carries || !l->steps.movers || !l->steps.moved)
         return rg_fail(frame, RG_ERROR_MEMORY, "no memory for a loop");
     p += 7;
     for (int64_t i = 0; i < l->nstates; i++, p += 4 + p[3]) {
@@ -423,8 +407,8 @@ static void aim(const inner *step, int64_t output, char *target) {
 
 /* Let a pointer be at a place of `size`, and go on from there. */
 static void move_on(loop *l, char **pointer, char *data, int64_t stride, int64_t size, int64_t place) {
-    l->movers[l->nmovers++] =
-        (mover){pointer, data + place % size * stride, data, data + (size - 1) * stride, stride};
+    l->steps.movers[l->steps.nmovers++] =
+        (rg_mover){pointer, data + place % size * stride, data, data + (size - 1) * stride, stride};
 }
 
 /* Let an output of the step lie there. */
@@ -432,8 +416,8 @@ static void move_output(loop *l, int64_t output, char *data, int64_t stride, int
     rg_array *made = output_of(&l->step, output);
     char **pointer = &made->data;
     if (!l->step.program->fresh[output]) {
-        moved *m = &l->moved[l->nmoved++];
-        *m = (moved){made, NULL, made->contiguous ? bytes_of(made) : 0};
+        rg_moved *m = &l->steps.moved[l->steps.nmoved++];
+        *m = (rg_moved){made, NULL, made->contiguous ? bytes_of(made) : 0};
         pointer = &m->target;
     }
     move_on(l, pointer, data, stride, size, place);
@@ -443,7 +427,8 @@ static void move_output(loop *l, int64_t output, char *data, int64_t stride, int
 static void loop_move(rg_thunk *thunk, loop *l, int64_t t) {
     rg_array **seqs = thunk->in + 1;
     int64_t at = 0;
-    l->nmovers = l->nmoved = 0;
+    l->steps.nmovers = l->steps.nmoved = 0;
+    l->steps.ends = l->until ? output_of(&l->step, l->step.program->nout - 1) : NULL;
     for (int64_t i = 0; i < l->nseq; i++) {
         int64_t stride = seqs[i]->strides[0];
         move_on(l, &input_of(&l->step, at++)->data, seqs[i]->data, stride, l->n + 1, t);
@@ -469,32 +454,13 @@ static void loop_move(rg_thunk *thunk, loop *l, int64_t t) {
         aim(&l->step, l->step.program->nout - 1, &l->is_last);
 }
 
-static int has_ended(const loop *l) {
-    return l->until && *output_of(&l->step, l->step.program->nout - 1)->data;
-}
-
 /* Take steps from *t on, up to one that is not taken; *t is then how many were. Whether it ends is `*ends`. */
 static int take_steps(rg_frame *frame, rg_thunk *thunk, loop *l, int64_t *t, int64_t to, int *ends) {
+    int64_t taken;
     loop_move(thunk, l, *t);
-    const int64_t nmovers = l->nmovers, nmoved = l->nmoved;
-    for (; *t < to && !*ends; ++*t) {
-        for (mover *m = l->movers, *end = m + nmovers; m < end; m++) {
-            *m->pointer = m->at;
-            m->at = m->at == m->last ? m->first : m->at + m->step;
-        }
-        if (rg_run(l->step.frame))
-            return inner_failed(frame, &l->step);
-        for (const moved *m = l->moved, *end = m + nmoved; m < end; m++) {
-            if (m->bytes)
-                memmove(m->target, m->made->data, m->bytes);
-            else {
-                rg_array to_there = contiguous_like(m->made, 0);
-                to_there.data = m->target;
-                rg_copy(m->made, &to_there);
-            }
-        }
-        *ends = has_ended(l);
-    }
+    if (rg_run_steps(l->step.frame, &l->steps, to - *t, &taken, ends))
+        return inner_failed(frame, &l->step);
+    *t += taken;
     for (int64_t i = 0; i < l->ncarried; i++)
         l->carries[i].at = l->carries[i].in_place ? 0 : *t % 2;
     return RG_OK;
@@ -579,7 +545,7 @@ static int take_any_steps(rg_frame *frame, rg_thunk *thunk, loop *l, int64_t *t,
         carry_shapes(l);
         for (int64_t i = 0; i < l->ncarried; i++)
             l->carries[i].at = l->carries[i].next;
-        *ends = has_ended(l);
+        *ends = l->until && *output_of(&l->step, l->step.program->nout - 1)->data;
     }
     return RG_OK;
 }

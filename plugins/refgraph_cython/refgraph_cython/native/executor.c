@@ -335,11 +335,8 @@ int rg_prepare(rg_frame *frame) {
 }
 
 int rg_run(rg_frame *frame) {
-    if (frame->is_straight && !frame->profiled) {
-        const rg_thunk *thunk;
-        int error = rg_run_straight(frame, &thunk);
-        return error ? failed(frame, thunk, error) : RG_OK;
-    }
+    if (frame->is_straight && !frame->profiled)
+        return rg_run_straight(frame);
     int again = 0;
     rg_thunk *end = frame->thunks + frame->nthunks;
     for (rg_thunk *thunk = frame->thunks; thunk < end; thunk++) {

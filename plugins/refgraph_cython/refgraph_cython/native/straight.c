@@ -26,13 +26,14 @@ int rg_blocks_run_v4(rg_frame *, rg_thunk *);
 #define VALUES 192
 
 typedef struct {
-    rg_instruction instruction; /* NULL: the thunk is run */
+    rg_instruction instruction;
     rg_step run;
     rg_thunk *thunk;
     int64_t n;
     const rg_loop_of *more;
     char *const *out, *const *in[INPUTS];
     unsigned single;
+    int32_t nin; /* 0 where the thunk is run */
 } call;
 
 struct rg_straight {
@@ -117,6 +118,7 @@ static void add_group(struct rg_straight *s, rg_thunk *thunk, const group *g, in
         call *c = &s->calls[s->ncalls++];
         *c = (call){.instruction = (rg_instruction)(uintptr_t)step[0], .thunk = thunk};
         c->more = (const rg_loop_of *)(uintptr_t)step[1];
+        c->nin = (int32_t)step[2];
         is_one[value] = 1;
         for (int64_t k = 0; k < INPUTS; k++) {
             int64_t given = step[3 + (k < step[2] ? k : 0)]; /* what is not read is something */
@@ -143,7 +145,7 @@ static void add_group(struct rg_straight *s, rg_thunk *thunk, const group *g, in
         if (store_of[value] == i + 1)
             continue;
         call *c = &s->calls[s->ncalls++];
-        *c = (call){.instruction = copy_bytes, .thunk = thunk, .out = &thunk->out[i]->data};
+        *c = (call){.instruction = copy_bytes, .thunk = thunk, .out = &thunk->out[i]->data, .nin = 1};
         c->n = n * rg_itemsize[thunk->out[i]->dtype];
         for (int64_t k = 0; k < INPUTS; k++)
             c->in[k] = values[value];
@@ -225,21 +227,79 @@ int rg_straighten(rg_frame *frame) {
     return RG_OK;
 }
 
-int rg_run_straight(rg_frame *frame, const rg_thunk **failed) {
+static int failed(rg_frame *frame, const rg_thunk *thunk, int error) {
+    frame->failed = (int32_t)(thunk - frame->thunks);
+    frame->error = error;
+    frame->prepared = 0;
+    return -1;
+}
+
+static inline int run_calls(rg_frame *frame, const call *c, const call *end) {
+    for (; c < end; c++) {
+        const void *in[INPUTS];
+        switch (c->nin) {
+        case 0: {
+            int error = c->run(frame, c->thunk);
+            if (error)
+                return failed(frame, c->thunk, error);
+            continue;
+        }
+        case 1:
+            in[0] = *c->in[0];
+            break;
+        case 2:
+            in[0] = *c->in[0], in[1] = *c->in[1];
+            break;
+        default:
+            in[0] = *c->in[0], in[1] = *c->in[1], in[2] = *c->in[2], in[3] = *c->in[3];
+        }
+        c->instruction(c->n, *c->out, in, c->single, c->more);
+    }
+    return RG_OK;
+}
+
+int rg_run_straight(rg_frame *frame) {
     const struct rg_straight *s = frame->straight;
     frame->traffic += s->traffic;
-    for (const call *c = s->calls, *end = c + s->ncalls; c < end; c++) {
-        if (c->instruction) {
-            const void *in[INPUTS] = {*c->in[0], *c->in[1], *c->in[2], *c->in[3]};
-            c->instruction(c->n, *c->out, in, c->single, c->more);
-        } else {
-            int error = c->run(frame, c->thunk);
-            if (error) {
-                *failed = c->thunk;
-                return error;
-            }
-        }
+    return run_calls(frame, s->calls, s->calls + s->ncalls);
+}
+
+static void move_value(const rg_moved *m) {
+    if (m->bytes)
+        memmove(m->target, m->made->data, m->bytes);
+    else if (m->made->size) {
+        rg_array to = *m->made;
+        int64_t step = rg_itemsize[to.dtype];
+        for (int d = to.ndim - 1; d >= 0; step *= to.shape[d--])
+            to.strides[d] = step;
+        to.contiguous = 1;
+        to.data = m->target;
+        rg_copy(m->made, &to);
     }
+}
+
+int rg_run_steps(rg_frame *frame, rg_steps *steps, int64_t n, int64_t *taken, int *ended) {
+    const struct rg_straight *s = frame->straight;
+    int is_straight = frame->is_straight && !frame->profiled;
+    const call *first = is_straight ? s->calls : NULL, *last = is_straight ? first + s->ncalls : NULL;
+    int64_t nmoved = steps->nmoved;
+    rg_mover *const movers = steps->movers, *const end = movers + steps->nmovers;
+    *taken = *ended = 0;
+    while (*taken < n && !*ended) {
+        for (rg_mover *m = movers; m < end; m++) {
+            *m->pointer = m->at;
+            m->at = m->at == m->last ? m->first : m->at + m->step;
+        }
+        if (is_straight ? run_calls(frame, first, last) : rg_run(frame))
+            return -1;
+        ++*taken;
+        for (const rg_moved *m = steps->moved; m < steps->moved + nmoved; m++)
+            move_value(m);
+        if (steps->ends)
+            *ended = *steps->ends->data;
+    }
+    if (is_straight)
+        frame->traffic += *taken * s->traffic;
     return RG_OK;
 }
 
