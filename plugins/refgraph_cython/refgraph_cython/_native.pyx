@@ -232,7 +232,7 @@ cdef class Program:
     cdef int64_t **params
     cdef list _constants, _callables, _objects, _free
     cdef public bint keeps, assumes
-    cdef public object otherwise
+    cdef public object otherwise, settled
     cdef readonly dict in_place
     cdef object _alive
     cdef object _add
@@ -248,6 +248,7 @@ cdef class Program:
         and inputs, by number, where the output may be computed in the input's memory. nodes: those that thunks
         compute, by number. alive: what params point to, inner programs among it.
 
+        settled: for each output whether its shape follows from those of the inputs.
         otherwise: makes what computes the same, for a call that the program does not compute. assumes: whether it may
         be that nothing but an assumption on shapes failed, where a call fails.
         """

@@ -25,8 +25,8 @@ def ifelse(node: Apply, build: Builder) -> str | None:
         branches = [build.inner(graph) for graph in op.graphs]
     except Declined as why:
         return f"in a branch: {why}"
-    every = range(len(node.inputs))
-    build.thunk("ifelse", node.inputs, node.outputs, [b.address for b in branches], values=list(every))
+    params = [*[b.address for b in branches], *[all(b.settled) for b in branches]]
+    build.thunk("ifelse", node.inputs, node.outputs, params, values=list(range(len(node.inputs))))
     return None
 
 
@@ -44,7 +44,8 @@ def scan(node: Apply, build: Builder) -> str | None:
     except Declined as why:
         return f"in a step: {why}"
     in_place = {output for output, _ in step.in_place.items()}
-    params = [step.address, op.n_sequences, len(op.taps), op.n_carried, len(op.records), int(op.until)]
+    settled = all(step.settled[: -1 if op.until else None])
+    params = [step.address, settled, op.n_sequences, len(op.taps), op.n_carried, len(op.records), int(op.until)]
     for i, taps in enumerate(op.taps):
         params += [op.depths[i], _all(op.keep[i]), int(i in in_place), len(taps), *taps]
     params += [int(len(op.taps) + i in in_place) for i in range(op.n_carried)]
@@ -52,8 +53,9 @@ def scan(node: Apply, build: Builder) -> str | None:
         if x.type.ndim + 1 > NDIM:
             return f"more than {NDIM} axes"
         params += [_all(keep), x.type.ndim, *[-1 if n is None else n for n in x.type.shape]]
-    if op.until:
-        build.thunk("scan_until", node.inputs, node.outputs, params, values=list(range(len(node.inputs))), always=True)
+    if op.until or not settled:
+        every = range(len(node.inputs))
+        build.thunk("scan_dynamic", node.inputs, node.outputs, params, values=list(every), always=True)
     else:
         build.thunk("scan", node.inputs, node.outputs, params, values=[0])
     return None

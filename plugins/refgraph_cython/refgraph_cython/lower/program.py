@@ -229,6 +229,7 @@ class Builder:
             outputs.append((number, fresh and self._slots[number].home == _OUTSIDE))
         thunks = [t[:7] for t in self._thunks]
         made = _native.Program(slots, thunks, buffers, inputs, outputs, in_place, self.graph.nodes, self.alive)
+        made.settled = [self._slots[n].settled for n, _ in outputs]
         made.assumes = any([isinstance(p, _native.Program) and p.assumes for p in self.alive])
         return made
 

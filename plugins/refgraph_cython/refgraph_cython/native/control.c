@@ -1,5 +1,5 @@
 /* Programs within programs: loops and branches. Between two steps of a loop there is no Python. */
-#include "rg.h"
+#include "straight.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,28 +31,23 @@ static int inner_failed(rg_frame *frame, const inner *in) {
     return rg_fail(frame, in->frame->error, "%s", in->frame->message);
 }
 
-/* Whether it is known what shapes its outputs have, before it has run. */
-static int inner_is_known(const inner *in) {
-    for (int64_t i = 0; i < in->program->nout; i++)
-        if (!in->frame->known[in->program->outputs[i]])
-            return 0;
-    return 1;
-}
-
 static int same_shape(const rg_array *a, const rg_array *b) {
     return a->ndim == b->ndim && !memcmp(a->shape, b->shape, (size_t)a->ndim * sizeof *a->shape);
 }
 
 /* Loops.
 
-params: the address of the step's rg_program; numbers of sequences, states, carried values, records; whether there is a
-condition to end; then for each state: depth, how many entries to keep (-1: all), whether the new value may be computed
-in the memory of the one before, the number of taps, and the taps; for each carried value whether the new one may be
-computed in the memory of the old; for each record how many to keep, its rank, and its lengths as far as they are known
-(-1: not).
+params: the address of the step's rg_program; whether the shapes of what it makes follow from those of what it is given;
+numbers of sequences, states, carried values, records; whether there is a condition to end; then for each state: depth,
+how many entries to keep (-1: all), whether the new value may be computed in the memory of the one before, the number of
+taps, and the taps; for each carried value whether the new one may be computed in the memory of the old; for each record
+how many to keep, its rank, and its lengths as far as they are known (-1: not).
 
 inputs: the number of steps; sequences; initial values; carried values; whole values. outputs: states, carried values,
 records, and the number of steps taken where there is a condition.
+
+Mostly no shape changes between two steps. Then all that changes is where values lie, and that goes on by constant
+distances: a step sets a row of pointers, and runs.
 */
 
 typedef struct kept {
@@ -62,25 +57,33 @@ typedef struct kept {
     int64_t in_place; /* whether a new entry may be computed in the memory of the one before */
     const int64_t *taps;
     int64_t ntaps;
-    char *ring;       /* memory of the loop's own; NULL where entries lie in the output */
+    char *ring;       /* memory of the loop's own, where entries do not lie in the output */
     size_t capacity;
+    rg_array entry;   /* the shape of one */
 } kept;
 
 typedef struct carry {
-    char *data[2]; /* the value, and where the next one goes */
-    char *memory;
-    size_t capacity;
-    int64_t in_place;
+    char *memory[2]; /* the value, and where the next one goes, in turns; the second is not used in place */
+    size_t capacity[2];
+    int64_t in_place, at, next; /* `at` is which of the two is the value */
+    rg_array now, final;        /* the shapes of the value, and of the last one */
 } carry;
 
 typedef struct loop {
     inner step;
     const int64_t *params;
-    int64_t nseq, nstates, ncarried, nrecords, until;
+    int64_t settled, nseq, nstates, ncarried, nrecords, until;
     int64_t n, taken;
+    int64_t changes; /* whether a carried value changes its shape */
     kept *kept; /* of states, then of records */
     carry *carries;
+    rg_steps steps;
+    char is_last;    /* whether the condition to end holds */
+    char is_blank;   /* whether items of sequences are zeros */
+    char is_outside; /* whether all entries lie in memory of the loop's own until it has run */
 } loop;
+
+static char blank[16]; /* an element of zeros: nothing writes it */
 
 static void loop_discard(rg_thunk *thunk) {
     loop *l = thunk->state;
@@ -88,30 +91,39 @@ static void loop_discard(rg_thunk *thunk) {
         return;
     for (int64_t i = 0; l->kept && i < l->nstates + l->nrecords; i++)
         free(l->kept[i].ring);
-    for (int64_t i = 0; l->carries && i < l->ncarried; i++)
-        free(l->carries[i].memory);
+    for (int64_t i = 0; l->carries && i < l->ncarried; i++) {
+        free(l->carries[i].memory[0]);
+        free(l->carries[i].memory[1]);
+    }
     free(l->kept);
     free(l->carries);
+    free(l->steps.movers);
+    free(l->steps.moved);
 }
 
 static int loop_open(rg_frame *frame, rg_thunk *thunk) {
     const int64_t *p = thunk->params;
     loop *l = thunk->state;
-    if (l && l->kept)
+    if (l && l->steps.moved) {
+        l->step.frame->profiled = frame->profiled;
         return RG_OK;
+    }
     l = rg_state(frame, thunk, sizeof *l);
     if (!l)
         return RG_ERROR_MEMORY;
     thunk->discard = loop_discard;
-    l->nseq = p[1], l->nstates = p[2], l->ncarried = p[3], l->nrecords = p[4], l->until = p[5];
+    l->settled = p[1], l->nseq = p[2], l->nstates = p[3], l->ncarried = p[4], l->nrecords = p[5], l->until = p[6];
     int error = inner_open(frame, thunk, 0, &l->step, (const rg_program *)(uintptr_t)p[0]);
     if (error)
         return error;
-    l->kept = calloc((size_t)(l->nstates + l->nrecords) + 1, sizeof *l->kept);
+    size_t outputs = (size_t)(l->nstates + l->ncarried + l->nrecords) + 1;
+    l->kept = calloc(outputs, sizeof *l->kept);
     l->carries = calloc((size_t)l->ncarried + 1, sizeof *l->carries);
-    if (!l->kept || !l->carries)
+    l->steps.movers = calloc((size_t)l->step.program->nin + outputs, sizeof *l->steps.movers);
+    l->steps.moved = calloc(outputs, sizeof *l->steps.moved);
+    if (!l->kept || !l->carries || !l->steps.movers || !l->steps.moved)
         return rg_fail(frame, RG_ERROR_MEMORY, "no memory for a loop");
-    p += 6;
+    p += 7;
     for (int64_t i = 0; i < l->nstates; i++, p += 4 + p[3]) {
         kept *k = &l->kept[i];
         k->first = p[0], k->keep = p[1], k->in_place = p[2], k->ntaps = p[3], k->taps = p + 4;
@@ -130,7 +142,7 @@ static int room(rg_frame *frame, char **memory, size_t *capacity, size_t bytes) 
     if (!fresh)
         return rg_fail(frame, RG_ERROR_MEMORY, "no memory for %zu bytes", bytes);
     if (*memory && *capacity)
-        memcpy(fresh, *memory, *capacity < bytes ? *capacity : bytes);
+        memcpy(fresh, *memory, *capacity);
     free(*memory);
     *memory = fresh;
     *capacity = rounded;
@@ -138,7 +150,7 @@ static int room(rg_frame *frame, char **memory, size_t *capacity, size_t bytes) 
     return RG_OK;
 }
 
-/* An array like another one, with one axis less or more, contiguous. */
+/* An array like another one, from some axis on, contiguous. */
 static rg_array contiguous_like(const rg_array *like, int from) {
     rg_array a = *like;
     int64_t step = rg_itemsize[like->dtype];
@@ -153,7 +165,42 @@ static rg_array contiguous_like(const rg_array *like, int from) {
     return a;
 }
 
-/* Check what is given, and let the step's program know the shapes that it meets. */
+static size_t bytes_of(const rg_array *a) {
+    return (size_t)(a->size * rg_itemsize[a->dtype]);
+}
+
+static kept *record_of(const loop *l, int64_t i) {
+    return &l->kept[l->nstates + i];
+}
+
+/* The outputs of a step: states, carried values, records. */
+static rg_array *made_of(const loop *l, int64_t kept) {
+    return output_of(&l->step, kept < l->nstates ? kept : kept + l->ncarried);
+}
+
+static rg_array *out_of(const rg_thunk *thunk, const loop *l, int64_t kept) {
+    return thunk->out[kept < l->nstates ? kept : kept + l->ncarried];
+}
+
+/* Let whole values be what the step is given. Whether they have the shapes that they had. */
+static int bind_whole(rg_thunk *thunk, loop *l) {
+    int first = 1 + (int)(l->nseq + l->nstates + l->ncarried), same = 1;
+    int64_t at = l->step.program->nin - (thunk->nin - first);
+    for (int i = first; i < thunk->nin; i++)
+        same &= rg_bind(input_of(&l->step, at++), thunk->in[i], 0, thunk->in[i]->data);
+    return same;
+}
+
+/* Let carried values be what the step is given, with the shapes that they have now. */
+static int bind_carried(rg_thunk *thunk, loop *l) {
+    int64_t at = l->step.program->nin - (thunk->nin - 1 - l->nseq - l->nstates);
+    int same = 1;
+    for (int64_t i = 0; i < l->ncarried; i++)
+        same &= rg_bind(input_of(&l->step, at++), &l->carries[i].now, 0, l->carries[i].memory[l->carries[i].at]);
+    return same;
+}
+
+/* Check what is given, and let the step's program know the shapes that it meets first. */
 static int loop_bind(rg_frame *frame, rg_thunk *thunk, loop *l) {
     rg_array **seqs = thunk->in + 1, **initials = seqs + l->nseq, **carried = initials + l->nstates;
     int64_t at = 0;
@@ -168,19 +215,18 @@ static int loop_bind(rg_frame *frame, rg_thunk *thunk, loop *l) {
         same &= rg_bind(input_of(&l->step, at++), seqs[i], 1, seqs[i]->data);
     }
     for (int64_t i = 0; i < l->nstates; i++) {
-        rg_array like = contiguous_like(initials[i], 1);
-        if (initials[i]->shape[0] != l->kept[i].first)
+        kept *k = &l->kept[i];
+        if (initials[i]->shape[0] != k->first)
             return rg_fail(frame, RG_ERROR_VALUE, "%lld initial values of %lld", (long long)initials[i]->shape[0],
-                           (long long)l->kept[i].first);
-        for (int64_t k = 0; k < l->kept[i].ntaps; k++)
-            same &= rg_bind(input_of(&l->step, at++), &like, 0, initials[i]->data);
+                           (long long)k->first);
+        k->entry = contiguous_like(initials[i], 1);
+        for (int64_t j = 0; j < k->ntaps; j++)
+            same &= rg_bind(input_of(&l->step, at++), &k->entry, 0, initials[i]->data);
     }
-    for (int64_t i = 0; i < l->ncarried; i++) {
-        rg_array like = contiguous_like(carried[i], 0);
-        same &= rg_bind(input_of(&l->step, at++), &like, 0, carried[i]->data);
-    }
-    for (int i = 1 + (int)(l->nseq + l->nstates + l->ncarried); i < thunk->nin; i++)
-        same &= rg_bind(input_of(&l->step, at++), thunk->in[i], 0, thunk->in[i]->data);
+    for (int64_t i = 0; i < l->ncarried; i++)
+        l->carries[i].now = l->carries[i].final = contiguous_like(carried[i], 0);
+    same &= bind_carried(thunk, l);
+    same &= bind_whole(thunk, l);
     if (same)
         return RG_OK;
     if (rg_prepare(l->step.frame)) {
@@ -191,17 +237,58 @@ static int loop_bind(rg_frame *frame, rg_thunk *thunk, loop *l) {
     return RG_OK;
 }
 
-/* What every step makes has one shape, that of the state or the carried value for which it is the new one. */
-static int loop_check(rg_frame *frame, rg_thunk *thunk, loop *l) {
-    rg_array **initials = thunk->in + 1 + l->nseq, **carried = initials + l->nstates;
-    for (int64_t i = 0; i < l->nstates; i++) {
-        rg_array like = contiguous_like(initials[i], 1);
-        if (!same_shape(&like, output_of(&l->step, i)))
+/* Whether the new values of states have the shape of a state. Raises where one has not. */
+static int check_states(rg_frame *frame, const loop *l) {
+    for (int64_t i = 0; i < l->nstates; i++)
+        if (!same_shape(&l->kept[i].entry, output_of(&l->step, i)))
             return rg_fail(frame, RG_ERROR_VALUE, "state %lld changes its shape", (long long)i);
+    return RG_OK;
+}
+
+/* Take the shapes of records from the step; they are the same in each, but for the first. */
+static int check_records(rg_frame *frame, const loop *l, int is_first) {
+    for (int64_t i = 0; i < l->nrecords; i++) {
+        const rg_array *made = made_of(l, l->nstates + i);
+        if (is_first)
+            record_of(l, i)->entry = contiguous_like(made, 0);
+        else if (!same_shape(&record_of(l, i)->entry, made))
+            return rg_fail(frame, RG_ERROR_VALUE, "record %lld changes its shape", (long long)i);
+    }
+    return RG_OK;
+}
+
+/* Let carried values have the shapes that the step makes. Whether those are others. */
+static int carry_shapes(const loop *l) {
+    int changes = 0;
+    for (int64_t i = 0; i < l->ncarried; i++) {
+        const rg_array *made = output_of(&l->step, l->nstates + i);
+        changes |= !same_shape(&l->carries[i].now, made);
+        l->carries[i].now = contiguous_like(made, 0);
+    }
+    return changes;
+}
+
+/* Find out the shapes of what all steps make, where they follow from shapes alone. */
+static int loop_check(rg_frame *frame, rg_thunk *thunk, loop *l) {
+    int error = check_states(frame, l);
+    error = error ? error : check_records(frame, l, 1);
+    l->changes = 0;
+    if (error || l->n == 0)
+        return error;
+    for (int64_t t = 1; carry_shapes(l); t++) {
+        l->changes = 1;
+        if (t >= l->n)
+            break;
+        bind_carried(thunk, l);
+        if (rg_prepare(l->step.frame))
+            return inner_failed(frame, &l->step);
+        error = check_states(frame, l);
+        error = error ? error : check_records(frame, l, 0);
+        if (error)
+            return error;
     }
     for (int64_t i = 0; i < l->ncarried; i++)
-        if (!same_shape(carried[i], output_of(&l->step, l->nstates + i)))
-            return rg_fail(frame, RG_ERROR_ELSEWHERE, "carried value %lld changes its shape", (long long)i);
+        l->carries[i].final = l->carries[i].now;
     return RG_OK;
 }
 
@@ -210,81 +297,98 @@ static int64_t entries(const kept *k, int64_t taken) {
     return k->keep < 0 || count < k->keep ? count : k->keep;
 }
 
+/* How many records to keep, and their shapes as far as they are known, 0 where they are not. */
+static void read_records(loop *l) {
+    const int64_t *p = l->params;
+    for (int64_t i = 0; i < l->nrecords; i++) {
+        kept *r = record_of(l, i);
+        int64_t shape[RG_NDIM];
+        r->keep = *p++, r->first = 0;
+        int ndim = (int)*p++;
+        for (int d = 0; d < ndim; d++, p++)
+            shape[d] = *p < 0 ? 0 : *p;
+        r->entry = *made_of(l, l->nstates + i);
+        r->entry.ndim = ndim;
+        memcpy(r->entry.shape, shape, sizeof shape);
+        r->entry = contiguous_like(&r->entry, 0);
+    }
+}
+
 /* Say what shapes the outputs have after so many steps. */
 static int loop_outputs(rg_frame *frame, rg_thunk *thunk, loop *l, int64_t taken) {
-    rg_array **initials = thunk->in + 1 + l->nseq, **carried = initials + l->nstates;
-    int64_t shape[RG_NDIM];
-    const int64_t *p = l->params;
     int error = RG_OK, k = 0;
-    for (int64_t i = 0; i < l->nstates && !error; i++) {
-        memcpy(shape, initials[i]->shape, sizeof shape);
-        shape[0] = entries(&l->kept[i], taken);
-        error = rg_output(frame, thunk, k++, initials[i]->ndim, shape);
+    for (int64_t i = 0; i < l->nstates + l->nrecords && !error; i++) {
+        const rg_array *entry = &l->kept[i].entry;
+        int64_t shape[RG_NDIM] = {entries(&l->kept[i], taken)};
+        memcpy(shape + 1, entry->shape, (size_t)entry->ndim * sizeof *shape);
+        if (i == l->nstates)
+            k += (int)l->ncarried;
+        error = rg_output(frame, thunk, k++, 1 + entry->ndim, shape);
     }
     for (int64_t i = 0; i < l->ncarried && !error; i++)
-        error = rg_output(frame, thunk, k++, carried[i]->ndim, carried[i]->shape);
-    for (int64_t i = 0; i < l->nrecords && !error; i++) {
-        rg_array *made = output_of(&l->step, l->nstates + l->ncarried + i);
-        kept *r = &l->kept[l->nstates + i];
-        r->keep = p[0], r->first = 0;
-        int ndim = (int)p[1];
-        shape[0] = entries(r, taken);
-        for (int d = 0; d < ndim; d++)
-            shape[1 + d] = l->step.frame->prepared ? made->shape[d] : p[2 + d] < 0 ? 0 : p[2 + d];
-        p += 2 + ndim;
-        error = rg_output(frame, thunk, k++, 1 + ndim, shape);
-    }
+        error = rg_output(frame, thunk, (int)(l->nstates + i), l->carries[i].final.ndim, l->carries[i].final.shape);
     if (l->until && !error)
-        error = rg_output(frame, thunk, k, 0, shape);
+        error = rg_output(frame, thunk, thunk->nout - 1, 0, NULL);
     return error;
 }
 
 /* Give entries their memory: the output's own where all are kept and it is known how many there are. */
-static int loop_place(rg_frame *frame, rg_thunk *thunk, loop *l, int64_t steps, int outside) {
-    rg_array **initials = thunk->in + 1 + l->nseq;
-    for (int64_t i = 0; i < l->nstates + l->nrecords; i++) {
-        kept *k = &l->kept[i];
-        const rg_array *made = output_of(&l->step, i < l->nstates ? i : i + l->ncarried);
-        int64_t farthest = i < l->nstates ? k->first : 0;
-        k->stride = made->size * rg_itemsize[made->dtype];
-        if (k->keep < 0 && !outside) {
-            k->data = thunk->out[i < l->nstates ? i : i + l->ncarried]->data;
-            k->size = k->first + steps + 1;
-        } else {
-            k->size = k->keep < 0 ? k->first + steps : k->keep > farthest ? k->keep : farthest;
-            if (k->keep >= 0 && !(k->in_place && k->size == 1))
-                k->size++; /* what is being computed must not overwrite what is read */
-            if (k->size < 1)
-                k->size = 1;
-            int error = room(frame, &k->ring, &k->capacity, (size_t)(k->size * k->stride));
-            if (error)
-                return error;
-            k->data = k->ring;
-        }
-        if (i < l->nstates) {
-            rg_array from = contiguous_like(initials[i], 1), to = from;
-            memcpy(from.strides, initials[i]->strides + 1, sizeof from.strides - sizeof *from.strides);
-            from.contiguous = rg_is_contiguous(from.ndim, from.shape, from.strides, rg_itemsize[from.dtype]);
-            for (int64_t e = 0; e < k->first; e++) {
-                from.data = initials[i]->data + e * initials[i]->strides[0];
-                to.data = k->data + e % k->size * k->stride;
-                rg_copy(&from, &to);
-            }
+static int place_entries(rg_frame *frame, rg_thunk *thunk, loop *l, int64_t i, int64_t steps) {
+    kept *k = &l->kept[i];
+    k->stride = (int64_t)bytes_of(&k->entry);
+    if (k->keep < 0 && !l->is_outside) {
+        k->data = out_of(thunk, l, i)->data;
+        k->size = k->first + steps + 1;
+        return RG_OK;
+    }
+    if (k->keep < 0)
+        k->size = k->first + steps;
+    else {
+        k->size = k->keep > k->first ? k->keep : k->first;
+        k->size += !(k->in_place && k->size == 1); /* what is being computed must not overwrite what is read */
+    }
+    if (k->size < 1)
+        k->size = 1;
+    int error = room(frame, &k->ring, &k->capacity, (size_t)(k->size * k->stride));
+    k->data = k->ring;
+    return error;
+}
+
+/* Put what there is before the first step where it belongs. */
+static int loop_begin(rg_frame *frame, rg_thunk *thunk, loop *l) {
+    rg_array **initials = thunk->in + 1 + l->nseq, **carried = initials + l->nstates;
+    for (int64_t i = 0; i < l->nstates; i++) {
+        const kept *k = &l->kept[i];
+        rg_array from = k->entry, to = k->entry;
+        memcpy(from.strides, initials[i]->strides + 1, (size_t)from.ndim * sizeof *from.strides);
+        from.contiguous = rg_is_contiguous(from.ndim, from.shape, from.strides, rg_itemsize[from.dtype]);
+        for (int64_t e = 0; e < k->first; e++) {
+            from.data = initials[i]->data + e * initials[i]->strides[0];
+            to.data = k->data + e % k->size * k->stride;
+            rg_copy(&from, &to);
         }
     }
     for (int64_t i = 0; i < l->ncarried; i++) {
         carry *c = &l->carries[i];
-        rg_array *given = thunk->in[1 + l->nseq + l->nstates + i], to = contiguous_like(given, 0);
-        size_t bytes = (size_t)(given->size * rg_itemsize[given->dtype] + 63) / 64 * 64;
-        int error = room(frame, &c->memory, &c->capacity, bytes * (c->in_place ? 1 : 2));
-        if (error)
-            return error;
-        c->data[0] = c->memory;
-        c->data[1] = c->memory + (c->in_place ? 0 : bytes);
-        to.data = c->data[0];
-        rg_copy(given, &to);
+        c->at = 0;
+        c->now = contiguous_like(carried[i], 0);
+        for (int j = 0; j < 2 - !!c->in_place; j++) {
+            int error = room(frame, &c->memory[j], &c->capacity[j], bytes_of(&c->now));
+            if (error)
+                return error;
+        }
+        rg_array to = c->now;
+        to.data = c->memory[0];
+        rg_copy(carried[i], &to);
     }
     return RG_OK;
+}
+
+static int loop_place(rg_frame *frame, rg_thunk *thunk, loop *l, int64_t steps) {
+    int error = RG_OK;
+    for (int64_t i = 0; i < l->nstates + l->nrecords && !error; i++)
+        error = place_entries(frame, thunk, l, i, steps);
+    return error ? error : loop_begin(frame, thunk, l);
 }
 
 static void put(const inner *step, int64_t output, char *target) {
@@ -301,45 +405,147 @@ static void aim(const inner *step, int64_t output, char *target) {
         output_of(step, output)->data = target;
 }
 
-/* Take step t. */
-static int loop_step(rg_frame *frame, rg_thunk *thunk, loop *l, int64_t t) {
-    const inner *step = &l->step;
+/* Let a pointer be at a place of `size`, and go on from there. */
+static void move_on(loop *l, char **pointer, char *data, int64_t stride, int64_t size, int64_t place) {
+    l->steps.movers[l->steps.nmovers++] =
+        (rg_mover){pointer, data + place % size * stride, data, data + (size - 1) * stride, stride};
+}
+
+/* Let an output of the step lie there. */
+static void move_output(loop *l, int64_t output, char *data, int64_t stride, int64_t size, int64_t place) {
+    rg_array *made = output_of(&l->step, output);
+    char **pointer = &made->data;
+    if (!l->step.program->fresh[output]) {
+        rg_moved *m = &l->steps.moved[l->steps.nmoved++];
+        *m = (rg_moved){made, NULL, made->contiguous ? bytes_of(made) : 0};
+        pointer = &m->target;
+    }
+    move_on(l, pointer, data, stride, size, place);
+}
+
+/* Let all pointers be where step t has them. */
+static void loop_move(rg_thunk *thunk, loop *l, int64_t t) {
     rg_array **seqs = thunk->in + 1;
-    int64_t at = 0, recorded = l->nstates + l->ncarried;
-    for (int64_t i = 0; i < l->nseq; i++)
-        input_of(step, at++)->data = seqs[i]->data + t * seqs[i]->strides[0];
+    int64_t at = 0;
+    l->steps.nmovers = l->steps.nmoved = 0;
+    l->steps.ends = l->until ? output_of(&l->step, l->step.program->nout - 1) : NULL;
+    for (int64_t i = 0; i < l->nseq; i++) {
+        int64_t stride = seqs[i]->strides[0];
+        move_on(l, &input_of(&l->step, at++)->data, seqs[i]->data, stride, l->n + 1, t);
+    }
     for (int64_t i = 0; i < l->nstates; i++) {
         const kept *k = &l->kept[i];
         for (int64_t j = 0; j < k->ntaps; j++)
-            input_of(step, at++)->data = k->data + (k->first + t - k->taps[j]) % k->size * k->stride;
-        aim(step, i, k->data + (k->first + t) % k->size * k->stride);
-    }
-    for (int64_t i = 0; i < l->ncarried; i++) {
-        input_of(step, at++)->data = l->carries[i].data[0];
-        aim(step, l->nstates + i, l->carries[i].data[1]);
-    }
-    for (int64_t i = 0; i < l->nrecords; i++) {
-        const kept *k = &l->kept[l->nstates + i];
-        aim(step, recorded + i, k->data + t % k->size * k->stride);
-    }
-    if (l->until)
-        aim(step, recorded + l->nrecords, (char *)&l->taken);
-    if (rg_run(step->frame))
-        return inner_failed(frame, step);
-    for (int64_t i = 0; i < l->nstates; i++) {
-        const kept *k = &l->kept[i];
-        put(step, i, k->data + (k->first + t) % k->size * k->stride);
-    }
-    for (int64_t i = 0; i < l->nrecords; i++) {
-        const kept *k = &l->kept[l->nstates + i];
-        put(step, recorded + i, k->data + t % k->size * k->stride);
+            move_on(l, &input_of(&l->step, at++)->data, k->data, k->stride, k->size, k->first + t - k->taps[j]);
+        move_output(l, i, k->data, k->stride, k->size, k->first + t);
     }
     for (int64_t i = 0; i < l->ncarried; i++) {
         carry *c = &l->carries[i];
-        put(step, l->nstates + i, c->data[1]);
-        char *before = c->data[0];
-        c->data[0] = c->data[1];
-        c->data[1] = before;
+        char *other = c->memory[!c->in_place];
+        int64_t apart = other - c->memory[0], size = c->in_place ? 1 : 2;
+        move_on(l, &input_of(&l->step, at++)->data, c->memory[0], apart, size, t);
+        move_output(l, l->nstates + i, c->memory[0], apart, size, t + 1);
+    }
+    for (int64_t i = 0; i < l->nrecords; i++) {
+        const kept *k = record_of(l, i);
+        move_output(l, l->nstates + l->ncarried + i, k->data, k->stride, k->size, t);
+    }
+    if (l->until)
+        aim(&l->step, l->step.program->nout - 1, &l->is_last);
+}
+
+/* Take steps from *t on, up to one that is not taken; *t is then how many were. Whether it ends is `*ends`. */
+static int take_steps(rg_frame *frame, rg_thunk *thunk, loop *l, int64_t *t, int64_t to, int *ends) {
+    int64_t taken;
+    loop_move(thunk, l, *t);
+    if (rg_run_steps(l->step.frame, &l->steps, to - *t, &taken, ends))
+        return inner_failed(frame, &l->step);
+    *t += taken;
+    for (int64_t i = 0; i < l->ncarried; i++)
+        l->carries[i].at = l->carries[i].in_place ? 0 : *t % 2;
+    return RG_OK;
+}
+
+/* Steps of which each may make other shapes than the one before. */
+
+/* Let an entry that is made have its place: the first record says what shape all have. */
+static int meet_entry(rg_frame *frame, rg_thunk *thunk, loop *l, int64_t i, int64_t t, int64_t limit) {
+    const rg_array *made = made_of(l, i);
+    int is_record = i >= l->nstates;
+    if (is_record && t == 0) {
+        l->kept[i].entry = contiguous_like(made, 0);
+        return place_entries(frame, thunk, l, i, limit);
+    }
+    if (same_shape(&l->kept[i].entry, made))
+        return RG_OK;
+    return rg_fail(frame, RG_ERROR_VALUE, "%s %lld changes its shape", is_record ? "record" : "state",
+                   (long long)(is_record ? i - l->nstates : i));
+}
+
+static char *place_of(const kept *k, int64_t entry) {
+    return k->data + entry % k->size * k->stride;
+}
+
+/* Let the inputs of step t be where they are. */
+static int any_inputs(rg_frame *frame, rg_thunk *thunk, loop *l, int64_t t) {
+    rg_array **seqs = thunk->in + 1;
+    int64_t at = 0;
+    for (int64_t i = 0; i < l->nseq; i++)
+        input_of(&l->step, at++)->data = l->is_blank ? blank : seqs[i]->data + t * seqs[i]->strides[0];
+    for (int64_t i = 0; i < l->nstates; i++) {
+        const kept *k = &l->kept[i];
+        for (int64_t j = 0; j < k->ntaps; j++)
+            input_of(&l->step, at++)->data = place_of(k, k->first + t - k->taps[j]);
+    }
+    if ((!bind_carried(thunk, l) || !l->step.frame->prepared) && rg_prepare(l->step.frame))
+        return inner_failed(frame, &l->step);
+    return RG_OK;
+}
+
+/* Let outputs be where they belong. Of those that the step's program computes in memory that is given the shapes are
+   known before; then it is run, and others are copied. */
+static int any_outputs(rg_frame *frame, rg_thunk *thunk, loop *l, int64_t t, int64_t limit, int is_run) {
+    const inner *step = &l->step;
+    const char *fresh = step->program->fresh;
+    for (int64_t i = 0; i < l->nstates + l->nrecords; i++) {
+        int64_t output = i < l->nstates ? i : i + l->ncarried;
+        if (fresh[output] == is_run)
+            continue;
+        int error = meet_entry(frame, thunk, l, i, t, limit);
+        if (error)
+            return error;
+        (is_run ? put : aim)(step, output, place_of(&l->kept[i], l->kept[i].first + t));
+    }
+    for (int64_t i = 0; i < l->ncarried; i++) {
+        carry *c = &l->carries[i];
+        const rg_array *made = output_of(step, l->nstates + i);
+        if (fresh[l->nstates + i] == is_run)
+            continue;
+        c->next = !is_run && c->in_place && same_shape(made, &c->now) ? c->at : !c->at;
+        int error = room(frame, &c->memory[c->next], &c->capacity[c->next], bytes_of(made));
+        if (error)
+            return error;
+        (is_run ? put : aim)(step, l->nstates + i, c->memory[c->next]);
+    }
+    return RG_OK;
+}
+
+static int take_any_steps(rg_frame *frame, rg_thunk *thunk, loop *l, int64_t *t, int64_t to, int *ends) {
+    if (l->until)
+        aim(&l->step, l->step.program->nout - 1, &l->is_last);
+    for (; *t < to && !*ends; ++*t) {
+        int error = any_inputs(frame, thunk, l, *t);
+        error = error ? error : any_outputs(frame, thunk, l, *t, to, 0);
+        if (error)
+            return error;
+        if (rg_run(l->step.frame))
+            return inner_failed(frame, &l->step);
+        if ((error = any_outputs(frame, thunk, l, *t, to, 1)))
+            return error;
+        carry_shapes(l);
+        for (int64_t i = 0; i < l->ncarried; i++)
+            l->carries[i].at = l->carries[i].next;
+        *ends = l->until && *output_of(&l->step, l->step.program->nout - 1)->data;
     }
     return RG_OK;
 }
@@ -348,17 +554,17 @@ static int loop_step(rg_frame *frame, rg_thunk *thunk, loop *l, int64_t t) {
 static void loop_answer(rg_thunk *thunk, loop *l, int64_t taken) {
     for (int64_t i = 0; i < l->nstates + l->nrecords; i++) {
         const kept *k = &l->kept[i];
-        const rg_array *out = thunk->out[i < l->nstates ? i : i + l->ncarried];
-        if (k->data == out->data)
+        const rg_array *out = out_of(thunk, l, i);
+        if (k->data == out->data || out->size == 0)
             continue;
-        int64_t count = entries(k, taken), start = k->first + taken - count;
-        for (int64_t e = 0; e < count; e++)
-            memcpy(out->data + e * k->stride, k->data + (start + e) % k->size * k->stride, (size_t)k->stride);
+        int64_t count = entries(k, taken), start = (k->first + taken - count) % k->size;
+        int64_t before = count < k->size - start ? count : k->size - start;
+        memcpy(out->data, k->data + start * k->stride, (size_t)(before * k->stride));
+        memcpy(out->data + before * k->stride, k->data, (size_t)((count - before) * k->stride));
     }
-    for (int64_t i = 0; i < l->ncarried; i++) {
-        const rg_array *out = thunk->out[l->nstates + i];
-        memcpy(out->data, l->carries[i].data[0], (size_t)(out->size * rg_itemsize[out->dtype]));
-    }
+    for (int64_t i = 0; i < l->ncarried; i++)
+        memcpy(thunk->out[l->nstates + i]->data, l->carries[i].memory[l->carries[i].at],
+               bytes_of(thunk->out[l->nstates + i]));
 }
 
 static int scan_prepare(rg_frame *frame, rg_thunk *thunk) {
@@ -366,8 +572,8 @@ static int scan_prepare(rg_frame *frame, rg_thunk *thunk) {
     loop *l = thunk->state;
     if (error || (error = loop_bind(frame, thunk, l)))
         return error;
-    if (l->step.frame->prepared && !inner_is_known(&l->step))
-        return rg_fail(frame, RG_ERROR_ELSEWHERE, "the shape of what a step makes depends on values");
+    read_records(l);
+    l->is_outside = 0;
     if (l->step.frame->prepared && (error = loop_check(frame, thunk, l)))
         return error;
     return loop_outputs(frame, thunk, l, l->n);
@@ -375,66 +581,106 @@ static int scan_prepare(rg_frame *frame, rg_thunk *thunk) {
 
 static int scan_run(rg_frame *frame, rg_thunk *thunk) {
     loop *l = thunk->state;
-    int error = loop_bind(frame, thunk, l);
-    if (!error && (l->step.frame->prepared || l->nstates + l->ncarried))
-        error = loop_place(frame, thunk, l, l->n, 0);
-    for (int64_t t = 0; t < l->n && !error; t++)
-        error = loop_step(frame, thunk, l, t);
-    if (!error && (l->n || l->nstates + l->ncarried))
+    int64_t t = 0;
+    int ends = 0;
+    l->step.frame->profiled = frame->profiled;
+    bind_whole(thunk, l);
+    int error = loop_place(frame, thunk, l, l->n);
+    if (!error && l->n)
+        error = (l->changes ? take_any_steps : take_steps)(frame, thunk, l, &t, l->n, &ends);
+    if (!error)
         loop_answer(thunk, l, l->n);
     return error;
 }
 
-/* A loop that ends when a condition holds: how many entries there are is known when it has run. */
+/* A loop of which it is known when it has run how many entries there are, or what shapes they have. */
 
-#define ROOM 64 /* steps to make room for at first */
+#define ROOM 64 /* steps to make room for at first, where a condition ends the loop */
 
-static int until_prepare(rg_frame *frame, rg_thunk *thunk) {
+static int is_known(const loop *l) {
+    const int64_t *p = l->params;
+    for (int64_t i = 0; i < l->nrecords; i++, p += 2 + p[1])
+        for (int64_t d = 0; d < p[1]; d++)
+            if (p[2 + d] < 0)
+                return 0;
+    return 1;
+}
+
+/* What shapes records have where no step is taken: as of a step on zeros, if it can be taken. */
+static int take_no_step(rg_frame *frame, rg_thunk *thunk, loop *l) {
+    int64_t t = 0;
+    int ends = 0;
+    for (int64_t i = 0; i < l->nseq; i++) {
+        rg_array zeros = contiguous_like(thunk->in[1 + i], 1);
+        memset(zeros.strides, 0, sizeof zeros.strides);
+        rg_bind(input_of(&l->step, i), &zeros, 0, blank);
+    }
+    l->step.frame->prepared = 0;
+    l->is_blank = 1;
+    if (take_any_steps(frame, thunk, l, &t, 1, &ends))
+        read_records(l);
+    l->is_blank = 0;
+    l->step.frame->prepared = 0;
+    return loop_place(frame, thunk, l, 1);
+}
+
+static int grow_entries(rg_frame *frame, loop *l, int64_t limit) {
+    int error = RG_OK;
+    for (int64_t i = 0; i < l->nstates + l->nrecords && !error; i++) {
+        kept *k = &l->kept[i];
+        if (k->keep >= 0)
+            continue;
+        k->size = k->first + limit;
+        error = room(frame, &k->ring, &k->capacity, (size_t)(k->size * k->stride));
+        k->data = k->ring;
+    }
+    return error;
+}
+
+static int dynamic_prepare(rg_frame *frame, rg_thunk *thunk) {
     int error = loop_open(frame, thunk);
     loop *l = thunk->state;
     if (error || (error = loop_bind(frame, thunk, l)))
         return error;
-    if (l->step.frame->prepared && !inner_is_known(&l->step))
-        return rg_fail(frame, RG_ERROR_ELSEWHERE, "the shape of what a step makes depends on values");
-    if (l->step.frame->prepared && (error = loop_check(frame, thunk, l)))
-        return error;
-    if ((error = loop_outputs(frame, thunk, l, 0)))
-        return error;
-    int64_t limit = l->n < ROOM ? l->n : ROOM, t = 0;
-    const inner *step = &l->step;
-    if ((error = loop_place(frame, thunk, l, limit, 1)))
-        return error;
-    for (int ends = 0; t < l->n && !ends; t++) {
+    read_records(l);
+    l->is_outside = 1;
+    l->changes = !l->settled;
+    if (l->settled && l->step.frame->prepared) {
+        error = check_states(frame, l);
+        error = error ? error : check_records(frame, l, 1);
+        l->changes = carry_shapes(l);
+    }
+    int64_t limit = l->until && l->n > ROOM ? ROOM : l->n ? l->n : 1, t = 0;
+    int ends = 0;
+    error = error ? error : loop_place(frame, thunk, l, limit);
+    if (!error && l->n == 0 && !l->settled && !is_known(l))
+        error = take_no_step(frame, thunk, l);
+    while (!error && t < l->n && !ends) {
         if (t == limit) {
             limit = l->n < 2 * t ? l->n : 2 * t;
-            for (int64_t i = 0; i < l->nstates + l->nrecords && !error; i++) {
-                kept *k = &l->kept[i];
-                if (k->keep >= 0)
-                    continue;
-                k->size = k->first + limit;
-                error = room(frame, &k->ring, &k->capacity, (size_t)(k->size * k->stride));
-                k->data = k->ring;
-            }
+            error = grow_entries(frame, l, limit);
         }
-        if (error || (error = loop_step(frame, thunk, l, t)))
-            return error;
-        ends = *output_of(step, l->nstates + l->ncarried + l->nrecords)->data;
+        if (!error)
+            error = (l->changes ? take_any_steps : take_steps)(frame, thunk, l, &t, limit, &ends);
     }
-    if ((error = loop_outputs(frame, thunk, l, t)))
-        return error;
+    for (int64_t i = 0; i < l->ncarried; i++)
+        l->carries[i].final = l->carries[i].now;
     l->taken = t;
-    return RG_OK;
+    return error ? error : loop_outputs(frame, thunk, l, t);
 }
 
-static int until_run(rg_frame *frame, rg_thunk *thunk) {
+static int dynamic_run(rg_frame *frame, rg_thunk *thunk) {
     (void)frame;
     loop *l = thunk->state;
     loop_answer(thunk, l, l->taken);
-    *(int64_t *)thunk->out[thunk->nout - 1]->data = l->taken;
+    if (l->until)
+        *(int64_t *)thunk->out[thunk->nout - 1]->data = l->taken;
     return RG_OK;
 }
 
-/* One of two programs, as a condition says. params: their addresses. inputs: the condition, then what both take. */
+/* One of two programs, as a condition says. params: their addresses, then for each whether the shapes of what it makes
+   follow from those of what it is given. inputs: the condition, then what both take. A program of which that is not so
+   is run when it is prepared. */
 
 typedef struct branch {
     inner of[2];
@@ -451,6 +697,23 @@ static int is_true(const rg_array *a) {
     return 0;
 }
 
+static int branch_run(rg_frame *frame, rg_thunk *thunk, const inner *in) {
+    const char *fresh = in->program->fresh;
+    int error = RG_OK;
+    for (int i = 1; i < thunk->nin; i++)
+        input_of(in, i - 1)->data = thunk->in[i]->data;
+    for (int k = 0; k < thunk->nout; k++)
+        aim(in, k, thunk->out[k]->data);
+    if (rg_run(in->frame))
+        return inner_failed(frame, in);
+    for (int k = 0; k < thunk->nout && !error; k++)
+        if (!fresh[k])
+            error = rg_output(frame, thunk, k, output_of(in, k)->ndim, output_of(in, k)->shape);
+    for (int k = 0; k < thunk->nout && !error; k++)
+        put(in, k, thunk->out[k]->data);
+    return error;
+}
+
 static int ifelse_prepare(rg_frame *frame, rg_thunk *thunk) {
     branch *b = thunk->state;
     if (!b && !(b = rg_state(frame, thunk, sizeof *b)))
@@ -460,35 +723,25 @@ static int ifelse_prepare(rg_frame *frame, rg_thunk *thunk) {
     int error = inner_open(frame, thunk, (int)b->taken, in, (const rg_program *)(uintptr_t)thunk->params[b->taken]);
     if (error)
         return error;
-    int same = in->frame->prepared;
+    int same = in->frame->prepared, is_settled = (int)thunk->params[2 + b->taken];
     for (int i = 1; i < thunk->nin; i++)
         same &= rg_bind(input_of(in, i - 1), thunk->in[i], 0, thunk->in[i]->data);
     if (!same && rg_prepare(in->frame))
         return inner_failed(frame, in);
-    if (!inner_is_known(in))
-        return rg_fail(frame, RG_ERROR_ELSEWHERE, "the shape of what a branch makes depends on values");
     for (int k = 0; k < thunk->nout && !error; k++)
-        error = rg_output(frame, thunk, k, output_of(in, k)->ndim, output_of(in, k)->shape);
-    return error;
+        if (is_settled || in->program->fresh[k])
+            error = rg_output(frame, thunk, k, output_of(in, k)->ndim, output_of(in, k)->shape);
+    return error || is_settled ? error : branch_run(frame, thunk, in);
 }
 
 static int ifelse_run(rg_frame *frame, rg_thunk *thunk) {
-    branch *b = thunk->state;
-    const inner *in = &b->of[b->taken];
-    for (int i = 1; i < thunk->nin; i++)
-        input_of(in, i - 1)->data = thunk->in[i]->data;
-    for (int k = 0; k < thunk->nout; k++)
-        aim(in, k, thunk->out[k]->data);
-    if (rg_run(in->frame))
-        return inner_failed(frame, in);
-    for (int k = 0; k < thunk->nout; k++)
-        put(in, k, thunk->out[k]->data);
-    return RG_OK;
+    const branch *b = thunk->state;
+    return thunk->params[2 + b->taken] ? branch_run(frame, thunk, &b->of[b->taken]) : RG_OK;
 }
 
 const rg_kernel rg_kernels_control[] = {
     {"scan", scan_prepare, scan_run},
-    {"scan_until", until_prepare, until_run},
+    {"scan_dynamic", dynamic_prepare, dynamic_run},
     {"ifelse", ifelse_prepare, ifelse_run},
     {0},
 };

@@ -1,5 +1,6 @@
 /* Frames, and the loop that runs them. */
 #include "rg.h"
+#include "straight.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -258,7 +259,7 @@ void rg_trim_frame(rg_frame *frame) {
     for (int64_t b = 0; frame->buffers && b < frame->nbuffers; b++)
         release(frame, &frame->buffers[b]);
     release(frame, &frame->scratch);
-    frame->prepared = 0;
+    frame->prepared = frame->is_straight = 0;
 }
 
 void rg_free_frame(rg_frame *frame) {
@@ -272,6 +273,7 @@ void rg_free_frame(rg_frame *frame) {
                 rg_free_frame(thunk->inner[i]);
         free(thunk->state);
     }
+    rg_free_straight(frame);
     free(frame->places);
     free(frame->known);
     free(frame->buffers);
@@ -304,7 +306,7 @@ static int prepared(rg_frame *frame, rg_thunk *thunk) {
 }
 
 int rg_prepare(rg_frame *frame) {
-    frame->prepared = frame->pending = 0;
+    frame->prepared = frame->pending = frame->is_straight = 0;
     for (int64_t i = 0; i < frame->nslots; i++)
         frame->known[i] = frame->slots[i].home == RG_OUTSIDE;
     for (int64_t t = 0; t < frame->nthunks; t++)
@@ -323,11 +325,18 @@ int rg_prepare(rg_frame *frame) {
         if (error)
             return error;
     }
+    int error = rg_straighten(frame);
+    if (error) {
+        frame->error = error;
+        return -1;
+    }
     frame->prepared = 1;
     return RG_OK;
 }
 
 int rg_run(rg_frame *frame) {
+    if (frame->is_straight && !frame->profiled)
+        return rg_run_straight(frame);
     int again = 0;
     rg_thunk *end = frame->thunks + frame->nthunks;
     for (rg_thunk *thunk = frame->thunks; thunk < end; thunk++) {

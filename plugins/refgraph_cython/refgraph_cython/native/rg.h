@@ -100,6 +100,8 @@ struct rg_frame {
     int32_t failed;    /* the number of the thunk that failed; -1 for none */
     int32_t error;     /* what it answered: an rg_error */
     int32_t profiled;
+    int32_t is_straight; /* whether a run goes through `straight`: see straight.h */
+    struct rg_straight *straight;
     int64_t allocations; /* how often memory was taken from the system, since the frame was made */
     int64_t bytes;       /* held */
     int64_t traffic;     /* what passes over blocks have read and written, since the frame was made */
