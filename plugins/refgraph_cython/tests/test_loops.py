@@ -173,18 +173,21 @@ def test_a_loop_ends_with_the_step_in_which_its_condition_holds(limit):
 # shared variables that steps update
 
 
-def test_steps_update_shared_variables():
-    found = []
-    for name in ("cython", "numpy"):
-        count, total = rg.shared(0), rg.shared(np.zeros(3))
-        h, updates = rg.scan(
-            lambda x, h: (h + x * total, {count: count + 1, total: total + x}), sequences=X, outputs_info=V
-        )
-        f = rg.function([X, V], h, updates=updates, backend=name)
-        x, v = np.arange(12.0).reshape(4, 3), np.ones(3)
-        found.append([f(x, v), f(x[:1], v), f(x[:0], v), count.get_value(), total.get_value()])
+def updated_by_steps(name):
+    """What a loop answers in three calls, and what it leaves in the shared variables that its steps update."""
+    count, total = rg.shared(0), rg.shared(np.zeros(3))
 
-    for got, want in zip(*found, strict=True):
+    def step(x, h):
+        return h + x * total, {count: count + 1, total: total + x}
+
+    h, updates = rg.scan(step, sequences=X, outputs_info=V)
+    f = rg.function([X, V], h, updates=updates, backend=name)
+    x, v = np.arange(12.0).reshape(4, 3), np.ones(3)
+    return [f(x, v), f(x[:1], v), f(x[:0], v), count.get_value(), total.get_value()]
+
+
+def test_steps_update_shared_variables():
+    for got, want in zip(updated_by_steps("cython"), updated_by_steps("numpy"), strict=True):
         np.testing.assert_allclose(got, want)
 
 
