@@ -23,7 +23,7 @@ int RG_VARIANT(rg_blocks_run)(rg_frame *, rg_thunk *);
 
 #define VALUES 192
 #define ARRAYS 64
-#define CACHE (24 * 1024) /* bytes that the registers together take, about */
+#define CACHE (16 * 1024) /* bytes that the registers together take, about */
 #define LINE 8192         /* and that one takes at most */
 #define CHUNK 32768       /* elements that are worth a chunk of their own */
 #define CHUNKS 32
