@@ -5,7 +5,7 @@ Derivatives of loops are loops; they are in scan_gradient.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import cached_property
 from itertools import repeat
 from operator import itemgetter
@@ -16,6 +16,8 @@ import numpy as np
 from refgraph.core.errors import DomainError, DTypeError, GraphTypeError, RefgraphError, ShapeError
 from refgraph.core.graph import Apply, Constant, Graph, Variable, leaves, rebuild, toposort
 from refgraph.core.op import BadSample, Compile, Derivatives, GraphOp, Sample, declare, same_signature
+from refgraph.ops.elementwise import fill
+from refgraph.ops.indexing import IndexUpdate
 from refgraph.ops.lengths import scalar_value, show
 from refgraph.ops.retyping import retyped
 from refgraph.ops.tensor import INTEGERS, TensorType, TensorVariable, as_tensor
@@ -657,8 +659,9 @@ def closed_over(
 ) -> tuple[list[Variable], dict[Variable, Variable]]:
     """`outputs` as expressions of `inside` and of fresh variables; and those, by what they stand for outside.
 
-    What does not depend on `inside` stays outside, unless only a branch within needs it, that may not be taken. Nothing
-    is looked for behind the variables in `stop`.
+    What does not depend on `inside` stays outside, unless only a branch within needs it, that may not be taken, or it
+    is zeros, or another number, for a place to be set in: rules that know the number may leave it out. Nothing is
+    looked for behind the variables in `stop`.
     """
     inner = set(inside)
     stop = inner | set(stop)
@@ -670,6 +673,8 @@ def closed_over(
         outputs = settled(outputs, nodes, stop, [node for node in nodes if node.outputs[0] in within])
         nodes = toposort(outputs, stop)
         within = _depending(nodes, inner)
+    bases = [n.inputs[0] for n in nodes if n.outputs[0] in within and isinstance(n.op, IndexUpdate)]
+    within.update([x for x in bases if _is_number(x, stop)])
     read = [x for node in nodes if node.outputs[0] in within for x in node.inputs]
     outside = {
         x: x.type.variable(name=x.name)
@@ -677,6 +682,11 @@ def closed_over(
         if x not in within and not isinstance(x, Constant)
     }
     return rebuild(outputs, outside), outside
+
+
+def _is_number(x: Variable, stop: Set[Variable]) -> bool:
+    """Whether x is a constant number, broadcast to the shape of something."""
+    return x not in stop and x.owner is not None and x.owner.op is fill and isinstance(x.owner.inputs[1], Constant)
 
 
 def _depending(nodes: Iterable[Apply], inside: set[Variable]) -> set[Variable]:

@@ -29,7 +29,7 @@ from refgraph.rewrite.axes import asked_lengths, few_behind, fitting, has_length
 from refgraph.rewrite.engine import Facts
 from refgraph.rewrite.rule import node_rule
 
-_ALL = slice(None)
+ALL = slice(None)
 _FEW = 32  # updates that are looked behind, and elements that are compared
 
 
@@ -48,7 +48,7 @@ def _items(template: Template, parts: Sequence[Any]) -> list[Any]:
     return found
 
 
-def _per_axis(node: Apply, first: int = 1) -> list[Any] | None:
+def per_axis(node: Apply, first: int = 1) -> list[Any] | None:
     """One item for each axis of the indexed array; None where there are arrays or new axes in the index.
 
     first: the number of the first input that is a variable in the index.
@@ -57,18 +57,18 @@ def _per_axis(node: Apply, first: int = 1) -> list[Any] | None:
     if not is_basic(template) or None in template or Ellipsis in template:
         return None
     items = _items(template, node.inputs[first:])
-    return items + [_ALL] * (node.inputs[0].type.ndim - len(items))  # type: ignore[attr-defined]  # a tensor
+    return items + [ALL] * (node.inputs[0].type.ndim - len(items))  # type: ignore[attr-defined]  # a tensor
 
 
 def _read_from(node: Apply, kinds: Any) -> tuple[Any, list[Any]]:
     """What makes the array that is indexed, and one item for each axis; None, and no items, where it is of no op of
     these classes, or there are arrays or new axes in the index."""
     made = made_by(node.inputs[0], kinds)
-    items = None if made is None else _per_axis(node)
+    items = None if made is None else per_axis(node)
     return (None, []) if items is None else (made, items)
 
 
-def _picked(x: Any, items: Sequence[Any]) -> Any:
+def pick(x: Any, items: Sequence[Any]) -> Any:
     """x[items]; None where that is known to be outside."""
     if all(_is_all(item) for item in items):
         return x
@@ -76,7 +76,7 @@ def _picked(x: Any, items: Sequence[Any]) -> Any:
 
 
 def _is_all(item: Any) -> bool:
-    return isinstance(item, slice) and item == _ALL
+    return isinstance(item, slice) and item == ALL
 
 
 def _is_constant(item: Any) -> bool:
@@ -167,7 +167,7 @@ def new_axes_by_dimshuffle(node: Apply) -> Any:
     if not is_basic(template) or None not in template or Ellipsis in template:
         return None
     items = _items(template, node.inputs[1:])
-    picked = _picked(node.inputs[0], [item for item in items if item is not None])
+    picked = pick(node.inputs[0], [item for item in items if item is not None])
     if picked is None:
         return None
     order: list[Any] = []
@@ -204,7 +204,7 @@ def index_without_whole_slices(node: Apply, facts: Facts) -> Any:
     if node.op.template == ():  # type: ignore[attr-defined]  # an Index
         return x
     items = _without_whole(node, 1, facts)
-    return None if items is None else _picked(x, items)
+    return None if items is None else pick(x, items)
 
 
 @node_rule("canonical", IndexUpdate, always=True)
@@ -216,11 +216,11 @@ def update_without_whole_slices(node: Apply, facts: Facts) -> Any:
 
 def _without_whole(node: Apply, first: int, facts: Facts) -> list[Any] | None:
     """The items of an index with `:` for slices that take all; None where there are none to replace."""
-    items = _per_axis(node, first)
+    items = per_axis(node, first)
     if items is None:
         return None
     lengths = facts.lengths(node.inputs[0])
-    found = [_ALL if _takes_whole(i, n, facts) else i for i, n in zip(items, lengths, strict=True)]
+    found = [ALL if _takes_whole(i, n, facts) else i for i, n in zip(items, lengths, strict=True)]
     changes = any(_is_all(new) and not _is_all(old) for new, old in zip(found, items, strict=True))
     return found if changes else None
 
@@ -228,7 +228,7 @@ def _without_whole(node: Apply, first: int, facts: Facts) -> list[Any] | None:
 @node_rule("canonical", Index, always=True)
 def index_of_length_one(node: Apply, facts: Facts) -> Any:
     """x[:, 0], where the axis has length 1, is x without that axis: a dimshuffle."""
-    items = _per_axis(node)
+    items = per_axis(node)
     if items is None or not any(isinstance(item, int) for item in items):
         return None
     lengths = facts.lengths(node.inputs[0])
@@ -246,7 +246,7 @@ def index_of_length_one(node: Apply, facts: Facts) -> Any:
 def index_of_index(node: Apply, facts: Facts) -> Any:
     """x[a:b][c:d] and x[a:b][i] are one index of x, where they are known to pick the same and to fail alike."""
     inner, then = _read_from(node, Index)
-    first = None if inner is None else _per_axis(inner)
+    first = None if inner is None else per_axis(inner)
     if first is None:
         return None
     lengths = facts.lengths(inner.inputs[0])
@@ -257,7 +257,7 @@ def index_of_index(node: Apply, facts: Facts) -> Any:
         if merged is None:
             return None
         items.append(merged)
-    return _picked(inner.inputs[0], items)
+    return pick(inner.inputs[0], items)
 
 
 def _then(first: slice, then: Any, n: Any) -> Any:
@@ -405,9 +405,9 @@ def index_of_stack(node: Apply, facts: Facts) -> Any:
     axis, pieces = made.op.axis, made.inputs
     item = items.pop(axis)
     if isinstance(item, int):
-        found = _picked(pieces[item], items) if -len(pieces) <= item < len(pieces) else None
+        found = pick(pieces[item], items) if -len(pieces) <= item < len(pieces) else None
     elif _is_constant(item) and not _is_all(item) and pieces[item] and facts.readers(node.inputs[0]) <= 1:
-        found = _picked(Stack(axis)(*pieces[item]), [*items[:axis], _ALL, *items[axis:]])
+        found = pick(Stack(axis)(*pieces[item]), [*items[:axis], ALL, *items[axis:]])
     else:
         return None
     return None if found is None else cast(found, out.type.dtype)
@@ -428,8 +428,8 @@ def index_of_join(node: Apply, facts: Facts) -> Any:
     if len(found) == 1:
         ((piece, item),) = found
     else:
-        piece, item = join(axis, *[_picked(x, [*[_ALL] * axis, part]) for x, part in found]), _ALL
-    picked = _picked(piece, [*before, item, *after])
+        piece, item = join(axis, *[pick(x, [*[ALL] * axis, part]) for x, part in found]), ALL
+    picked = pick(piece, [*before, item, *after])
     return None if picked is None else cast(picked, out.type.dtype)
 
 
@@ -437,9 +437,9 @@ def _in_pieces(item: Any, pieces: Sequence[Any], lengths: Sequence[Any], facts: 
     """Of which pieces of a concatenation an item picks, and what of each; None where that cannot be told."""
     if isinstance(item, slice) and item.step in (None, 1) and not _is_constant(item):
         if item.start in (None, 0) and has_length(item.stop, lengths[0], facts):
-            return [(pieces[0], _ALL)]
+            return [(pieces[0], ALL)]
         if item.stop is None and has_length(item.start, lengths[0], facts):
-            return [(x, _ALL) for x in pieces[1:]]
+            return [(x, ALL) for x in pieces[1:]]
     wanted = _numbers(item, lengths)
     if wanted is None:
         return None
@@ -522,19 +522,19 @@ def index_of_broadcast(node: Apply, facts: Facts) -> Any:
     lengths: list[Any] = []
     for item, m, n, d in zip(items, own, full, asked, strict=True):
         if _is_all(item):
-            places.append(_ALL)
+            places.append(ALL)
             lengths.append(d)
             continue
         if m not in (1, n):
             return None
-        places.append(item if m == n else _ALL if isinstance(item, slice) else 0)
+        places.append(item if m == n else ALL if isinstance(item, slice) else 0)
         if isinstance(item, slice):
             lengths.append(_sliced(item, d))
             if lengths[-1] is None:
                 return None
         elif not isinstance(n, int) or not isinstance(item, int) or not -n <= item < n:
             return None
-    picked = _picked(value, places[added:])
+    picked = pick(value, places[added:])
     known, symbolic = split_lengths(lengths)
     return None if picked is None else fitting(lambda: type(made.op)(known)(picked, *symbolic))
 
@@ -600,6 +600,21 @@ def index_of_arange(node: Apply) -> Any:
     return made.op(start + step * c, stop, constant(np.array(step * f, "int64")))
 
 
+@node_rule("canonical", Index, always=True)
+def index_by_all_numbers(node: Apply, facts: Facts) -> Any:
+    """x[:, arange(n)], where n is the length of the axis, is x."""
+    template: Template = node.op.template  # type: ignore[attr-defined]  # an Index
+    if template.count(Part.INTS) != 1 or len(node.inputs) != 2 or None in template or Ellipsis in template:
+        return None
+    made, axis = made_by(node.inputs[1], ARange), template.index(Part.INTS)
+    if made is None or any(item != Slice(None, None, None) for a, item in enumerate(template) if a != axis):
+        return None
+    start, stop, step = made.inputs
+    if scalar_value(start) != 0 or scalar_value(step) != 1:
+        return None
+    return node.inputs[0] if has_length(stop, facts.lengths(node.inputs[0])[axis], facts) else None
+
+
 # What picking goes through
 
 
@@ -619,7 +634,7 @@ def index_of_dimshuffle(node: Apply, facts: Facts) -> Any:
     if made is None:
         return None
     x = made.inputs[0]
-    places: list[Any] = [_ALL] * x.type.ndim
+    places: list[Any] = [ALL] * x.type.ndim
     order: list[Any] = []
     for item, o in zip(items, made.op.order, strict=True):
         if o != "x":
@@ -628,7 +643,7 @@ def index_of_dimshuffle(node: Apply, facts: Facts) -> Any:
             return None
         if isinstance(item, slice):
             order.append(o)
-    picked = _picked(x, places)
+    picked = pick(x, places)
     left = [a for a, item in enumerate(places) if isinstance(item, slice)]
     return None if picked is None else dimshuffle(picked, ["x" if o == "x" else left.index(o) for o in order])
 
@@ -649,7 +664,7 @@ def index_into_elementwise(node: Apply, facts: Facts) -> Any:
     for x in made.inputs:
         added = out.type.ndim - x.type.ndim
         places = _broadcast_places(items[added:], facts.lengths(x), facts.lengths(out)[added:])
-        picked = None if places is None else _picked(x, places)
+        picked = None if places is None else pick(x, places)
         if picked is None:
             return None
         inputs.append(picked)
@@ -662,7 +677,7 @@ def _broadcast_places(items: Sequence[Any], own: Sequence[Any], full: Sequence[A
     for item, m, n in zip(items, own, full, strict=True):
         if m != n and m != 1 and not _is_all(item):
             return None
-        found.append(item if m == n or _is_all(item) else _ALL if isinstance(item, slice) else 0)
+        found.append(item if m == n or _is_all(item) else ALL if isinstance(item, slice) else 0)
     return found
 
 
@@ -673,8 +688,8 @@ def index_into_dot(node: Apply, facts: Facts) -> Any:
     if made is None or not any(_takes_fewer(item) for item in items):
         return None
     x, y = made.inputs
-    rows = _picked(x, items[:1]) if x.type.ndim == 2 else x
-    columns = _picked(y, [_ALL, items[-1]]) if y.type.ndim == 2 else y
+    rows = pick(x, items[:1]) if x.type.ndim == 2 else x
+    columns = pick(y, [ALL, items[-1]]) if y.type.ndim == 2 else y
     return None if rows is None or columns is None else made.op(rows, columns)
 
 
@@ -692,10 +707,10 @@ def index_into_reduction(node: Apply, facts: Facts) -> Any:
     op, x = made.op, made.inputs[0]
     keeps = isinstance(op, Normalization) or op.keepdims
     rest = iter(items)
-    places = [_ALL if a in op.axis and not keeps else next(rest) for a in range(x.type.ndim)]
+    places = [ALL if a in op.axis and not keeps else next(rest) for a in range(x.type.ndim)]
     if not all(_is_all(places[a]) for a in op.axis):
         return None
-    picked = _picked(x, places)
+    picked = pick(x, places)
     if picked is None:
         return None
     left = [a for a, item in enumerate(places) if isinstance(item, slice)]
@@ -714,7 +729,7 @@ def _place(node: Apply) -> Any:
     return fitting(lambda: Index(op.template)(node.inputs[0], *node.inputs[2:]))
 
 
-def _picks_once(node: Apply) -> bool:
+def picks_once(node: Apply) -> bool:
     """Whether no element is picked twice by the index of an update."""
     op: Any = node.op
     if op.ignore_duplicates:
@@ -732,7 +747,7 @@ def _fits(y: Any, x: Any, facts: Facts) -> bool:
     return len(own) <= len(full) and all(m in (1, n) for m, n in zip(own, full[len(full) - len(own) :], strict=True))
 
 
-def _is_zero(x: Any) -> bool:
+def is_zero(x: Any) -> bool:
     """Whether all elements of x are known to be 0."""
     value = scalar_value(x, 3)
     return value is not None and value == 0
@@ -745,7 +760,7 @@ def index_of_update(node: Apply, facts: Facts) -> Any:
     if made is None or made.op.template != node.op.template or made.inputs[2:] != node.inputs[1:]:  # type: ignore[attr-defined]
         return None
     y, place = made.inputs[1], _place(made)
-    if place is None or not _picks_once(made) or not _fits(y, place, facts):
+    if place is None or not picks_once(made) or not _fits(y, place, facts):
         return None
     if made.op.set_instead_of_inc and facts.same_shape(y, place):
         return y if _never_fails(made, 2, facts) else None
@@ -757,7 +772,7 @@ def index_of_update(node: Apply, facts: Facts) -> Any:
 @node_rule("canonical", Index, always=True)
 def index_beside_update(node: Apply, facts: Facts) -> Any:
     """What is read where nothing was assigned is what was there before."""
-    read = _per_axis(node)
+    read = per_axis(node)
     x = node.inputs[0]
     for _ in range(_FEW):
         made = made_by(x, IndexUpdate)
@@ -769,7 +784,7 @@ def index_beside_update(node: Apply, facts: Facts) -> Any:
 
 def _is_beside(update: Apply, read: Sequence[Any], facts: Facts) -> bool:
     """Whether an update is known to change nothing that an index reads, and not to fail."""
-    written = _per_axis(update, 2)
+    written = per_axis(update, 2)
     if written is None or not _never_fails(update, 2, facts):
         return False
     items = zip(written, read, facts.lengths(update.inputs[0]), strict=True)
@@ -796,7 +811,7 @@ def update_of_all(node: Apply, facts: Facts) -> Any:
     """x with all of it set to y is y, broadcast; with y added to all of it, x + y."""
     op: Any = node.op
     x, y = node.inputs[:2]
-    items = _per_axis(node, 2)
+    items = per_axis(node, 2)
     if items is None or not _fits(y, x, facts) or not all(_is_all(item) for item in items):
         return None
     return facts.like(y, x) if op.set_instead_of_inc else x + y  # type: ignore[operator]  # tensors
@@ -807,7 +822,7 @@ def update_of_one(node: Apply, facts: Facts) -> Any:
     """The same for x[0], where the axis has length 1."""
     op: Any = node.op
     x: Any = node.inputs[0]
-    items, lengths = _per_axis(node, 2), facts.lengths(x)
+    items, lengths = per_axis(node, 2), facts.lengths(x)
     if items is None or all(_is_all(item) for item in items):
         return None
     for item, n in zip(items, lengths, strict=True):
@@ -853,7 +868,7 @@ def update_that_changes_nothing(node: Apply, facts: Facts) -> Any:
     op: Any = node.op
     x, y = node.inputs[:2]
     if not op.set_instead_of_inc:
-        idle = _is_zero(y)
+        idle = is_zero(y)
     else:
         read = made_by(y, Index)
         idle = read is not None and read.op.template == op.template and read.inputs == (x, *node.inputs[2:])
@@ -868,7 +883,7 @@ def update_by_sum(node: Apply) -> Any:
     """x[i] = x[i] + y is x[i] += y, where no element is picked twice."""
     op: Any = node.op
     total = node.inputs[1].owner
-    if not op.set_instead_of_inc or total is None or total.op is not add or not _picks_once(node):
+    if not op.set_instead_of_inc or total is None or total.op is not add or not picks_once(node):
         return None
     for read, y in (total.inputs, total.inputs[::-1]):
         made = made_by(read, Index)
@@ -881,7 +896,7 @@ def update_by_sum(node: Apply) -> Any:
 def update_of_zeros(node: Apply) -> Any:
     """Adding y to zeros, where no element is picked twice, is setting to y."""
     op: Any = node.op
-    if op.set_instead_of_inc or not _picks_once(node) or not _is_zero(node.inputs[0]):
+    if op.set_instead_of_inc or not picks_once(node) or not is_zero(node.inputs[0]):
         return None
     return IndexUpdate(op.template, True, op.ignore_duplicates)(*node.inputs)
 
@@ -891,10 +906,10 @@ def sum_with_update_of_zeros(node: Apply, facts: Facts) -> Any:
     """x + (zeros with y in some place) is x with y added in that place."""
     for x, term in (node.inputs, node.inputs[::-1]):
         made = made_only_for_this(term, IndexUpdate, facts)
-        if made is None or not _is_zero(made.inputs[0]) or not facts.same_shape(x, made.inputs[0]):
+        if made is None or not is_zero(made.inputs[0]) or not facts.same_shape(x, made.inputs[0]):
             continue
         op: Any = made.op
-        if x.type.dtype == term.type.dtype and (not op.set_instead_of_inc or _picks_once(made)):  # type: ignore[attr-defined]
+        if x.type.dtype == term.type.dtype and (not op.set_instead_of_inc or picks_once(made)):  # type: ignore[attr-defined]
             return IndexUpdate(op.template, False, op.ignore_duplicates)(x, *made.inputs[1:])
     return None
 
@@ -905,10 +920,10 @@ def difference_with_update_of_zeros(node: Apply, facts: Facts) -> Any:
     for i in (0, 1):
         x: Any = node.inputs[1 - i]
         made = made_only_for_this(node.inputs[i], IndexUpdate, facts)
-        if made is None or not _is_zero(made.inputs[0]) or not facts.same_shape(x, made.inputs[0]):
+        if made is None or not is_zero(made.inputs[0]) or not facts.same_shape(x, made.inputs[0]):
             continue
         op: Any = made.op
-        if x.type.dtype == made.inputs[0].type.dtype and (not op.set_instead_of_inc or _picks_once(made)):
+        if x.type.dtype == made.inputs[0].type.dtype and (not op.set_instead_of_inc or picks_once(made)):
             terms = (x, -made.inputs[1]) if i else (-x, made.inputs[1])
             return IndexUpdate(op.template, False, op.ignore_duplicates)(*terms, *made.inputs[2:])
     return None
@@ -919,7 +934,7 @@ def sum_of_update_of_zeros(node: Apply, facts: Facts) -> Any:
     """sum(zeros with y added at [i, j], axis=1), for arrays i and j, is zeros with y added at [i]."""
     op: Any = node.op
     made = made_by(node.inputs[0], IndexUpdate)
-    if made is None or made.op.set_instead_of_inc or made.op.ignore_duplicates or not _is_zero(made.inputs[0]):
+    if made is None or made.op.set_instead_of_inc or made.op.ignore_duplicates or not is_zero(made.inputs[0]):
         return None
     x, y, *arrays = made.inputs
     summed, left = ([at for a, at in enumerate(arrays) if (a in op.axis) is taken] for taken in (True, False))

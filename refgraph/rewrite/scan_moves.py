@@ -319,20 +319,25 @@ def lengths_as_outside(graph: Graph) -> Graph:
         inner = {n.outputs[0]: n.inputs[1 - n.op.measures[0]] for n in op.graph.nodes if n.op in (SUM_TO, fill)}
         if not inner:
             return None
-        sequences, initials, _, whole = op.parts(node.inputs[1:])
-        reads = [known.of(x)[1:] for x, taps in zip(initials, op.taps, strict=True) for _ in taps]
-        given = [*[known.of(x)[1:] for x in sequences], *reads, *[None] * op.n_carried, *whole]
-        found = known.inside(Graph(op.graph.inputs, [*inner, *inner.values()]), given)
+        found = known.inside(Graph(op.graph.inputs, [*inner, *inner.values()]), given_lengths(node, known))
         pairs = zip(inner, found, found[len(inner) :], strict=False)
         same = {x for x, a, b in pairs if a == b and None not in a}
         if not same:
             return None
-        fresh = _with_step(
+        fresh = with_step(
             node, lambda n, new: new.get(inner[n.outputs[0]], inner[n.outputs[0]]) if n.outputs[0] in same else None
         )
         return fresh.outputs
 
     return with_loops(graph, change)
+
+
+def given_lengths(node: Apply, known: Lengths) -> list[Any]:
+    """What is known outside of a loop of the lengths of what its steps are given, for `Lengths.inside`."""
+    op: Any = node.op
+    sequences, initials, _, whole = op.parts(node.inputs[1:])
+    reads = [known.of(x)[1:] for x, taps in zip(initials, op.taps, strict=True) for _ in taps]
+    return [*[known.of(x)[1:] for x in sequences], *reads, *[None] * op.n_carried, *whole]
 
 
 # What only items say
@@ -396,10 +401,10 @@ def sums_grouped(node: Apply) -> Apply:
         late = [new.get(x, x) for x in terms if x not in first]
         return reduce(elementwise.add, [*late, reduce(elementwise.add, first)])
 
-    return _with_step(node, grouped)
+    return with_step(node, grouped)
 
 
-def _with_step(node: Apply, change: Callable[[Apply, dict[Variable, Variable]], Variable | None]) -> Apply:
+def with_step(node: Apply, change: Callable[[Apply, dict[Variable, Variable]], Variable | None]) -> Apply:
     """The same loop, where `change` says what may stand for the output of an application in a step.
 
     It is given what stands for the variables before.

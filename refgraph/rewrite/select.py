@@ -24,6 +24,7 @@ ROOMS: tuple[str, ...] = (
     "scan_moves",
     "scan_after",
     "scan_merge",
+    "placed",
     "specialize",
     "matmul",
     "fuse",

@@ -12,12 +12,14 @@ from refgraph.core.graph import Constant, Graph, Variable, leaves
 from refgraph.interp.evaluate import evaluate
 from refgraph.rewrite.engine import rewrite
 from refgraph.rewrite.rule import RULES, NodeRule, Rule
+from refgraph.rewrite.select import load
 
 _DRAWS, _ENOUGH = 2000, 5
 
 
 def rules_in(*rooms: str) -> list[Rule]:
     """The node rules declared in these files."""
+    load()  # in the order in which they are tried, whichever is asked for first
     names = [import_module(f"refgraph.rewrite.{room}").__name__ for room in rooms]
     return [r for r in RULES.values() if isinstance(r, NodeRule) and r.function.__module__ in names]
 

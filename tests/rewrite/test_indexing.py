@@ -249,6 +249,9 @@ TABLE = {
         adding(T.alloc(0.0, ZEROS3.shape[1], ZEROS3.shape[2])[fill(idx, other)], w),
     ),
     "sum over an axis of rows": same(adding(ZEROS[idx], v).sum(axis=1)),
+    "columns by all their numbers": (x[:, T.arange(x.shape[1])], x),
+    "rows by all their numbers": (x[T.arange(x.shape[0])], x),
+    "rows by numbers": same(x[T.arange(n)]),
     "sum over all of places among zeros": same(adding(ZEROS[idx, other], a).sum()),
     "sum over an axis of places that are set": same(setting(ZEROS[idx, other], a).sum(axis=1)),
 }

@@ -11,6 +11,8 @@ import pytest
 from refgraph_cython import _missing
 
 PLUGIN = Path(__file__).resolve().parents[1]
+PYTHON = [sys.executable, "-S"]
+"""A Python that finds what its path says alone: an editable installation also finds parts of packages by itself."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def run(command, **options):
 
 
 def test_without_a_compiler_the_doctor_says_what_is_missing(without_compiler, tmp_path):
-    done = run([sys.executable, "-m", "refgraph", "doctor"], env=without_compiler, cwd=tmp_path)
+    done = run([*PYTHON, "-m", "refgraph", "doctor"], env=without_compiler, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stdout.splitlines() if "cython:" in line]
     assert "cannot run here: its compiled part is missing" in line
@@ -57,7 +59,7 @@ def test_without_a_compiler_functions_run_on_the_interpreter(without_compiler, t
             print(error)
     """
     environment = {k: v for k, v in without_compiler.items() if k != "REFGRAPH_FLAGS"}
-    done = run([sys.executable, "-c", program], env=environment, cwd=tmp_path)
+    done = run([*PYTHON, "-c", program], env=environment, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("3.0 numpy")
     assert "its compiled part is missing" in done.stdout

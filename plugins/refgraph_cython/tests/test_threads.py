@@ -130,7 +130,29 @@ def test_what_goes_along_lines_is_the_same_bits(dtype):
 def test_products_are_the_same_bits(dtype, shape):
     m, k, n = shape
     x, y = drawn((m, k), dtype), drawn((k, n), dtype)
-    assert_same_bits(lambda x, y: [T.dot(x, y), T.dot(y.T, x.T), T.dot(x, y).sum(0), T.dot(x, x.T)], x, y)
+    jobs = assert_same_bits(lambda x, y: [T.dot(x, y), T.dot(y.T, x.T), T.dot(x, y).sum(0), T.dot(x, x.T)], x, y)
+    assert jobs > 0 or min(shape) == 1
+
+
+@pytest.mark.parametrize("rows", [1, 5, 60])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_updates_by_products_are_the_same_bits(dtype, rows):
+    """In the memory of the state; those of many rows are shared among threads."""
+    x, d, start = drawn((rows, 700), dtype), drawn((rows, 900), dtype), drawn((700, 900), dtype)
+    w = rg.shared(start)
+    u, v = T.matrix(dtype=dtype), T.matrix(dtype=dtype)
+    updates = [(w, w - 0.125 * T.dot(u.T, v))]
+    f = rg.function([u, v], T.dot(v, w.T), updates=updates, backend="cython", strict=True)
+    found = []
+    for count in COUNTS:
+        w.set_value(start)
+        with threads(count):
+            before = _native.jobs()
+            found.append([*[f(x, d) for _ in range(3)], w.get_value()])
+            assert (_native.jobs() > before) == (count > 1 and rows > 5)
+    for other in found[1:]:
+        for k, (got, want) in enumerate(zip(other, found[0], strict=True)):
+            assert_bits(got, want, f"result {k}")
 
 
 def test_draws_are_the_same_bits():

@@ -342,13 +342,23 @@ def table(rows: Sequence[Measured]) -> str:
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
+def page(text: str, new: str, order: Sequence[str]) -> str:
+    """A page whose table has new lines, in place of those of the same functions: what is said before it stays."""
+    head, _, table = text.partition("| function ")
+    lines = [line for line in f"| function {table}".splitlines() if line.startswith("| ")]
+    measured = {line.split()[1] for line in new.splitlines()}
+    lines = [line for line in lines if line.split()[1] not in measured] + new.splitlines()[2:]
+    lines.sort(key=lambda line: order.index(line.split()[1]) if line.split()[1] in order else len(order))
+    return head + "\n".join([*new.splitlines()[:2], *lines]) + "\n"
+
+
 def main() -> int:
     """Measure what is asked for, say it, and say whether all limits hold."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="functions; all where none is given")
     parser.add_argument("--points", type=int, help="arguments of each kind, a power of 2")
     parser.add_argument("--isa", nargs="*", choices=list(ISAS), help="instruction sets; all that this processor has")
-    parser.add_argument("--markdown", type=Path, help="write the table there")
+    parser.add_argument("--markdown", type=Path, help="put what is measured into the table there")
     parser.add_argument("--time", action="store_true", help="measure nanoseconds, too")
     given = parser.parse_args()
     if np.finfo(np.longdouble).nmant < 63:
@@ -365,7 +375,8 @@ def main() -> int:
                 print(table(found).split("\n", 2)[2] if rows else table(found), end="", flush=True)
                 rows += found
     if given.markdown:
-        given.markdown.write_text(table(rows))
+        before = given.markdown.read_text() if given.markdown.exists() else ""
+        given.markdown.write_text(page(before, table(rows), [f.name for f in functions()]))
     missed = [row for row in rows if not row.worst <= row.function.limit]
     for row in missed:
         print(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ NUMBERS = {name: number for number, name in enumerate(_native.DTYPES)}
 
 _BUFFER, _OUTSIDE = 0, 1
 _FIRST_FLOAT = NUMBERS["float16"]
-_FEW = 16  # elements up to which values that follow from shapes are computed as soon as these are known
+_FEW = 16  # elements, beside an axis of any length, up to which values that follow from shapes are computed with these
 
 _lowers: dict[type[Op] | Op, Lower] = {}
 
@@ -197,6 +198,11 @@ class Builder:
             self._slots.append(slot)
         return found
 
+    def is_made(self, x: Variable) -> bool:
+        """Whether some thunk computes a value."""
+        number = self._number.get(x)
+        return any([number in t.outs for t in self._thunks])
+
     def is_early(self, x: Variable) -> bool:
         """Whether a value is known as soon as the shapes of the inputs are."""
         return self._slots[self.slot(x)].early
@@ -261,13 +267,9 @@ class Builder:
 
     @staticmethod
     def _is_few(x: Variable) -> bool:
-        shape = x.type.shape if isinstance(x.type, TensorType) else (None,)
-        size = 1
-        for n in shape:
-            if n is None:
-                return False
-            size *= n
-        return size <= _FEW
+        """Whether a value is small, or a vector: those that follow from shapes are positions, counts and shares."""
+        shape = x.type.shape if isinstance(x.type, TensorType) else (None, None)
+        return math.prod([n for n in shape if n is not None]) <= _FEW and shape.count(None) < 2
 
     # which memory values lie in
 

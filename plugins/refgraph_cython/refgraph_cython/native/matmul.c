@@ -12,9 +12,12 @@ typedef double _Complex complex128;
 
 rg_blas rg_blas_of;
 
-#define TILED_ROWS 128  /* of the product, up to which tiles are used */
-#define TILED_TERMS 128 /* of each sum, up to which they are */
-#define DOTTED_ROWS 16  /* of the product, up to which rows of both are multiplied */
+#define TILED_ROWS 512   /* of the product, up to which tiles are used */
+#define TILED_TERMS 512  /* of each sum, up to which they are */
+#define DOTTED (1 << 17) /* elements of the matrix on the left, which is to stay in a cache, where rows are multiplied */
+#define FEW_TERMS 32     /* of each sum, up to which rows are turned rather, but for very few rows on the left */
+#define MANY_TERMS 24    /* of each sum, from which on products with short rows are turned */
+#define LANES 64         /* bytes of a vector, at most */
 
 /* A matrix in memory: strides in elements. */
 typedef struct {
@@ -49,44 +52,102 @@ static void by_blas(int dtype, const matrix *a, const matrix *b, const matrix *c
     gemm(&tb, &ta, &m, &n, &k, alpha, b->data, &ldb, a->data, &lda, beta, c->data, &ldc);
 }
 
-/* Whether kernels of our own are faster than BLAS, and which: measured by tools/measure_products.py. */
+/* Whether kernels of our own are faster than BLAS, and which. Measured on Zen 5, where OpenBLAS has kernels for AVX2
+   only, and on Zen 4 where it has some for AVX-512: products of large matrices are left to it, as it packs them. */
 
-enum way { BLAS, TILES, DOTS };
+enum way { BLAS, TILES, TURNED_TILES, DOTS, TURNING, OUTER };
 
-static enum way way_of(int dtype, const matrix *a, const matrix *b, const matrix *c) {
+static enum way way_of(int dtype, const matrix *a, const matrix *b, const matrix *c, int adds) {
     int64_t m = c->rows, n = c->columns, k = a->columns;
     if (dtype != RG_F32 && dtype != RG_F64)
         return BLAS;
-    if (b->column == 1 || n == 1) { /* rows of b are neighbours */
-        if (n == 1 && b->row != 1 && b->rows != 1)
-            return BLAS;
-        if (n == 1)
-            return (a->column == 1 || k == 1) && m <= 16 ? DOTS : BLAS;
+    if (b->column == 1) { /* rows of b are neighbours */
+        if (k == 1 && adds && n * rg_itemsize[dtype] >= 2 * LANES)
+            return OUTER;
+        if (k >= MANY_TERMS && adds && a->row == 1 && n * rg_itemsize[dtype] < LANES && m > 1)
+            return TURNED_TILES;
         return m <= TILED_ROWS || k <= TILED_TERMS || n <= 16 ? TILES : BLAS;
     }
-    if (b->row == 1 && (a->column == 1 || k == 1) && k >= 32)
-        return m <= DOTTED_ROWS ? DOTS : BLAS;
-    return BLAS;
+    if (b->row != 1 && k != 1)
+        return BLAS;
+    if (k < FEW_TERMS && m > 2)
+        return TURNING;
+    return (a->column == 1 || k == 1) && m <= DOTTED / k ? DOTS : BLAS;
 }
 
-static void by_own(enum way way, int dtype, const matrix *a, const matrix *b, const matrix *c, const void *alpha, int adds) {
+/* A product by kernels of our own, of which threads may take parts. */
+typedef struct {
+    enum way way;
+    int dtype, adds;
+    matrix a, b, c;
+    const void *alpha;
+    char *room;
+    size_t bytes; /* of the room */
+} own;
+
+#define PARTS 16
+#define WORTH_NS 100000 /* what a product takes at least that is shared among threads: a smaller one is as long on the
+                           way between the caches of two cores */
+
+static void own_part(void *context, int64_t number, int64_t of) {
+    const own *p = context;
+    const matrix *a = &p->a, *b = &p->b, *c = &p->c;
     int64_t m = c->rows, n = c->columns, k = a->columns;
-    if (dtype == RG_F32 && way == TILES)
-        rg_by_tiles_f32(m, n, k, *(const float *)alpha, (const float *)a->data, a->row, a->column, (const float *)b->data,
-                        b->row, adds, (float *)c->data, c->row);
-    else if (dtype == RG_F32)
-        rg_by_dots_f32(m, n, k, *(const float *)alpha, (const float *)a->data, a->row, (const float *)b->data,
-                       n == 1 ? 0 : b->column, adds, (float *)c->data, c->row);
-    else if (way == TILES)
-        rg_by_tiles_f64(m, n, k, *(const double *)alpha, (const double *)a->data, a->row, a->column,
-                        (const double *)b->data, b->row, adds, (double *)c->data, c->row);
+    rg_part part = {number, of};
+    void *room = p->room;
+#define BY_OWN(letter, real)                                                                                           \
+    const real alpha = *(const real *)p->alpha, *x = (const real *)a->data, *y = (const real *)b->data;                \
+    real *z = (real *)c->data;                                                                                         \
+    if (p->way == TILES)                                                                                               \
+        rg_by_tiles_##letter(part, m, n, k, alpha, x, a->row, a->column, y, b->row, p->adds, z, c->row);               \
+    else if (p->way == TURNED_TILES)                                                                                   \
+        rg_by_turned_tiles_##letter(m, n, k, alpha, x, a->column, y, b->row, z, c->row, room);                         \
+    else if (p->way == DOTS)                                                                                           \
+        rg_by_dots_##letter(part, m, n, k, alpha, x, a->row, y, b->column, p->adds, z, c->row);                        \
+    else if (p->way == TURNING)                                                                                        \
+        rg_by_turning_##letter(m, n, k, alpha, x, a->row, a->column, y, b->column, p->adds, z, c->row, room);          \
+    else                                                                                                               \
+        rg_by_outer_##letter(m, n, alpha, x, a->row, y, z, c->row, room);
+    if (p->dtype == RG_F32) {
+        BY_OWN(f32, float)
+    } else {
+        BY_OWN(f64, double)
+    }
+#undef BY_OWN
+}
+
+static int by_own(rg_frame *frame, own *p) {
+    int64_t m = p->c.rows, n = p->c.columns, k = p->a.columns, size = rg_itemsize[p->dtype], parts = 1;
+    double ns = 0.002 * (double)(m * n * k * size);
+    if ((p->way == TILES || p->way == DOTS) && ns >= WORTH_NS)
+        parts = PARTS;
+    p->bytes = 0;
+    if (p->way == OUTER)
+        p->bytes = (size_t)(n * size + LANES);
+    else if (p->way == TURNING || p->way == TURNED_TILES)
+        p->bytes = (size_t)((p->way == TURNING ? k : n) * 64 * size);
+    p->room = p->bytes ? rg_scratch(frame, p->bytes) : NULL;
+    if (p->bytes && !p->room)
+        return RG_ERROR_MEMORY;
+    if (parts > 1 && rg_threads() > 1)
+        rg_parallel(parts, ns, own_part, p);
     else
-        rg_by_dots_f64(m, n, k, *(const double *)alpha, (const double *)a->data, a->row, (const double *)b->data,
-                       n == 1 ? 0 : b->column, adds, (double *)c->data, c->row);
+        own_part(p, 0, 1);
+    return RG_OK;
 }
 
 static int is_number(int dtype, const void *value, double wanted) {
     return dtype == RG_F32 ? *(const float *)value == (float)wanted : *(const double *)value == wanted;
+}
+
+/* Elements that lie together, multiplied by a number. */
+static void multiply(int dtype, int64_t size, const void *by, char *data) {
+    if (dtype == RG_F32)
+        for (int64_t i = 0; i < size; i++)
+            ((float *)data)[i] *= *(const float *)by;
+    else
+        for (int64_t i = 0; i < size; i++)
+            ((double *)data)[i] *= *(const double *)by;
 }
 
 static const double one_f64[2] = {1, 0}, zero[2] = {0, 0};
@@ -128,10 +189,18 @@ static int product(rg_frame *frame, int dtype, matrix a, matrix b, matrix c, con
         rg_product_typed(dtype, c.rows, c.columns, k, &left, &right, &out);
         return RG_OK;
     }
-    enum way way = way_of(dtype, &a, &b, &c);
-    if (way != BLAS && k && (!adds || is_number(dtype, beta, 1))) {
-        by_own(way, dtype, &a, &b, &c, alpha, adds);
-        return RG_OK;
+    if (c.columns == 1 && c.rows > 1 && c.row != 1)
+        b.column = 1; /* as it has one column only */
+    else if (c.columns == 1 && c.rows > 1) { /* neighbours are computed as a row, of the transposes */
+        matrix left = {b.data, 1, k, k, b.row}, right = {a.data, k, a.rows, a.column, a.row};
+        a = left, b = right, c = (matrix){c.data, 1, c.rows, c.rows, 1};
+    }
+    enum way way = way_of(dtype, &a, &b, &c, adds);
+    if (way != BLAS && k) {
+        if (adds && !is_number(dtype, beta, 1))
+            multiply(dtype, c.rows * c.columns, beta, c.data);
+        own p = {way, dtype, adds, a, b, c, alpha, NULL, 0};
+        return by_own(frame, &p);
     }
     size_t need = 0;
     if (!fits(&a))

@@ -9,12 +9,25 @@ is computed in float32 and rounded once.
 #include "vector_exp.h"
 
 #include <math.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #define RG_SOURCE "softmax_loops.h"
 #include "each_isa.h"
 
 typedef void (*line_of)(int64_t n, const void *x, void *y);
 typedef void (*abreast_of)(int64_t n, const void *x, int64_t x_step, void *y, int64_t y_step); /* steps in elements */
+
+/* Short lines, for both results or one of them. */
+typedef void (*few_of)(int64_t lines, int64_t n, const char *x, int64_t x_line, char *y, int64_t y_line, char *logs,
+                       int64_t logs_line);
+
+#if RG_SEVERAL
+#define FEW(name) (rg_isa() == RG_V4 ? few_##name##_v4 : (few_of)NULL)
+#else
+#define FEW(name) ((few_of)NULL)
+#endif
 
 #define SHORT 32          /* elements below which a line is computed beside others */
 #define CHUNK 32768       /* elements that a thread takes at a time, about */
@@ -40,15 +53,17 @@ static void choose_way(softmax *s) {
                               : simple && rg_lines_apart(l, 0) == s->itemsize && rg_lines_apart(l, 1) == s->itemsize;
 }
 
-/* params: whether the logarithm is wanted, and the axes, as bits. */
+/* params: which results are wanted, and the axes, as bits. */
 
-static int softmax_prepare(rg_frame *frame, rg_thunk *thunk) {
-    const rg_array *x = thunk->in[0];
-    int error = rg_output(frame, thunk, 0, x->ndim, x->shape), is_log = thunk->params[0] != 0;
-    softmax *s = rg_state(frame, thunk, sizeof *s);
-    if (error || !s)
-        return error ? error : RG_ERROR_MEMORY;
-    const rg_array *both[2] = {x, thunk->out[0]};
+enum wanted { SOFTMAX, LOGSOFTMAX, BOTH };
+
+typedef struct {
+    softmax of[2]; /* for each result */
+    few_of few;    /* what computes them, if lines are so short and lie so */
+} results;
+
+static void prepare_one(softmax *s, rg_thunk *thunk, int k, int is_log) {
+    const rg_array *x = thunk->in[0], *both[2] = {x, thunk->out[k]};
     s->lines = rg_lines_of(thunk->params[1], 2, both);
     s->dtype = x->dtype;
     s->itemsize = rg_itemsize[x->dtype];
@@ -62,6 +77,25 @@ static int softmax_prepare(rg_frame *frame, rg_thunk *thunk) {
         s->abreast = is_log ? RG_CHOOSE(logsoftmax_abreast_f32) : RG_CHOOSE(softmax_abreast_f32);
     }
     choose_way(s);
+}
+
+static int softmax_prepare(rg_frame *frame, rg_thunk *thunk) {
+    const rg_array *x = thunk->in[0];
+    int wanted = (int)thunk->params[0];
+    results *r = rg_state(frame, thunk, sizeof *r);
+    if (!r)
+        return RG_ERROR_MEMORY;
+    for (int k = 0; k < thunk->nout; k++) {
+        int error = rg_output(frame, thunk, k, x->ndim, x->shape);
+        if (error)
+            return error;
+        prepare_one(&r->of[k], thunk, k, wanted == LOGSOFTMAX || k == 1);
+    }
+    const softmax *s = &r->of[0];
+    const rg_lines *l = &s->lines;
+    int fit = x->dtype != RG_F16 && l->outer.ndim == 1 && l->length <= s->lanes &&
+              rg_lines_lie_together(l, 0, s->itemsize) && rg_lines_lie_together(l, 1, s->itemsize);
+    r->few = !fit ? NULL : x->dtype == RG_F64 ? FEW(f64) : FEW(f32);
     return RG_OK;
 }
 
@@ -162,19 +196,53 @@ static void softmax_chunk(void *context, int64_t number, int64_t of) {
     }
 }
 
-static int softmax_run(rg_frame *frame, rg_thunk *thunk) {
-    softmax *s = thunk->state;
-    int64_t size = thunk->out[0]->size;
-    if (size == 0)
-        return RG_OK;
+static int run_one(rg_frame *frame, rg_thunk *thunk, int k) {
+    softmax *s = &((results *)thunk->state)->of[k];
+    int64_t size = thunk->out[k]->size;
     s->lines.data[0] = thunk->in[0]->data;
-    s->lines.data[1] = thunk->out[0]->data;
+    s->lines.data[1] = thunk->out[k]->data;
     int64_t chunks = rg_within(1, size / CHUNK, rg_least(s->lines.count, 16));
     job j = {s, NULL, memory_of(s)};
     if (j.bytes && !(j.memory = rg_scratch(frame, (size_t)(j.bytes * chunks))))
         return RG_ERROR_MEMORY;
     rg_parallel(chunks, NS_AN_ELEMENT * (double)size * (s->dtype == RG_F64 ? 2 : 1), softmax_chunk, &j);
     return RG_OK;
+}
+
+/* Several short lines of the results. */
+typedef struct {
+    const results *results;
+    char *data[3]; /* of x, softmax and logsoftmax; NULL where there is none */
+} few_job;
+
+static void few_chunk(void *context, int64_t number, int64_t of) {
+    const few_job *j = context;
+    const rg_lines *l = &j->results->of[0].lines;
+    int64_t begin = l->count * number / of, end = l->count * (number + 1) / of;
+    int64_t x_line = rg_lines_apart(l, 0), line = rg_lines_apart(l, 1);
+    j->results->few(end - begin, l->length, j->data[0] + begin * x_line, x_line,
+                    j->data[1] ? j->data[1] + begin * line : NULL, line,
+                    j->data[2] ? j->data[2] + begin * line : NULL, line);
+}
+
+static int softmax_run(rg_frame *frame, rg_thunk *thunk) {
+    results *r = thunk->state;
+    int64_t size = thunk->out[0]->size;
+    int wanted = (int)thunk->params[0];
+    if (size == 0)
+        return RG_OK;
+    if (r->few) {
+        few_job j = {r, {thunk->in[0]->data, NULL, NULL}};
+        if (wanted != LOGSOFTMAX)
+            j.data[1] = thunk->out[0]->data;
+        if (wanted != SOFTMAX)
+            j.data[2] = thunk->out[thunk->nout - 1]->data;
+        int64_t chunks = rg_within(1, size / CHUNK, rg_least(r->of[0].lines.count, 16));
+        rg_parallel(chunks, NS_AN_ELEMENT * (double)size * thunk->nout, few_chunk, &j);
+        return RG_OK;
+    }
+    int error = run_one(frame, thunk, 0);
+    return error || thunk->nout == 1 ? error : run_one(frame, thunk, 1);
 }
 
 const rg_kernel rg_kernels_softmax[] = {

@@ -162,6 +162,43 @@ ABREAST_OF(f32, float, rg_log_f32, int32_t, (RG_BYTES / 4))
 LANES_OF(f64, double, rg_exp_f64, int64_t, (RG_BYTES / 8))
 LINES_OF(f64, double, (RG_BYTES / 8))
 ABREAST_OF(f64, double, rg_log_f64, int64_t, (RG_BYTES / 8))
+
+/* Lines that lie together and fit into a vector, of both or one of the results: the other is NULL. */
+#if defined(__AVX512F__)
+#define FEW_OF(name, type, LANES, PS, M, MASK)                                                                         \
+    static void RG_VARIANT(few_##name)(int64_t lines, int64_t n, const char *from, int64_t from_line, char *to,        \
+                                       int64_t to_line, char *logs, int64_t logs_line) {                               \
+        const MASK some = (MASK)((1u << n) - 1);                                                                       \
+        for (; lines > 0; lines -= LANES) {                                                                            \
+            type greatest[LANES], sums[LANES] = {0}, less[LANES];                                                      \
+            int64_t count = lines < LANES ? lines : LANES;                                                             \
+            for (int64_t l = 0; l < count; l++) {                                                                      \
+                M x = _mm512_mask_loadu_##PS(_mm512_set1_##PS(-(type)INFINITY), some, from + l * from_line);           \
+                greatest[l] = _mm512_reduce_max_##PS(x);                                                               \
+                M e = (M)RG_VARIANT(exp_##name)((RG_VARIANT(name##_lanes))x - greatest[l]);                            \
+                sums[l] = _mm512_reduce_add_##PS(e);                                                                   \
+                if (to)                                                                                                \
+                    _mm512_mask_storeu_##PS(to + l * to_line, some,                                                    \
+                                            _mm512_mul_##PS(e, _mm512_set1_##PS(1 / sums[l])));                        \
+            }                                                                                                          \
+            if (logs) {                                                                                                \
+                RG_VARIANT(write_##name)(less, RG_VARIANT(log_##name)(RG_VARIANT(read_##name)(sums)));                 \
+                for (int64_t l = 0; l < count; l++) {                                                                  \
+                    M x = _mm512_maskz_loadu_##PS(some, from + l * from_line);                                         \
+                    _mm512_mask_storeu_##PS(logs + l * logs_line, some,                                                \
+                                            (M)(((RG_VARIANT(name##_lanes))x - greatest[l]) - less[l]));               \
+                }                                                                                                      \
+                logs += LANES * logs_line;                                                                             \
+            }                                                                                                          \
+            from += LANES * from_line;                                                                                 \
+            if (to)                                                                                                    \
+                to += LANES * to_line;                                                                                 \
+        }                                                                                                              \
+    }
+FEW_OF(f32, float, 16, ps, __m512, __mmask16)
+FEW_OF(f64, double, 8, pd, __m512d, __mmask8)
+#undef FEW_OF
+#endif
 #undef LANES_OF
 #undef LINES_OF
 #undef ABREAST_OF

@@ -1,0 +1,31 @@
+/* Products with a matrix of short rows, or with its transpose: for one type of numbers and one instruction set, after
+product_tiles.h. */
+
+#define BESIDE 64 /* short rows that are turned at a time */
+
+/* c = alpha a b^T + adds c of m x k and k x n, for few terms: rows of b are turned first, so that sums are side by side.
+   room: memory for k * BESIDE elements. */
+static void NAME(by_turning)(int64_t m, int64_t n, int64_t k, REAL alpha, const REAL *a, int64_t a_row, int64_t a_column,
+                             const REAL *b, int64_t b_row, int adds, REAL *c, int64_t c_row, REAL *room) {
+    for (int64_t j = 0; j < n; j += BESIDE) {
+        int64_t wide = n - j < BESIDE ? n - j : BESIDE;
+        for (int64_t l = 0; l < wide; l++)
+            for (int64_t t = 0; t < k; t++)
+                room[t * BESIDE + l] = b[(j + l) * b_row + t];
+        NAME(by_tiles)((rg_part){0, 1}, m, wide, k, alpha, a, a_row, a_column, room, BESIDE, adds, c + j, c_row);
+    }
+}
+
+/* c += alpha a b of m x k and k x n, for rows of c that are shorter than a vector, and columns of a that are neighbours:
+   c^T = b^T a^T has long ones, and is turned. room: memory for n * BESIDE elements. */
+static void NAME(by_turned_tiles)(int64_t m, int64_t n, int64_t k, REAL alpha, const REAL *a, int64_t a_column,
+                                  const REAL *b, int64_t b_row, REAL *c, int64_t c_row, REAL *room) {
+    for (int64_t i = 0; i < m; i += BESIDE) {
+        int64_t high = m - i < BESIDE ? m - i : BESIDE;
+        NAME(by_tiles)((rg_part){0, 1}, n, high, k, alpha, b, 1, b_row, a + i, a_column, 0, room, BESIDE);
+        for (int64_t l = 0; l < high; l++)
+            for (int64_t j = 0; j < n; j++)
+                c[(i + l) * c_row + j] += room[j * BESIDE + l];
+    }
+}
+#undef BESIDE
