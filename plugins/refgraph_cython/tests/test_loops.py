@@ -143,6 +143,17 @@ def test_gradients_go_back_through_loops():
     )
 
 
+@pytest.mark.parametrize("n", [0, 1, 15, 16, 40])
+def test_steps_multiply_by_what_lies_in_any_way(n):
+    A = T.dmatrix("a")
+    h, _ = rg.scan(lambda h, a: T.tanh(T.dot(h, a)) + a[0], outputs_info=V, non_sequences=A, n_steps=N)
+    g, _ = rg.scan(lambda g, a: T.tanh(T.dot(g, a.T)), outputs_info=X, non_sequences=A, n_steps=N)
+    a, v, x = RNG.normal(size=(5, 5)), RNG.normal(size=5), RNG.normal(size=(3, 5))
+    lying = [a, a.T, np.asfortranarray(a[::-1]), RNG.normal(size=(10, 10))[::2, ::-2], np.broadcast_to(v, (5, 5))]
+
+    assert_agrees([V, X, A, N], [h, g, h[-1:]], *[(v, x, way, n) for way in lying])
+
+
 def test_states_of_other_dtypes():
     x, z = T.fmatrix("x"), T.zvector("z")
     (a, b, c), _ = rg.scan(
@@ -173,21 +184,20 @@ def test_a_loop_ends_with_the_step_in_which_its_condition_holds(limit):
 # shared variables that steps update
 
 
-def updated_by_steps(name):
-    """What a loop answers in three calls, and what it leaves in the shared variables that its steps update."""
+def updating(backend):
     count, total = rg.shared(0), rg.shared(np.zeros(3))
 
     def step(x, h):
         return h + x * total, {count: count + 1, total: total + x}
 
     h, updates = rg.scan(step, sequences=X, outputs_info=V)
-    f = rg.function([X, V], h, updates=updates, backend=name)
+    f = rg.function([X, V], h, updates=updates, backend=backend)
     x, v = np.arange(12.0).reshape(4, 3), np.ones(3)
     return [f(x, v), f(x[:1], v), f(x[:0], v), count.get_value(), total.get_value()]
 
 
 def test_steps_update_shared_variables():
-    for got, want in zip(updated_by_steps("cython"), updated_by_steps("numpy"), strict=True):
+    for got, want in zip(updating("cython"), updating("numpy"), strict=True):
         np.testing.assert_allclose(got, want)
 
 

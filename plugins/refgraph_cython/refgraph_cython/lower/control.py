@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from refgraph.backend import Apply, IfElse, OpFromGraph, Scan, TensorType, Variable
+from refgraph.backend import Apply, Dot, Gemm, IfElse, MatMul, OpFromGraph, Scan, TensorType, Variable
 from refgraph_cython.lower.program import NDIM, Builder, Declined, lowers
 
 
@@ -53,12 +53,20 @@ def scan(node: Apply, build: Builder) -> str | None:
         if x.type.ndim + 1 > NDIM:
             return f"more than {NDIM} axes"
         params += [_all(keep), x.type.ndim, *[-1 if n is None else n for n in x.type.shape]]
+    factors = _factors(op)
+    params += [int(x in factors) for x in op.whole]
     if op.until or not settled:
         every = range(len(node.inputs))
         build.thunk("scan_dynamic", node.inputs, node.outputs, params, values=list(every), always=True)
     else:
         build.thunk("scan", node.inputs, node.outputs, params, values=[0])
     return None
+
+
+def _factors(op: Any) -> set[Variable]:
+    """What a step multiplies by, from the right."""
+    right = {Dot: 1, MatMul: 1, Gemm: 3}
+    return {node.inputs[right[type(node.op)]] for node in op.graph.nodes if type(node.op) in right}
 
 
 def _places(op: Any) -> list[tuple[int, int]]:

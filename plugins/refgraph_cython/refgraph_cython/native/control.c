@@ -41,7 +41,8 @@ params: the address of the step's rg_program; whether the shapes of what it make
 numbers of sequences, states, carried values, records; whether there is a condition to end; then for each state: depth,
 how many entries to keep (-1: all), whether the new value may be computed in the memory of the one before, the number of
 taps, and the taps; for each carried value whether the new one may be computed in the memory of the old; for each record
-how many to keep, its rank, and its lengths as far as they are known (-1: not).
+how many to keep, its rank, and its lengths as far as they are known (-1: not); then for each whole value whether steps
+multiply by it, from the right.
 
 inputs: the number of steps; sequences; initial values; carried values; whole values. outputs: states, carried values,
 records, and the number of steps taken where there is a condition.
@@ -69,6 +70,17 @@ typedef struct carry {
     rg_array now, final;        /* the shapes of the value, and of the last one */
 } carry;
 
+/* A whole value by which steps multiply. Products are fastest where neighbours in a row are neighbours in memory: where
+   they are not, as in W^T, a copy in which they are pays after some steps. */
+typedef struct factor {
+    int64_t input;   /* of the thunk */
+    int64_t is_laid; /* whether steps are given the copy */
+    char *memory;
+    size_t capacity;
+} factor;
+
+#define LAID 16 /* steps from which on a copy pays */
+
 typedef struct loop {
     inner step;
     const int64_t *params;
@@ -77,6 +89,8 @@ typedef struct loop {
     int64_t changes; /* whether a carried value changes its shape */
     kept *kept; /* of states, then of records */
     carry *carries;
+    factor *factors;
+    int64_t nfactors;
     rg_steps steps;
     char is_last;    /* whether the condition to end holds */
     char is_blank;   /* whether items of sequences are zeros */
@@ -95,8 +109,11 @@ static void loop_discard(rg_thunk *thunk) {
         free(l->carries[i].memory[0]);
         free(l->carries[i].memory[1]);
     }
+    for (int64_t i = 0; i < l->nfactors; i++)
+        free(l->factors[i].memory);
     free(l->kept);
     free(l->carries);
+    free(l->factors);
     free(l->steps.movers);
     free(l->steps.moved);
 }
@@ -121,7 +138,8 @@ static int loop_open(rg_frame *frame, rg_thunk *thunk) {
     l->carries = calloc((size_t)l->ncarried + 1, sizeof *l->carries);
     l->steps.movers = calloc((size_t)l->step.program->nin + outputs, sizeof *l->steps.movers);
     l->steps.moved = calloc(outputs, sizeof *l->steps.moved);
-    if (!l->kept || !l->carries || !l->steps.movers || !l->steps.moved)
+    l->factors = calloc((size_t)thunk->nin, sizeof *l->factors);
+    if (!l->kept || !l->carries || !l->factors || !l->steps.movers || !l->steps.moved)
         return rg_fail(frame, RG_ERROR_MEMORY, "no memory for a loop");
     p += 7;
     for (int64_t i = 0; i < l->nstates; i++, p += 4 + p[3]) {
@@ -131,6 +149,11 @@ static int loop_open(rg_frame *frame, rg_thunk *thunk) {
     for (int64_t i = 0; i < l->ncarried; i++)
         l->carries[i].in_place = *p++;
     l->params = p; /* of the records */
+    for (int64_t i = 0; i < l->nrecords; i++)
+        p += 2 + p[1];
+    for (int64_t i = 1 + l->nseq + l->nstates + l->ncarried; i < thunk->nin; i++)
+        if (*p++)
+            l->factors[l->nfactors++].input = i;
     return RG_OK;
 }
 
@@ -182,13 +205,36 @@ static rg_array *out_of(const rg_thunk *thunk, const loop *l, int64_t kept) {
     return thunk->out[kept < l->nstates ? kept : kept + l->ncarried];
 }
 
-/* Let whole values be what the step is given. Whether they have the shapes that they had. */
-static int bind_whole(rg_thunk *thunk, loop *l) {
-    int first = 1 + (int)(l->nseq + l->nstates + l->ncarried), same = 1;
-    int64_t at = l->step.program->nin - (thunk->nin - first);
-    for (int i = first; i < thunk->nin; i++)
-        same &= rg_bind(input_of(&l->step, at++), thunk->in[i], 0, thunk->in[i]->data);
-    return same;
+/* Let whole values be what the step is given, and `same` be 0 where one has not the shape and strides that it had. */
+static int bind_whole(rg_frame *frame, rg_thunk *thunk, loop *l, int *same) {
+    int64_t at = l->step.program->nin - thunk->nin;
+    factor *f = l->factors, *end = f + l->nfactors;
+    for (int64_t i = 1 + l->nseq + l->nstates + l->ncarried; i < thunk->nin; i++) {
+        rg_array x = *thunk->in[i];
+        if (f < end && f->input == i) {
+            f->is_laid = l->n >= LAID && x.ndim == 2 && x.shape[1] > 1 && x.strides[1] != rg_itemsize[x.dtype];
+            if (f->is_laid) {
+                int error = room(frame, &f->memory, &f->capacity, bytes_of(&x));
+                if (error)
+                    return error;
+                x = contiguous_like(&x, 0);
+                x.data = f->memory;
+            }
+            f++;
+        }
+        *same &= rg_bind(input_of(&l->step, at + i), &x, 0, x.data);
+    }
+    return RG_OK;
+}
+
+static void lay_factors(const rg_thunk *thunk, const loop *l) {
+    for (int64_t i = 0; i < l->nfactors; i++) {
+        const rg_array *x = thunk->in[l->factors[i].input];
+        rg_array copy = contiguous_like(x, 0);
+        copy.data = l->factors[i].memory;
+        if (l->factors[i].is_laid)
+            rg_copy(x, &copy);
+    }
 }
 
 /* Let carried values be what the step is given, with the shapes that they have now. */
@@ -226,9 +272,9 @@ static int loop_bind(rg_frame *frame, rg_thunk *thunk, loop *l) {
     for (int64_t i = 0; i < l->ncarried; i++)
         l->carries[i].now = l->carries[i].final = contiguous_like(carried[i], 0);
     same &= bind_carried(thunk, l);
-    same &= bind_whole(thunk, l);
-    if (same)
-        return RG_OK;
+    int error = bind_whole(frame, thunk, l, &same);
+    if (error || same)
+        return error;
     if (rg_prepare(l->step.frame)) {
         if (l->n == 0 && l->nstates + l->ncarried == 0)
             return RG_OK; /* lengths of records are then what is known of them */
@@ -584,8 +630,10 @@ static int scan_run(rg_frame *frame, rg_thunk *thunk) {
     int64_t t = 0;
     int ends = 0;
     l->step.frame->profiled = frame->profiled;
-    bind_whole(thunk, l);
-    int error = loop_place(frame, thunk, l, l->n);
+    int same = 1, error = bind_whole(frame, thunk, l, &same);
+    error = error ? error : loop_place(frame, thunk, l, l->n);
+    if (!error)
+        lay_factors(thunk, l);
     if (!error && l->n)
         error = (l->changes ? take_any_steps : take_steps)(frame, thunk, l, &t, l->n, &ends);
     if (!error)
@@ -653,6 +701,8 @@ static int dynamic_prepare(rg_frame *frame, rg_thunk *thunk) {
     int64_t limit = l->until && l->n > ROOM ? ROOM : l->n ? l->n : 1, t = 0;
     int ends = 0;
     error = error ? error : loop_place(frame, thunk, l, limit);
+    if (!error)
+        lay_factors(thunk, l);
     if (!error && l->n == 0 && !l->settled && !is_known(l))
         error = take_no_step(frame, thunk, l);
     while (!error && t < l->n && !ends) {
