@@ -172,7 +172,7 @@ def _lowered(
 
 
 def _params(group: _Group, stores: list[tuple[int, int]], reduced: list[tuple[_Reduced, int]]) -> list[int]:
-    """The group as the pass reads it: see native/blocks.c."""
+    """The group as the pass reads it: see native/groups.h."""
     last = {x: s for s, (_, given) in enumerate(group.steps) for x in given}
     last.update(dict.fromkeys([x for x, _ in stores] + [r.value for r, _ in reduced], len(group.steps)))
     registers, count = _registers(group, last)

@@ -5,16 +5,10 @@ nearest cache. A block is a part of the innermost axis, or, where that is short,
 across the others it is a tile. What is one number for all of a block is computed once for it, and what is one for all
 blocks, once. The last step of what is stored writes into the output, where that lies as the block does.
 
-params: numbers of leaves, steps, stores, and reductions; how many registers, bytes of an element of the widest, and
-hundredths of nanoseconds that an element takes. Then for each
-leaf: the last step that reads it; the number of steps where a store or a reduction does.
-step: instruction, the loop that it calls or 0, number of inputs, four inputs (values: leaves first, then steps), dtype,
-    register.
-store: value, the leaves that it depends on (as bits).
-reduction: kind, value, leaves, axes (as bits), whether they are kept, dtype of the accumulator, how it is finished, the
-    cast to the output's dtype or 0.
+params: see groups.h.
 */
 #include "folds.h"
+#include "groups.h"
 #include "instructions.h"
 #include "variants.h"
 
@@ -30,16 +24,6 @@ int RG_VARIANT(rg_blocks_run)(rg_frame *, rg_thunk *);
 #define FAR (2 << 20)     /* bytes of all arrays from which on they do not lie in the cache that one core has */
 
 enum finish { PLAIN, MEAN, ROOT, POSITION, LOGARITHM };
-
-#define HEADER 7
-#define STEP 9
-#define STORE 2
-#define REDUCTION 8
-
-typedef struct {
-    int64_t nleaves, nsteps, nstores, nreductions, nregisters, size, cost;
-    const int64_t *leaves, *steps, *stores, *reductions;
-} group;
 
 /* How a leaf or a store meets a block: as one element, as it lies, or through a register. */
 enum way { ONE, DIRECT, MOVED };
@@ -61,15 +45,6 @@ typedef struct {
     char is_flat;                     /* whether it needs no blocks */
     char is_far;                      /* whether arrays are fetched into the cache ahead of their use */
 } plan;
-
-static group read_group(const int64_t *p) {
-    group g = {p[0], p[1], p[2], p[3], p[4], p[5], p[6], NULL, NULL, NULL, NULL};
-    g.leaves = p + HEADER;
-    g.steps = g.leaves + g.nleaves;
-    g.stores = g.steps + STEP * g.nsteps;
-    g.reductions = g.stores + STORE * g.nstores;
-    return g;
-}
 
 /* Preparing. */
 

@@ -8,6 +8,7 @@ than the work is, where there are few elements.
 Pointers are read where they stand, in slots: they differ from run to run.
 */
 #include "straight.h"
+#include "groups.h"
 #include "instructions.h"
 #include "variants.h"
 
@@ -42,25 +43,6 @@ struct rg_straight {
     rg_buffer registers;
     int64_t ncalls, npointers, traffic;
 };
-
-/* Groups, as params say them: see blocks.c. */
-
-#define HEADER 7
-#define STEP 9
-#define STORE 2
-
-typedef struct {
-    int64_t nleaves, nsteps, nstores, nreductions, nregisters, size;
-    const int64_t *leaves, *steps, *stores;
-} group;
-
-static group read_group(const int64_t *p) {
-    group g = {p[0], p[1], p[2], p[3], p[4], p[5], NULL, NULL, NULL};
-    g.leaves = p + HEADER;
-    g.steps = g.leaves + g.nleaves;
-    g.stores = g.steps + STEP * g.nsteps;
-    return g;
-}
 
 static int is_group(const rg_thunk *thunk) {
     return thunk->run == RG_CHOOSE(rg_blocks_run);
