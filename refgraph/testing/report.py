@@ -326,7 +326,8 @@ def kernels_said(one: Found) -> str:
     partly: dict[str, list[str]] = {}
     for op in lacking.keys() - whole:
         partly.setdefault(_dtypes_said({d: n for d, n in lacking[op].items() if d in one["dtypes"]}), []).append(op)
-    lists = [f"in {dtypes}: {', '.join(sorted(ops))}" for dtypes, ops in sorted(partly.items()) if dtypes]
+    partly = {d if d.startswith("in part") else f"in {d}": ops for d, ops in partly.items() if d}
+    lists = [f"{dtypes}: {', '.join(sorted(ops))}" for dtypes, ops in sorted(partly.items())]
     return "; ".join([*said, f"interpreted: {'; '.join([*filter(None, [', '.join(whole)]), *lists]) or 'none'}"])
 
 
