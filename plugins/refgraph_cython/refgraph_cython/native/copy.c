@@ -89,17 +89,6 @@ static void lengthen_lines(moves *m) {
 
 /* Lines: n elements with strides. One function for each size of element. */
 
-typedef struct {
-    uint64_t half[2];
-} pair;
-
-#define EACH_SIZE(DO) \
-    DO(1, uint8_t)    \
-    DO(2, uint16_t)   \
-    DO(4, uint32_t)   \
-    DO(8, uint64_t)   \
-    DO(16, pair)
-
 #define LINE(size, type)                                                                                               \
     static void line_##size(int64_t n, const char *from, int64_t f, char *to, int64_t t) {                             \
         if (f == 0) {                                                                                                  \
@@ -118,7 +107,7 @@ typedef struct {
                 *(type *)(to + i * t) = *(const type *)(from + i * f);                                                 \
         }                                                                                                              \
     }
-EACH_SIZE(LINE)
+RG_EACH_SIZE(LINE)
 
 static void line(int64_t itemsize, int64_t n, const char *from, int64_t f, char *to, int64_t t) {
     switch (itemsize) {
@@ -184,7 +173,7 @@ void rg_line(int64_t itemsize, int64_t n, const char *from, int64_t from_stride,
                 *(type *)(target + j * tm) = *(const type *)(source + j * fm);                                         \
         }                                                                                                              \
     }
-EACH_SIZE(TILE)
+RG_EACH_SIZE(TILE)
 
 static void tile(int64_t itemsize, int64_t n, int64_t m, const char *from, int64_t fn, int64_t fm, char *to, int64_t tn,
                  int64_t tm) {

@@ -85,17 +85,6 @@ static void each_block(const blocks *b, int64_t n, const int64_t *distances, cha
 
 /* Copies of single elements, by their size. */
 
-typedef struct {
-    uint64_t half[2];
-} pair;
-
-#define EACH_SIZE(DO)                                                                                                  \
-    DO(1, uint8_t)                                                                                                     \
-    DO(2, uint16_t)                                                                                                    \
-    DO(4, uint32_t)                                                                                                    \
-    DO(8, uint64_t)                                                                                                    \
-    DO(16, pair)
-
 #define GATHER(size, type)                                                                                             \
     case size:                                                                                                         \
         for (int64_t i = 0; i < n; i++)                                                                                \
@@ -110,7 +99,7 @@ typedef struct {
 static void gather(const blocks *b, int64_t n, const int64_t *distances, char *place, char *other) {
     int64_t each = b->each;
     if (b->n == 1)
-        switch (b->itemsize) { EACH_SIZE(GATHER) }
+        switch (b->itemsize) { RG_EACH_SIZE(GATHER) }
     for (int64_t i = 0; i < n; i++)
         rg_line(b->itemsize, b->n, place + distances[i], b->place_step, other + i * each, b->other_step);
 }
@@ -118,7 +107,7 @@ static void gather(const blocks *b, int64_t n, const int64_t *distances, char *p
 static void scatter(const blocks *b, int64_t n, const int64_t *distances, char *place, char *other) {
     int64_t each = b->each;
     if (b->n == 1)
-        switch (b->itemsize) { EACH_SIZE(SCATTER) }
+        switch (b->itemsize) { RG_EACH_SIZE(SCATTER) }
     for (int64_t i = 0; i < n; i++)
         rg_line(b->itemsize, b->n, other + i * each, b->other_step, place + distances[i], b->place_step);
 }

@@ -87,4 +87,16 @@ static inline int64_t rg_within(int64_t low, int64_t n, int64_t high) {
     return n < low ? low : n > high ? high : n;
 }
 
+/* Elements are moved as what has their size. */
+typedef struct {
+    uint64_t half[2];
+} rg_pair;
+
+#define RG_EACH_SIZE(DO)                                                                                               \
+    DO(1, uint8_t)                                                                                                     \
+    DO(2, uint16_t)                                                                                                    \
+    DO(4, uint32_t)                                                                                                    \
+    DO(8, uint64_t)                                                                                                    \
+    DO(16, rg_pair)
+
 #endif
