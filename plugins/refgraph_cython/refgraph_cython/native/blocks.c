@@ -296,25 +296,39 @@ int RG_VARIANT(rg_blocks_prepare)(rg_frame *frame, rg_thunk *thunk) {
             *(type *)(to + r * to_row + c * to_column) = *(const type *)(from + r * row + c * column);                 \
     return;
 
+#define REPEAT(type)                                                                                                   \
+    for (int64_t r = 0; r < rows; r++) {                                                                               \
+        const type value = *(const type *)(from + r * row);                                                            \
+        type *line = (type *)(to + r * to_row);                                                                        \
+        for (int64_t c = 0; c < columns; c++)                                                                          \
+            line[c] = value;                                                                                           \
+    }                                                                                                                  \
+    return;
+
+#define BY_SIZE(DO)                                                                                                    \
+    switch (size) {                                                                                                    \
+    case 1:                                                                                                            \
+        DO(uint8_t)                                                                                                    \
+    case 2:                                                                                                            \
+        DO(uint16_t)                                                                                                   \
+    case 4:                                                                                                            \
+        DO(uint32_t)                                                                                                   \
+    case 8:                                                                                                            \
+        DO(uint64_t)                                                                                                   \
+    case 16:                                                                                                           \
+        DO(complex128)                                                                                                 \
+    }
+
 /* Copy elements. The inner loop is along the axis on which the elements of the array, not of the register, are near. */
 static void move(char *to, const char *from, int64_t rows, int64_t columns, int64_t to_row, int64_t to_column,
                  int64_t row, int64_t column, int size) {
     if (column == size && to_column == size) {
         for (int64_t r = 0; r < rows; r++)
             memcpy(to + r * to_row, from + r * row, (size_t)(columns * size));
-        return;
-    }
-    switch (size) {
-    case 1:
-        MOVE(uint8_t)
-    case 2:
-        MOVE(uint16_t)
-    case 4:
-        MOVE(uint32_t)
-    case 8:
-        MOVE(uint64_t)
-    case 16:
-        MOVE(complex128)
+    } else if (column == 0 && to_column == size) {
+        BY_SIZE(REPEAT)
+    } else {
+        BY_SIZE(MOVE)
     }
 }
 
