@@ -211,12 +211,6 @@ class DebugMode(Mode):
             raise ConfigError(f"DebugMode takes no {', '.join(sorted(unknown))}")
         self.check_isfinite = check_isfinite
 
-    def assumed(self, graph: Graph) -> Assumed | None:
-        """A graph that was rewritten, made simpler for calls in which nothing is broadcast; see rewrite.assumed."""
-        from refgraph.rewrite.assumed import assumed
-
-        return assumed(graph, self.rules)
-
     def watch(self, node: Apply, kernel: Kernel) -> Kernel:
         finite = config.DebugMode.check_finite if self.check_isfinite is None else self.check_isfinite
         foreign = kernel if isinstance(kernel, Alone) and config.DebugMode.check_c else None
@@ -346,12 +340,6 @@ class NanGuardMode(Mode):
         self.nan = flags.nan_is_error if nan_is_error is None else nan_is_error
         self.inf = flags.inf_is_error if inf_is_error is None else inf_is_error
         self.big = flags.big_is_error if big_is_error is None else big_is_error
-
-    def assumed(self, graph: Graph) -> Assumed | None:
-        """A graph that was rewritten, made simpler for calls in which nothing is broadcast; see rewrite.assumed."""
-        from refgraph.rewrite.assumed import assumed
-
-        return assumed(graph, self.rules)
 
     def watch(self, node: Apply, kernel: Kernel) -> Kernel:
         given = [(i, x) for i, x in enumerate(node.inputs) if x.owner is None]

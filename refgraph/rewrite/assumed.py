@@ -35,9 +35,10 @@ class Assumed(NamedTuple):
 def assumed(graph: Graph, rules: Iterable[Rule]) -> Assumed | None:
     """What rules make of a graph if what is broadcast together is equally long; None where that is not worth it.
 
-    It is where something is summed to a shape that may be its own.
+    It is where something is summed to a shape that may be its own, and the rules leave such sums out.
     """
-    if not any(isinstance(node.op, SumTo) and node.inputs[0].type == node.outputs[0].type for node in graph.nodes):
+    sums = _sums(graph)
+    if not sums:
         return None
     number = {x: i for i, x in enumerate(graph.inputs)}
     groups: dict[Axis, list[Axis]] = {}
@@ -50,7 +51,12 @@ def assumed(graph: Graph, rules: Iterable[Rule]) -> Assumed | None:
         return None
     same = {Axis(graph.inputs[i], axis): Axis(graph.inputs[g[0][0]], g[0][1]) for g in found.values() for i, axis in g}
     made = rewrite(graph, rules, lengths=lambda: _Assuming(same))
-    return Assumed(made, list(found.values()))
+    return Assumed(made, list(found.values())) if _sums(made) < sums else None
+
+
+def _sums(graph: Graph) -> int:
+    """How often something is summed to a shape that, as far as is known, may be its own."""
+    return sum([isinstance(n.op, SumTo) and n.inputs[0].type == n.outputs[0].type for n in graph.nodes])
 
 
 def _together(graph: Graph) -> Iterator[Broadcast]:

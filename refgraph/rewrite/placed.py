@@ -18,19 +18,12 @@ from refgraph.rewrite.scan import with_loops
 from refgraph.rewrite.scan_moves import given_lengths, with_step
 
 
-def _placed(x: Any, facts: Facts) -> Any:
-    """What makes zeros with something in the place of one index along some axis; None where another op makes them."""
-    made = made_only_for_this(x, IndexUpdate, facts)
+def _is_placing(made: Any) -> bool:
+    """Whether an update puts something among zeros, in the place of one index along some axis."""
     if made is None or not is_zero(made.inputs[0]) or not picks_once(made):
-        return None
+        return False
     items = per_axis(made, 2)
-    return made if items is not None and not all(isinstance(item, slice) for item in items) else None
-
-
-def is_placed(x: Any) -> bool:
-    """Whether x is zeros with something in the place of one index, as far as its own ops tell."""
-    made = made_by(x, IndexUpdate)
-    return made is not None and is_zero(made.inputs[0]) and picks_once(made) and x.type.ndim == 1
+    return items is not None and not all(isinstance(item, slice) for item in items)
 
 
 @node_rule("stable", mul)
@@ -38,8 +31,8 @@ def product_with_placed(node: Apply, facts: Facts) -> Any:
     """(zeros with y in place i) * x is zeros with y * x[i] there."""
     out: Any = node.outputs[0]
     for placed, x in (node.inputs, node.inputs[::-1]):
-        made = _placed(placed, facts)
-        if made is None or (x.type.ndim and not facts.same_shape(x, placed)):  # type: ignore[attr-defined]  # a tensor
+        made = made_only_for_this(placed, IndexUpdate, facts)
+        if not _is_placing(made) or (x.type.ndim and not facts.same_shape(x, placed)):  # type: ignore[attr-defined]  # a tensor
             continue
         template, places = made.op.template, made.inputs[2:]
         y = made.inputs[1] * (Index(template)(x, *places) if x.type.ndim else x)  # type: ignore[attr-defined]
@@ -52,12 +45,15 @@ def dot_with_placed(node: Apply, facts: Facts) -> Any:
     """dot(x, zeros with y in place i) is x[:, i] * y, and dot(zeros with y in place i, x) is x[i] * y."""
     for side in range(2):
         placed, x = node.inputs[side], node.inputs[1 - side]
-        if _placed(placed, facts) is not None and facts.lengths(x)[-side] == facts.lengths(placed)[0]:
-            return picked_by_placed(node, side)
+        if (
+            _is_placing(made_only_for_this(placed, IndexUpdate, facts))
+            and facts.lengths(x)[-side] == facts.lengths(placed)[0]
+        ):
+            return _picked_by(node, side)
     return None
 
 
-def picked_by_placed(node: Apply, side: int) -> Any:
+def _picked_by(node: Apply, side: int) -> Any:
     """What a product with zeros that have a number in one place picks of its other input, where lengths are equal."""
     out: Any = node.outputs[0]
     x: Any = node.inputs[1 - side]
@@ -113,7 +109,7 @@ def products_with_placed_in_steps(graph: Graph) -> Graph:
             (n, side)
             for n in op.graph.nodes
             for side in range(2)
-            if isinstance(n.op, Dot) and is_placed(n.inputs[side])
+            if isinstance(n.op, Dot) and _is_placing(made_by(n.inputs[side], IndexUpdate))
         ]
         if not found:
             return None
@@ -122,7 +118,7 @@ def products_with_placed_in_steps(graph: Graph) -> Graph:
         better: dict[Variable, Variable] = {}
         for n, side in found:
             a, b = lengths[n.inputs[side]][0], lengths[n.inputs[1 - side]][-side]
-            picked = picked_by_placed(n, side) if a == b and a is not None else None
+            picked = _picked_by(n, side) if a == b and a is not None else None
             if picked is not None:
                 better[n.outputs[0]] = picked
         return with_step(node, lambda n, new: better.get(n.outputs[0])).outputs if better else None

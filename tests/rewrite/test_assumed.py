@@ -65,17 +65,20 @@ def test_what_a_group_reduces_is_seen():
     assert not any(isinstance(op, SumTo) for op in ops(found.graph))
 
 
-@pytest.mark.parametrize("kind", ["nothing-broadcast", "known-lengths", "no-sum"])
+@pytest.mark.parametrize("kind", ["nothing-broadcast", "known-lengths", "no-sum", "no-rules"])
 def test_there_is_none_where_it_would_be_no_simpler(kind):
     x, row = T.matrix("x"), T.row("row")
+    v, w = T.vector("v"), T.vector("w")
     a, b = T.tensor("float64", shape=(3, 4), name="a"), T.tensor("float64", shape=(1, 4), name="b")
+    mode = get_mode("FAST_COMPILE") if kind == "no-rules" else FAST_RUN
     graph = {
+        "no-rules": lambda: mode.rewrite(Graph([v, w], rg.grad((v * w).sum(), [v, w]))),
         "nothing-broadcast": lambda: gradients(T.exp(x).sum(), x),
         "known-lengths": lambda: gradients((a * b).sum(), a, b),
         "no-sum": lambda: rewritten([x, row], [x * row]),
     }[kind]()
 
-    assert FAST_RUN.assumed(graph) is None
+    assert mode.assumed(graph) is None
 
 
 def test_only_the_rules_of_the_mode_are_used():

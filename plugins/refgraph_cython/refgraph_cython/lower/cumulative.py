@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from refgraph.backend import Apply, Count, CumProd, CumSum, LinearRecurrence, ProductOfOthers
-from refgraph_cython.lower.nnet import bits
-from refgraph_cython.lower.program import Builder, lowers
+from refgraph_cython.lower.program import Builder, bits, lowers
 
 _SUM, _PRODUCT, _RECURRENCE = 0, 1, 2
 _MOST_PARTS = 8  # further inputs that the kernel of products of others has places for

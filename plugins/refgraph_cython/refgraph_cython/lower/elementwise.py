@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from refgraph.backend import Apply, Constant, Count, Elemwise, Fused, Reduction, Variable
+from refgraph.backend import Apply, Constant, Elemwise, Fused, Reduction, Variable
 from refgraph_cython.instructions import INSTRUCTIONS, Step, Unfit, recipe
-from refgraph_cython.lower.program import NUMBERS, Builder, lowers
+from refgraph_cython.lower.program import NUMBERS, Builder, bits, lowers
 
 _KINDS = {
     "sum": 0,
@@ -107,13 +107,6 @@ def fused(node: Apply, build: Builder) -> str | None:
     return None if why is None else build.inline(op.graph, node)
 
 
-@lowers(Count)
-def count(node: Apply, build: Builder) -> str | None:
-    op: Any = node.op
-    build.thunk("count", node.inputs, node.outputs, [_bits(op.axis)], measures=(0,))
-    return None
-
-
 class _Reduced(NamedTuple):
     """A reduction of a group: of which value, in which dtype it accumulates, and the cast at its end."""
 
@@ -186,13 +179,9 @@ def _params(group: _Group, stores: list[tuple[int, int]], reduced: list[tuple[_R
         params += [x, leaves]
     for r, leaves in reduced:
         op: Any = r.node.op
-        params += [_KINDS[op.name], r.value, leaves, _bits(op.axis), int(op.keepdims), NUMBERS[r.accumulator]]
+        params += [_KINDS[op.name], r.value, leaves, bits(op.axis), int(op.keepdims), NUMBERS[r.accumulator]]
         params += [_FINISH.get(op.name, 0), r.cast]
     return params
-
-
-def _bits(numbers: Sequence[int]) -> int:
-    return sum([1 << a for a in numbers])
 
 
 def _registers(group: _Group, last: dict[int, int]) -> tuple[list[int], int]:

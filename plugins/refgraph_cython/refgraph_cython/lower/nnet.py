@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from refgraph.backend import Apply, LogSoftmax, Softmax
-from refgraph_cython.lower.program import Builder, lowers
+from refgraph_cython.lower.program import Builder, bits, lowers
 
 _SOFTMAX, _LOGSOFTMAX, _BOTH = range(3)
 
@@ -27,8 +27,3 @@ def softmax(node: Apply, build: Builder) -> str | None:
     kind = _BOTH if both else _LOGSOFTMAX if isinstance(node.op, LogSoftmax) else _SOFTMAX
     build.thunk("softmax", node.inputs, outputs, [kind, bits(op.axis)])
     return None
-
-
-def bits(axes: tuple[int, ...]) -> int:
-    """Axes as the bits of a number."""
-    return sum([1 << a for a in set(axes)])

@@ -33,7 +33,9 @@ def lowers(*kinds: type[Op] | Op) -> Callable[[Lower], Lower]:
     """Declare how nodes are lowered whose op is one of these, or of one of these classes."""
 
     def declared(lower: Lower) -> Lower:
-        _lowers.update(dict.fromkeys(kinds, lower))
+        for kind in kinds:
+            assert kind not in _lowers, f"two ways to lower {kind}"
+            _lowers[kind] = lower
         return lower
 
     return declared
@@ -202,10 +204,6 @@ class Builder:
         """Whether some thunk computes a value."""
         number = self._number.get(x)
         return any([number in t.outs for t in self._thunks])
-
-    def is_early(self, x: Variable) -> bool:
-        """Whether a value is known as soon as the shapes of the inputs are."""
-        return self._slots[self.slot(x)].early
 
     # making the program
 
@@ -411,6 +409,11 @@ class Builder:
             if slot.last < t:
                 slot.last = t
                 look += slot.of
+
+
+def bits(axes: Iterable[int]) -> int:
+    """Axes as the bits of a number."""
+    return sum([1 << a for a in set(axes)])
 
 
 class Declined(Exception):

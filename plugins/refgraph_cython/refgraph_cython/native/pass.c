@@ -33,22 +33,6 @@ static int blocks_prepare(rg_frame *frame, rg_thunk *thunk) {
     return error;
 }
 
-/* How many elements lie along some axes. params: the axes, as bits. */
-
-static int count_prepare(rg_frame *frame, rg_thunk *thunk) {
-    return rg_output(frame, thunk, 0, 0, NULL);
-}
-
-static int count_run(rg_frame *frame, rg_thunk *thunk) {
-    int64_t count = 1, naxes = thunk->in[0]->ndim;
-    (void)frame;
-    for (int64_t a = 0; a < naxes; a++)
-        if (thunk->params[0] >> a & 1)
-            count *= thunk->in[0]->shape[a];
-    *(int64_t *)thunk->out[0]->data = count;
-    return RG_OK;
-}
-
 /* Refuses negative exponents of integers, where there is an element to compute. Inputs: bases, exponents. The output
    says that it was done, and is read by nobody. */
 
@@ -102,7 +86,6 @@ static int not_negative_run(rg_frame *frame, rg_thunk *thunk) {
 
 const rg_kernel rg_kernels_blocks[] = {
     {"blocks", blocks_prepare, rg_blocks_run_base},
-    {"count", count_prepare, count_run},
     {"not_negative", not_negative_prepare, not_negative_run},
     {0},
 };
