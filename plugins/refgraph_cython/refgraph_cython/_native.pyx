@@ -4,7 +4,7 @@
 cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_REFCNT
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_REFCNT
 from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
@@ -55,13 +55,18 @@ cdef extern from "rg.h" nogil:
         int32_t prepared, pending, failed, error, profiled
         int64_t allocations, bytes, traffic
         char message[400]
+        rg_frame *within
+        int64_t step, steps
         void *python
+        void (*detach)(rg_frame *) noexcept
 
     ctypedef struct rg_template:
         rg_array *slots
         rg_thunk *thunks
         int32_t *places
         int64_t nslots, nthunks, nbuffers
+        void *python
+        int (*attach)(rg_frame *, void *) noexcept
 
     ctypedef struct rg_program:
         rg_template made
@@ -144,18 +149,47 @@ def kernels():
 cdef class _Calls:
     """What a frame needs for nodes that Python runs: the callables, values that are no arrays, and what is kept alive."""
 
-    cdef list callables
-    cdef list objects
+    cdef list callables, objects, first
     cdef object error
 
     def __init__(self, callables, objects):
-        self.callables = callables
-        self.objects = list(objects)
+        self.callables, self.first, self.objects, self.error = callables, objects, list(objects), None
+
+    cdef forget(self):
+        """Let go of what a call has left."""
+        self.objects[:] = self.first
         self.error = None
 
 
+cdef int _attach(rg_frame *frame, void *program) noexcept with gil:
+    try:
+        calls = _Calls((<Program>program)._callables, (<Program>program)._objects)
+    except MemoryError:
+        return -1
+    Py_INCREF(calls)
+    frame.python, frame.detach = <void *>calls, _detach
+    return 0
+
+
+cdef void _detach(rg_frame *frame) noexcept with gil:
+    calls = <_Calls>frame.python
+    frame.python = NULL
+    Py_DECREF(calls)
+
+
+cdef void _forget(rg_frame *frame):
+    """Let go of what a call has left in a frame, and in those of inner programs."""
+    cdef int64_t t
+    cdef int i
+    if frame.python:
+        (<_Calls>frame.python).forget()
+    for t in range(frame.nthunks):
+        for i in range(2):
+            if frame.thunks[t].inner[i]:
+                _forget(frame.thunks[t].inner[i])
+
+
 cdef int _call_prepare(rg_frame *frame, rg_thunk *thunk) noexcept nogil:
-    cdef int error
     with gil:
         calls = <_Calls>frame.python
         try:
@@ -163,7 +197,7 @@ cdef int _call_prepare(rg_frame *frame, rg_thunk *thunk) noexcept nogil:
             return 0
         except BaseException as raised:
             calls.error = raised
-            return RG_ERROR_PYTHON
+            return rg_fail(frame, RG_ERROR_PYTHON, "Python raised")
 
 
 cdef int _call_run(rg_frame *frame, rg_thunk *thunk) noexcept nogil:
@@ -232,9 +266,11 @@ cdef class Program:
     cdef int64_t **params
     cdef list _constants, _callables, _objects, _free
     cdef public bint keeps, assumes
-    cdef public object otherwise, settled
+    cdef readonly bint calls
+    cdef public object otherwise, settled, holder
     cdef readonly dict in_place
     cdef object _alive
+    cdef dict _inner
     cdef object _add
     cdef readonly tuple nodes
 
@@ -248,7 +284,8 @@ cdef class Program:
         and inputs, by number, where the output may be computed in the input's memory. nodes: those that thunks
         compute, by number. alive: what params point to, inner programs among it.
 
-        settled: for each output whether its shape follows from those of the inputs.
+        settled: for each output whether its shape follows from those of the inputs. calls: whether it calls Python, or
+        an inner program does. holder: of an inner program, the node whose op holds the graph.
         otherwise: makes what computes the same, for a call that the program does not compute. assumes: whether it may
         be that nothing but an assumption on shapes failed, where a call fails.
         """
@@ -257,6 +294,7 @@ cdef class Program:
         cdef rg_thunk *thunk
         self._constants, self._callables, self._objects, self._free = [], [], [None] * len(slots), []
         self.keeps, self.in_place, self.nodes, self._alive = True, dict(in_place), tuple(nodes), alive
+        self._inner = {p.address: p for p in alive if isinstance(p, Program)}
         self.native.made.nslots, self.native.made.nthunks, self.native.made.nbuffers = len(slots), len(thunks), nbuffers
         self.native.made.slots = <rg_array *>PyMem_Calloc(len(slots) + 1, sizeof(rg_array))
         self.native.made.thunks = <rg_thunk *>PyMem_Calloc(len(thunks) + 1, sizeof(rg_thunk))
@@ -304,6 +342,9 @@ cdef class Program:
             for k, number in enumerate(numbers):
                 self.params[i][k] = number
             thunk.params = self.params[i]
+        self.calls = len(self._callables) > 0 or any([p.calls for p in self._inner.values()])
+        if self._callables or any([dtype < 0 for dtype, *_ in slots]):
+            self.native.made.python, self.native.made.attach = <void *>self, _attach
 
     def __dealloc__(self):
         cdef int i
@@ -333,7 +374,7 @@ cdef class Program:
             for i in range(self.native.nin):
                 slot = &frame.slots[self.native.inputs[i]]
                 if slot.dtype < 0:
-                    held.calls.objects[self.native.inputs[i]] = values[i]
+                    (<_Calls>held.frame.python).objects[self.native.inputs[i]] = values[i]
                     continue
                 array = values[i]
                 if not _is_of(array, slot.dtype) or cnp.PyArray_NDIM(array) != slot.ndim:
@@ -367,6 +408,7 @@ cdef class Program:
 
     cdef tell(self, rg_frame *frame):
         cdef rg_thunk *thunk
+        cdef Program program
         cdef int64_t t
         cdef int i
         for t in range(frame.nthunks):
@@ -375,11 +417,13 @@ cdef class Program:
             thunk.runs = thunk.cycles = 0
             for i in range(2):
                 if thunk.inner[i]:
-                    address = thunk.params[i]
-                    for program in self._alive:
-                        if isinstance(program, Program) and program.address == address:
-                            (<Program>program)._add = self._add
-                            (<Program>program).tell(thunk.inner[i])
+                    program = self.inner(thunk, i)
+                    program._add = self._add
+                    program.tell(thunk.inner[i])
+
+    cdef Program inner(self, rg_thunk *thunk, int i):
+        """The program that a thunk runs in its inner frame i."""
+        return self._inner[thunk.params[i]]
 
     cdef _told(self, node, uint64_t runs, uint64_t cycles):
         if runs:
@@ -393,8 +437,8 @@ cdef class Program:
         return held
 
     cdef give_back(self, _Frame held):
-        if self._callables:
-            held.calls.objects[:] = self._objects
+        if self.calls:
+            _forget(held.frame)
         if not self.keeps:
             rg_trim_frame(held.frame)
         self._free.append(held)
@@ -445,7 +489,7 @@ cdef class Program:
         for i in range(self.native.nout):
             if results[i] is None:
                 slot = &frame.slots[self.native.outputs[i]]
-                results[i] = held.calls.objects[self.native.outputs[i]] if slot.dtype < 0 else _as_array(slot).copy()
+                results[i] = (<_Calls>held.frame.python).objects[self.native.outputs[i]] if slot.dtype < 0 else _as_array(slot).copy()
         return 0
 
     cdef list elsewhere(self, values):
@@ -455,13 +499,24 @@ cdef class Program:
         return [np.array(v) if isinstance(v, (np.ndarray, np.generic)) else v for v in self.otherwise()(*values)]
 
     cdef object failure(self, rg_frame *frame):
-        calls = <_Calls>frame.python
-        raised, calls.error = calls.error, None
-        if raised is not None:
-            return raised
+        if frame.error == RG_ERROR_PYTHON:
+            return self.raised(frame)
         if self.assumes and frame.error != RG_ERROR_MEMORY:
             return Elsewhere(frame.message.decode("utf-8", "replace"))
         return _KINDS.get(frame.error, RuntimeError)(frame.message.decode("utf-8", "replace"))
+
+    cdef object raised(self, rg_frame *frame):
+        """What was raised where Python was called, with a word of the steps of loops in which that was."""
+        cdef rg_thunk *thunk = &frame.thunks[frame.failed]
+        cdef rg_frame *within = frame.within
+        cdef Program program
+        if within == NULL:
+            return (<_Calls>frame.python).error
+        program = self.inner(thunk, within == thunk.inner[1])
+        found = program.raised(within)
+        if within.steps and isinstance(found, Exception):
+            program.holder.op.note_step(found, within.step, within.steps)
+        return found
 
     @property
     def address(self):
@@ -531,7 +586,6 @@ cdef class _Frame:
     """A frame as an object that Python counts."""
 
     cdef rg_frame *frame
-    cdef _Calls calls
     cdef list given  # for each output the last large array that was made for it; None at first
 
     cdef cnp.ndarray given_before(self, int i, int count, rg_array *slot):
@@ -571,8 +625,6 @@ cdef _Frame _new_frame(Program program):
     made.frame = rg_new_frame(&program.native.made)
     if not made.frame:
         raise MemoryError
-    made.calls = _Calls(program._callables, program._objects)
-    made.frame.python = <void *>made.calls
     return made
 
 
@@ -662,7 +714,7 @@ cdef class Call:
                         kept = list(args)
                     kept[i] = arg
                 if slot.dtype < 0:
-                    held.calls.objects[self.program.native.inputs[i]] = arg
+                    (<_Calls>held.frame.python).objects[self.program.native.inputs[i]] = arg
                     continue
                 if not cnp.PyArray_ISBEHAVED_RO(arg):
                     arg = np.array(arg)
@@ -724,7 +776,7 @@ cdef class Call:
             slot = &held.frame.slots[place]
             value = values[i]
             if slot.dtype < 0:
-                held.calls.objects[place] = value
+                (<_Calls>held.frame.python).objects[place] = value
                 continue
             if not cnp.PyArray_ISBEHAVED_RO(value):
                 value = values[i] = np.array(value)

@@ -16,6 +16,9 @@ Lower = Callable[[Apply, "Builder"], "str | None"]
 Assume = Callable[[Graph], Any]
 """Answers a graph made simpler for calls in which nothing is broadcast, with what is to be equal for that; or None."""
 
+Interpret = Callable[[Apply, str, tuple[Apply, ...]], Callable[..., Any]]
+"""Answers what runs a node on the interpreter; given why, and the applications whose ops hold it, the outermost first."""
+
 NDIM = 8
 """Axes that an array may have."""
 
@@ -84,7 +87,7 @@ class Builder:
     def __init__(
         self,
         graph: Graph,
-        interpret: Callable[[Apply, str], Callable[..., Any]] | None = None,
+        interpret: Interpret | None = None,
         states: Mapping[int, int] | None = None,
         assumed: Assume | None = None,
     ) -> None:
@@ -100,6 +103,7 @@ class Builder:
         self._number: dict[Variable, int] = {}
         self._thunks: list[_Thunk] = []
         self._node = 0
+        self._inside: tuple[Apply, ...] = ()  # the applications that are being lowered in line, the outermost first
         self.alive: list[Any] = []
         """What the program needs, as long as it is there: inner programs, memory that params point to."""
 
@@ -169,25 +173,44 @@ class Builder:
             slot.of = [self._slots[ins[i]] for i in views]
         self._thunks.append(_Thunk((function, copies), ins, outs, [], self._node, False, True))
 
-    def inline(self, graph: Graph, node: Apply) -> str | None:
-        """Let a graph's thunks compute a node's outputs from its inputs; why it cannot be, if an op has no kernel."""
-        made = graph(*node.inputs)
-        inside = Graph(list(dict.fromkeys([x for x in node.inputs if not isinstance(x, Constant)])), made)
-        before = len(self._thunks)
-        for inner in inside.nodes:
+    def inline(self, graph: Graph, node: Apply, leaves: bool = False) -> str | None:
+        """Let a graph's thunks compute a node's outputs from its inputs; why it cannot be, if an op has no kernel.
+
+        leaves: whether nodes that have no kernel are left to the interpreter, where it may run any.
+        """
+        inputs = list(dict.fromkeys([x for x in node.inputs if not isinstance(x, Constant)]))
+        opened = settled(Graph(inputs, graph(*node.inputs)))
+        before, outside = len(self._thunks), self._inside
+        self._inside = (*outside, node)
+        for inner in opened.nodes:
             why = self.lower(inner)
-            if why is not None:
+            if why is not None and leaves and self._interpret is not None:
+                self._leave(inner, why)
+            elif why is not None:
                 del self._thunks[before:]
+                self._inside = outside
                 return f"{inner.op}: {why}"
-        for out, value in zip(node.outputs, made, strict=True):
+        self._inside = outside
+        for out, value in zip(node.outputs, opened.outputs, strict=True):
             self._number[out] = self.slot(value)
         return None
 
-    def inner(self, graph: Graph, states: Mapping[int, int] | None = None) -> Any:
-        """A program of a graph that an op holds, for a kernel that runs it. Raises Declined where Python would."""
-        built = program(graph, None, states, self._assumed)
+    def inner(self, node: Apply, graph: Graph, states: Mapping[int, int] | None = None) -> Any:
+        """A program of a graph that a node's op holds, for a kernel that runs it.
+
+        Raises Declined where a node of that graph has no kernel, and the interpreter may run none.
+        """
+        built = program(graph, self._interpreting(node), states, self._assumed)
+        built.holder = node
         self.alive.append(built)
         return built
+
+    def _interpreting(self, node: Apply) -> Interpret | None:
+        """What runs nodes of a graph that a node's op holds."""
+        interpret, outside = self._interpret, (*self._inside, node)
+        if interpret is None:
+            return None
+        return lambda inner, why, inside: interpret(inner, why, (*outside, *inside))
 
     def slot(self, x: Variable) -> int:
         """The number of a variable's slot."""
@@ -245,7 +268,7 @@ class Builder:
         """Leave a node to the interpreter."""
         if self._interpret is None:
             raise Declined(why)
-        self.call(self._interpret(node, why), node.inputs, node.outputs, views=node.op.views, copies=keeps(node.op))
+        self.call(self._interpret(node, why, self._inside), node.inputs, node.outputs, views=node.op.views, copies=keeps(node.op))
 
     def lower(self, node: Apply) -> str | None:
         """Add the thunks of a node, or none; answers why none."""
@@ -428,7 +451,7 @@ def keeps(op: Op) -> bool:
 
 def program(
     graph: Graph,
-    interpret: Callable[[Apply, str], Callable[..., Any]] | None = None,
+    interpret: Interpret | None = None,
     states: Mapping[int, int] | None = None,
     assumed: Assume | None = None,
 ) -> Any:

@@ -65,6 +65,7 @@ int rg_fail(rg_frame *frame, int kind, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(frame->message, sizeof frame->message, format, arguments);
     va_end(arguments);
+    frame->within = NULL;
     return kind;
 }
 
@@ -252,13 +253,33 @@ rg_frame *rg_new_frame(const rg_template *made) {
         thunk->out = at += thunk->nin;
         at += thunk->nout;
     }
+    if (made->attach && made->attach(frame, made->python)) {
+        rg_free_frame(frame);
+        return NULL;
+    }
     return frame;
+}
+
+static void free_state(rg_frame *frame, rg_thunk *thunk) {
+    if (thunk->discard)
+        thunk->discard(frame, thunk);
+    free(thunk->state);
+    thunk->state = NULL;
+    thunk->state_size = 0;
 }
 
 void rg_trim_frame(rg_frame *frame) {
     for (int64_t b = 0; frame->buffers && b < frame->nbuffers; b++)
         release(frame, &frame->buffers[b]);
     release(frame, &frame->scratch);
+    for (int64_t t = 0; frame->thunks && t < frame->nthunks; t++) {
+        rg_thunk *thunk = &frame->thunks[t];
+        for (int i = 0; i < 2; i++)
+            if (thunk->inner[i])
+                rg_trim_frame(thunk->inner[i]);
+        if (thunk->discard)
+            free_state(frame, thunk);
+    }
     frame->prepared = frame->is_straight = 0;
 }
 
@@ -266,13 +287,13 @@ void rg_free_frame(rg_frame *frame) {
     rg_trim_frame(frame);
     for (int64_t t = 0; frame->thunks && t < frame->nthunks; t++) {
         rg_thunk *thunk = &frame->thunks[t];
-        if (thunk->discard)
-            thunk->discard(thunk);
         for (int i = 0; i < 2; i++)
             if (thunk->inner[i])
                 rg_free_frame(thunk->inner[i]);
-        free(thunk->state);
+        free_state(frame, thunk);
     }
+    if (frame->detach)
+        frame->detach(frame);
     rg_free_straight(frame);
     free(frame->places);
     free(frame->known);

@@ -68,7 +68,7 @@ struct rg_thunk {
     int64_t traffic; /* bytes of the operands that a run reads and writes, where `prepare` says so: of passes over blocks */
     uint64_t cycles, runs; /* taken and counted where the frame is profiled */
     rg_frame *inner[2]; /* frames of programs that it runs: freed with it, and profiled as the frame that it is in */
-    void (*discard)(rg_thunk *); /* what to do before `state` is freed, if anything */
+    void (*discard)(rg_frame *, rg_thunk *); /* what to do before `state` is freed, if anything */
 };
 
 typedef struct rg_buffer {
@@ -106,7 +106,10 @@ struct rg_frame {
     int64_t bytes;       /* held */
     int64_t traffic;     /* what passes over blocks have read and written, since the frame was made */
     char message[400];
+    rg_frame *within; /* the frame of an inner program that failed, if that is why the thunk did */
+    int64_t step, steps; /* of the steps of a loop the one that failed, and how many there were to be; steps is 0 for others */
     void *python; /* of the binding: what thunks that call Python need */
+    void (*detach)(rg_frame *); /* gives up `python` */
 };
 
 /* Say that a thunk fails: a kind of error, and a message as of printf. */
@@ -158,6 +161,8 @@ typedef struct rg_template {
     rg_thunk *thunks;  /* all but in, out and state */
     int32_t *places; /* for each thunk its inputs' slots, then its outputs' */
     int64_t nslots, nthunks, nbuffers;
+    void *python; /* of the binding: what it needs to attach */
+    int (*attach)(rg_frame *, void *python); /* sets `python` and `detach` of a new frame; NULL where it needs neither */
 } rg_template;
 
 /* A template with its ends. */
@@ -170,7 +175,7 @@ typedef struct rg_program {
 
 rg_frame *rg_new_frame(const rg_template *);
 void rg_free_frame(rg_frame *);
-void rg_trim_frame(rg_frame *); /* give the buffers back to the system */
+void rg_trim_frame(rg_frame *); /* give what values lie in back to the system, that of inner programs and loops too */
 
 /* Ticks of the counter that `cycles` is read from. */
 uint64_t rg_ticks(void);
