@@ -91,11 +91,12 @@ class Builder:
         states: Mapping[int, int] | None = None,
         assumed: Assume | None = None,
     ) -> None:
-        """interpret: what runs a node on the interpreter; None where no node may.
+        """graph: one in which branches compute what only they need, as `settled` has it.
+        interpret: what runs a node on the interpreter; None where no node may.
         states: outputs, by number, that replace the values of inputs, by number.
         assumed: what makes inner graphs simpler for calls in which nothing is broadcast; None where none may be.
         """
-        self.graph = settled(graph)
+        self.graph = graph
         self._interpret = interpret
         self._states = states or {}
         self._assumed = assumed
@@ -200,7 +201,7 @@ class Builder:
 
         Raises Declined where a node of that graph has no kernel, and the interpreter may run none.
         """
-        built = program(graph, self._interpreting(node), states, self._assumed)
+        built = program(settled(graph), self._interpreting(node), states, self._assumed)
         built.holder = node
         self.alive.append(built)
         return built
@@ -455,19 +456,28 @@ def program(
     states: Mapping[int, int] | None = None,
     assumed: Assume | None = None,
 ) -> Any:
-    """A graph as a program. Raises Declined where a node has no kernel, unless the interpreter may run it."""
-    simpler = None if assumed is None else assumed(graph)
-    if simpler is not None:
-        build = Builder(simpler.graph, None, states, assumed)
-        build.require(simpler.equal)
-        try:
-            made = build.build()
-        except Declined:  # what is left to the interpreter is to be a node of the graph that was given
-            return Builder(graph, interpret, states, assumed).build()
-        made.assumes = True
-    else:
+    """A settled graph as a program. Raises Declined where a node has no kernel, unless the interpreter may run it."""
+    made = None if assumed is None else _simpler(graph, states, assumed)
+    if made is None:
         made = Builder(graph, interpret, states, assumed).build()
     made.otherwise = cache(lambda: program(graph, interpret)) if made.assumes else lambda: Plan(graph)
+    return made
+
+
+def _simpler(graph: Graph, states: Mapping[int, int] | None, assumed: Assume) -> Any:
+    """A program for calls in which nothing is broadcast; None where it would be no simpler, or would leave a node to the
+    interpreter: those are to be nodes of the graph that was given.
+    """
+    simpler = assumed(graph)
+    if simpler is None:
+        return None
+    build = Builder(settled(simpler.graph), None, states, assumed)
+    build.require(simpler.equal)
+    try:
+        made = build.build()
+    except Declined:
+        return None
+    made.assumes = True
     return made
 
 

@@ -280,6 +280,7 @@ void rg_trim_frame(rg_frame *frame) {
         if (thunk->discard)
             free_state(frame, thunk);
     }
+    rg_free_straight(frame);
     frame->prepared = frame->is_straight = 0;
 }
 
@@ -294,7 +295,6 @@ void rg_free_frame(rg_frame *frame) {
     }
     if (frame->detach)
         frame->detach(frame);
-    rg_free_straight(frame);
     free(frame->places);
     free(frame->known);
     free(frame->buffers);
