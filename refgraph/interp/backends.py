@@ -155,8 +155,9 @@ class Backend:
 
         The decorated function is given the graph, `interpret`, `states`, and `assumed`, or the first of these.
         `interpret(node, why)` makes a kernel over NumPy arrays of a node that is to run on the interpreter, and says
-        so, and why, in `f.report()`; of a node in a graph that ops of others hold, `interpret(node, why, inside)` is
-        given those, the outermost first. `states` says which outputs replace the values of which inputs, both by number.
+        so, and why, in `f.report()`; for a node in a graph that an op holds it is `interpret(node, why, inside)`, with
+        the nodes of such ops, the outermost first. `states` says which outputs replace the values of which inputs, both
+        by number.
         `assumed(graph)` answers the graph made simpler for calls in which nothing is broadcast, and which lengths must
         be equal for it to be right (refgraph.rewrite.assumed), or None where it would be no simpler. The function
         answers a program, or None where nodes are to be run one by one. A program is given each input as it lies: a

@@ -365,7 +365,6 @@ class WholeProgram:
         last = graph.nodes[-1] if graph.nodes else None
         return _is_wrong(backend, "on a whole function", error, _COMPUTED, origin=last.origin if last else None)
 
-
     def _is_interpreted(self, error: Exception) -> bool:
         """Whether an error is of a node that the program leaves to the interpreter."""
         node = getattr(error, "node", None)

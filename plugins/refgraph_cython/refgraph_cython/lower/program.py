@@ -17,7 +17,7 @@ Assume = Callable[[Graph], Any]
 """Answers a graph made simpler for calls in which nothing is broadcast, with what is to be equal for that; or None."""
 
 Interpret = Callable[[Apply, str, tuple[Apply, ...]], Callable[..., Any]]
-"""Answers what runs a node on the interpreter; given why, and the applications whose ops hold it, the outermost first."""
+"""Makes of a node, why it has no kernel, and the applications whose ops hold it, what runs it on the interpreter."""
 
 NDIM = 8
 """Axes that an array may have."""
@@ -269,7 +269,8 @@ class Builder:
         """Leave a node to the interpreter."""
         if self._interpret is None:
             raise Declined(why)
-        self.call(self._interpret(node, why, self._inside), node.inputs, node.outputs, views=node.op.views, copies=keeps(node.op))
+        run = self._interpret(node, why, self._inside)
+        self.call(run, node.inputs, node.outputs, views=node.op.views, copies=keeps(node.op))
 
     def lower(self, node: Apply) -> str | None:
         """Add the thunks of a node, or none; answers why none."""
@@ -465,8 +466,8 @@ def program(
 
 
 def _simpler(graph: Graph, states: Mapping[int, int] | None, assumed: Assume) -> Any:
-    """A program for calls in which nothing is broadcast; None where it would be no simpler, or would leave a node to the
-    interpreter: those are to be nodes of the graph that was given.
+    """A program for calls in which nothing is broadcast; None where it would be no simpler, or a node has no kernel:
+    what is left to the interpreter is to be a node of the graph that was given.
     """
     simpler = assumed(graph)
     if simpler is None:
