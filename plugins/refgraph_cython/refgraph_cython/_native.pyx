@@ -147,23 +147,22 @@ def kernels():
 # nodes that Python runs: what is called in the middle of a program
 
 cdef class _Calls:
-    """What a frame needs for nodes that Python runs: the callables, values that are no arrays, and what is kept alive."""
+    """What a frame needs for nodes that Python runs: its program, values that are no arrays, and what is kept alive."""
 
-    cdef list callables, objects, first
+    cdef PyObject *program  # not counted, as it outlives its frames: cycles through what C holds would not be found
+    cdef list objects
     cdef object error
-
-    def __init__(self, callables, objects):
-        self.callables, self.first, self.objects, self.error = callables, objects, list(objects), None
 
     cdef forget(self):
         """Let go of what a call has left."""
-        self.objects[:] = self.first
+        self.objects[:] = (<Program>self.program)._objects
         self.error = None
 
 
 cdef int _attach(rg_frame *frame, void *program) noexcept with gil:
     try:
-        calls = _Calls((<Program>program)._callables, (<Program>program)._objects)
+        calls = _Calls()
+        calls.program, calls.objects = <PyObject *>program, list((<Program>program)._objects)
     except MemoryError:
         return -1
     Py_INCREF(calls)
@@ -207,7 +206,7 @@ cdef int _call_run(rg_frame *frame, rg_thunk *thunk) noexcept nogil:
 cdef _call(rg_frame *frame, rg_thunk *thunk, _Calls calls):
     cdef int k
     cdef rg_array *slot
-    call, copies = calls.callables[thunk.params[0]]
+    call, copies = (<Program>calls.program)._callables[thunk.params[0]]
     given = []
     for k in range(thunk.nin):
         slot = thunk.in_[k]

@@ -1,5 +1,6 @@
 """Calls of Python in the middle of loops, branches and subgraphs: what is shown and raised, and who is told."""
 
+import gc
 import threading
 import weakref
 
@@ -436,6 +437,46 @@ def test_a_step_may_call_its_own_function():
     f = rg.function([V], h, backend="numpy")
 
     np.testing.assert_array_equal(found, f(np.full(2, 3.0)))
+
+
+def test_a_function_that_its_own_steps_call_is_freed():
+    class Held:
+        """What can be referred to weakly."""
+
+    def made():
+        held = Held()
+
+        @rg.as_op(itypes=[T.dvector], otypes=[T.dvector])
+        def noted(x):
+            return x + (held is not None and f is not None)
+
+        h, _ = rg.scan(lambda h: noted(h), outputs_info=V, n_steps=2)
+        f = rg.function([V], noted(h[-1]), backend=backend)
+        np.testing.assert_array_equal(f(np.ones(2)), 4)
+        return weakref.ref(held)
+
+    ref = made()
+    gc.collect()
+
+    assert ref() is None
+
+
+def test_where_no_step_is_taken_what_a_step_on_zeros_raises_is_not_told():
+    @rg.as_op(itypes=[T.dvector], otypes=[T.dvector])
+    def picked(x):
+        if not x.any():
+            raise KeyError("no")
+        return x[x > 0]
+
+    made, _ = rg.scan(lambda x: picked(x), sequences=X)
+    f = rg.function([X, V], [made, X[0] + V], backend=backend)
+
+    with pytest.raises(IndexError):
+        f(np.ones((0, 3)), np.ones(3))
+    with pytest.raises(ValueError, match="broadcast"):
+        f(np.ones((2, 3)), np.ones(2))
+    assert f(np.ones((2, 3)), np.ones(3))[0].shape == (2, 3)
+    assert rg.function([X], made, backend=backend)(np.ones((0, 3))).shape == (0, 0)
 
 
 def test_nothing_of_a_call_is_kept_that_python_made():
