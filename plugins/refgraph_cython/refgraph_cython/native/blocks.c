@@ -15,7 +15,6 @@ params: see groups.h.
 int RG_VARIANT(rg_blocks_prepare)(rg_frame *, rg_thunk *);
 int RG_VARIANT(rg_blocks_run)(rg_frame *, rg_thunk *);
 
-#define VALUES 192
 #define ARRAYS 64
 #define CACHE (16 * 1024) /* bytes that the registers together take, about */
 #define LINE 8192         /* and that one takes at most */
@@ -615,7 +614,7 @@ static void choose_stores(pass *p, char *copies) {
                 memcpy(copies, p->data[k], bytes);
                 p->data[k] = copies;
                 copies += up_to_multiple((int64_t)bytes, 64);
-            } else if (of->leaves[k] > value - of->nleaves)
+            } else if (is_read_after(of, k, value))
                 is_free = 0;
         }
         is_free &= value >= of->nleaves && !g->one[value] && !g->constant[value] && !p->store_of[value];

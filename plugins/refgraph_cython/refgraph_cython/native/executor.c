@@ -309,7 +309,7 @@ uint64_t rg_ticks(void) {
     return TICKS();
 }
 
-static int failed(rg_frame *frame, const rg_thunk *thunk, int error) {
+int rg_failed(rg_frame *frame, const rg_thunk *thunk, int error) {
     frame->failed = (int32_t)(thunk - frame->thunks);
     frame->error = error;
     frame->prepared = 0;
@@ -321,7 +321,7 @@ static int prepared(rg_frame *frame, rg_thunk *thunk) {
     if (!error && thunk->early)
         error = thunk->run(frame, thunk);
     if (error)
-        return failed(frame, thunk, error);
+        return rg_failed(frame, thunk, error);
     thunk->pending = 0;
     return RG_OK;
 }
@@ -371,7 +371,7 @@ int rg_run(rg_frame *frame) {
         if (!thunk->early) {
             int error = thunk->run(frame, thunk);
             if (error)
-                return failed(frame, thunk, error);
+                return rg_failed(frame, thunk, error);
         }
         if (frame->profiled) {
             thunk->cycles += TICKS() - start;

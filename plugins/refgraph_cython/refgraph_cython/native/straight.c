@@ -24,7 +24,6 @@ int rg_blocks_run_v4(rg_frame *, rg_thunk *);
 #define INPUTS 4
 #define ONE_STEP 32768 /* elements up to which one step is a call */
 #define LINE 8192      /* bytes up to which several steps are: of what each computes */
-#define VALUES 192
 
 typedef struct {
     rg_instruction instruction;
@@ -62,14 +61,14 @@ static int64_t line_of(const rg_thunk *thunk, const group *g) {
     return (g->nsteps == 1 ? n <= ONE_STEP : n * g->size <= LINE) ? n : 0;
 }
 
-/* Which step writes into which store: for each value the store's number, from 1 on. An output may lie in the memory of a
-   leaf, which must not be written before it was read for the last time. */
+/* Which step writes into which store: for each value the store's number, from 1 on. An output may lie in the memory of
+   any leaf, as pointers differ from run to run. */
 static void choose_stores(const group *g, int64_t *store_of) {
     memset(store_of, 0, sizeof *store_of * (size_t)(g->nleaves + g->nsteps));
     for (int64_t i = 0; i < g->nstores; i++) {
         int64_t value = g->stores[STORE * i], is_last = 1;
         for (int64_t k = 0; k < g->nleaves; k++)
-            is_last &= g->leaves[k] <= value - g->nleaves;
+            is_last &= !is_read_after(g, k, value);
         if (is_last && !store_of[value])
             store_of[value] = i + 1;
     }
@@ -209,13 +208,6 @@ int rg_straighten(rg_frame *frame) {
     return RG_OK;
 }
 
-static int failed(rg_frame *frame, const rg_thunk *thunk, int error) {
-    frame->failed = (int32_t)(thunk - frame->thunks);
-    frame->error = error;
-    frame->prepared = 0;
-    return -1;
-}
-
 static inline int run_calls(rg_frame *frame, const call *c, const call *end) {
     for (; c < end; c++) {
         const void *in[INPUTS];
@@ -223,7 +215,7 @@ static inline int run_calls(rg_frame *frame, const call *c, const call *end) {
         case 0: {
             int error = c->run(frame, c->thunk);
             if (error)
-                return failed(frame, c->thunk, error);
+                return rg_failed(frame, c->thunk, error);
             continue;
         }
         case 1:
