@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pluggy import HookimplMarker, PluginManager
 
     from refgraph.core.types import Type
+    from refgraph.interp.entry_points import EntryPoint
 
 Kernel = Callable[..., Any]
 """What runs a node: from its inputs' arrays to its output's array, or the tuple of its outputs' arrays."""
@@ -334,10 +335,10 @@ def installed() -> list[str]:
     return sorted({"numpy", *[point.name for point in _entry_points()]})
 
 
-def _entry_points() -> Iterable[Any]:
-    from importlib.metadata import entry_points
+def _entry_points() -> Iterable[EntryPoint]:
+    from refgraph.interp.entry_points import entry_points
 
-    return entry_points(group=GROUP)
+    return entry_points(GROUP)
 
 
 def get_backend(name: str | Backend) -> Backend:
@@ -381,7 +382,7 @@ def _load(name: str) -> Backend:
             help=_OURS.get(name) or nearest(name, names) or "install its plugin, or leave out backend",
         )
     try:
-        manager.load_setuptools_entrypoints(GROUP, name)
+        manager.register(points[0].load(), name)
         answers = manager.hook.refgraph_backend()
     except RefgraphError as error:
         raise BackendError(
@@ -409,9 +410,9 @@ def _load(name: str) -> Backend:
     return answers[0]
 
 
-def _mend(point: Any, answers: Sequence[Any]) -> str:
+def _mend(point: EntryPoint, answers: Sequence[Any]) -> str:
     """What the author of a plugin that answers no backend of its name has to do."""
-    if getattr(point, "attr", None):
+    if point.attr:
         return f"the value of the entry point is the module alone, {point.module!r}, not {point.value!r}"
     if not answers:
         return "mark its function refgraph_backend with @hookimpl, of refgraph.backend"
