@@ -8,7 +8,6 @@ in proportion to the number of applications, old and new. Nothing recurses but i
 
 from __future__ import annotations
 
-import gc
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, cached_property, lru_cache, reduce
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from refgraph.core import collecting
 from refgraph.core.config import config
 from refgraph.core.errors import BoundsError, RefgraphError, RewriteError, ShapeError
 from refgraph.core.graph import Apply, Constant, Graph, Variable, toposort
@@ -52,13 +52,8 @@ def rewrite(
     what cannot stand for what was, or changes a graph without end, the flag on_opt_error says what happens: "raise"
     RewriteError; "warn", or "ignore", and do without.
     """
-    collecting = gc.isenabled()
-    gc.disable()  # it would walk over all of the graphs again and again, which hold nothing to be collected
-    try:
+    with collecting.put_off():
         return _Rewriting(tuple(rules), note, lengths).rewritten(graph)
-    finally:
-        if collecting:
-            gc.enable()
 
 
 class _Rewriting:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from inspect import cleandoc, signature, unwrap
+from inspect import signature, unwrap
 from typing import TYPE_CHECKING, Any
 
 from refgraph.core.errors import RewriteError
@@ -51,7 +51,7 @@ class Rule:
         if not doc:
             raise RewriteError(f"rule {name} has no docstring", help="state the equation in one sentence")
         self.name, self.phase, self.always = name, phase, always
-        self.__doc__ = cleandoc(doc)
+        self.__doc__ = doc
         RULES[name] = self
 
     def __repr__(self) -> str:
