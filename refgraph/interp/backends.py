@@ -8,9 +8,9 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -420,10 +420,9 @@ def _mend(point: EntryPoint, answers: Sequence[Any]) -> str:
 
 
 def _hookspecs() -> Any:
-    """This module, whose refgraph_backend is marked as the hook that plugins are held to."""
-    module = sys.modules[__name__]
+    """What plugins are held to: refgraph_backend, marked as a hook."""
     _markers()[0](refgraph_backend)
-    return module
+    return SimpleNamespace(refgraph_backend=refgraph_backend)
 
 
 # which one a function runs on

@@ -51,6 +51,7 @@ class Rule:
         if not doc:
             raise RewriteError(f"rule {name} has no docstring", help="state the equation in one sentence")
         self.name, self.phase, self.always = name, phase, always
+        self.is_ours = self.source.startswith("refgraph.")
         self.__doc__ = doc
         RULES[name] = self
 
@@ -127,7 +128,6 @@ class PairRule(Rule):
         if self.before.owner is None:
             raise RewriteError(f"rule {name}: what stands before must be an application, got {before}")
         super().__init__(name, phase, doc, build)
-        self.is_ours = self.source.startswith("refgraph.")
 
     @cached_property
     def keeps_shape(self) -> bool:
