@@ -1042,6 +1042,7 @@ from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
 cdef extern from "blas.h" nogil:
     ctypedef struct rg_blas:
         void *gemm[4]
+        int (*load)() noexcept nogil
     rg_blas rg_blas_of
 
 
@@ -1050,6 +1051,19 @@ def use_blas(capsules):
     for i, letter in enumerate("sdcz"):
         capsule = capsules[letter + "gemm"]
         rg_blas_of.gemm[i] = PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule))
+
+
+cdef int _load_blas() noexcept nogil:
+    with gil:
+        try:
+            from refgraph_cython import blas
+            blas.load()
+        except BaseException:
+            return -1
+    return 0
+
+
+rg_blas_of.load = _load_blas
 
 
 cdef extern from "numpy/ndarrayobject.h":

@@ -5,7 +5,8 @@
 #include "rg.h"
 
 typedef struct rg_blas {
-    void *gemm[4]; /* of float32, float64, complex64, complex128 */
+    void *gemm[4];     /* of float32, float64, complex64, complex128; NULL until they are loaded */
+    int (*load)(void); /* loads them, which takes longer than most functions to make. 0, or -1 where it cannot */
 } rg_blas;
 
 extern rg_blas rg_blas_of;

@@ -37,7 +37,10 @@ static int fits(const matrix *m) {
 }
 
 /* c = alpha a b + beta c, where c is contiguous in rows. */
-static void by_blas(int dtype, const matrix *a, const matrix *b, const matrix *c, const void *alpha, const void *beta) {
+static int by_blas(rg_frame *frame, int dtype, const matrix *a, const matrix *b, const matrix *c, const void *alpha,
+                   const void *beta) {
+    if (!rg_blas_of.gemm[dtype - RG_F32] && rg_blas_of.load())
+        return rg_fail(frame, RG_ERROR_PYTHON, "BLAS cannot be loaded: import scipy.linalg.cython_blas says why");
     /* BLAS has columns: c^T = b^T a^T */
     int m = (int)c->columns, n = (int)c->rows, k = (int)a->columns;
     int b_is_rows = (b->column == 1 || b->columns == 1) && (b->row >= b->columns || b->rows == 1);
@@ -50,6 +53,7 @@ static void by_blas(int dtype, const matrix *a, const matrix *b, const matrix *c
     void (*gemm)(char *, char *, int *, int *, int *, const void *, void *, int *, void *, int *, const void *, void *,
                  int *) = rg_blas_of.gemm[dtype - RG_F32];
     gemm(&tb, &ta, &m, &n, &k, alpha, b->data, &ldb, a->data, &lda, beta, c->data, &ldc);
+    return RG_OK;
 }
 
 /* Whether kernels of our own are faster than BLAS, and which. Measured on Zen 5, where OpenBLAS has kernels for AVX2
@@ -212,8 +216,7 @@ static int product(rg_frame *frame, int dtype, matrix a, matrix b, matrix c, con
         return RG_ERROR_MEMORY;
     tidy(frame, &a, dtype, &memory, &need);
     tidy(frame, &b, dtype, &memory, &need);
-    by_blas(dtype, &a, &b, &c, alpha, beta);
-    return RG_OK;
+    return by_blas(frame, dtype, &a, &b, &c, alpha, beta);
 }
 
 int rg_product(rg_frame *frame, int dtype, int64_t m, int64_t n, int64_t k, const rg_matrix *a, const rg_matrix *b,
