@@ -145,7 +145,17 @@ static inline double rg_mantissa_f64(double x) {
             }                                                                                                          \
     }
 
-/* Numbers that stand for all are mostly y, w, or both: bounds, and what is chosen. */
+/* Which inputs are single is known outside of the loop. That x and y are, and w is not, is seldom met. */
+#define RG_CASE(which, once, each, result)                                                                             \
+    case which: {                                                                                                      \
+        once;                                                                                                          \
+        RG_EACH {                                                                                                      \
+            each;                                                                                                      \
+            out[i] = result;                                                                                           \
+        }                                                                                                              \
+        break;                                                                                                         \
+    }
+
 #define RG_TERNARY(name, to, a, b, c, text)                                                                            \
     RG_INSTRUCTION(name) {                                                                                             \
         to *out = to_;                                                                                                 \
@@ -153,42 +163,23 @@ static inline double rg_mantissa_f64(double x) {
         const b *py = in[1];                                                                                           \
         const c *pw = in[2];                                                                                           \
         RG_IF_ALL_SINGLE(name, 3)                                                                                      \
-        if (single & 1) {                                                                                              \
+        switch (single) {                                                                                              \
+            RG_CASE(0, , const a x = px[i]; const b y = py[i]; const c w = pw[i], (to)(text))                          \
+            RG_CASE(1, const a x = *px, const b y = py[i]; const c w = pw[i], (to)(text))                              \
+            RG_CASE(2, const b y = *py, const a x = px[i]; const c w = pw[i], (to)(text))                              \
+            RG_CASE(4, const c w = *pw, const a x = px[i]; const b y = py[i], (to)(text))                              \
+            RG_CASE(5, const a x = *px; const c w = *pw, const b y = py[i], (to)(text))                                \
+            RG_CASE(6, const b y = *py; const c w = *pw, const a x = px[i], (to)(text))                                \
+        default: {                                                                                                     \
             a filled[RG_CHUNK];                                                                                        \
             for (int64_t i = 0; i < RG_CHUNK; i++)                                                                     \
                 filled[i] = *px;                                                                                       \
             for (int64_t start = 0; start < n; start += RG_CHUNK) {                                                    \
-                const void *part[] = {filled, single & 2 ? py : py + start, single & 4 ? pw : pw + start};             \
-                name(n - start < RG_CHUNK ? n - start : RG_CHUNK, out + start, part, single & 6, NULL);                \
+                const void *part[] = {filled, py, pw + start};                                                         \
+                name(n - start < RG_CHUNK ? n - start : RG_CHUNK, out + start, part, 2, NULL);                         \
             }                                                                                                          \
-        } else if (single == 2) {                                                                                      \
-            const b y = *py;                                                                                           \
-            RG_EACH {                                                                                                  \
-                const a x = px[i];                                                                                     \
-                const c w = pw[i];                                                                                     \
-                out[i] = (to)(text);                                                                                   \
-            }                                                                                                          \
-        } else if (single == 4) {                                                                                      \
-            const c w = *pw;                                                                                           \
-            RG_EACH {                                                                                                  \
-                const a x = px[i];                                                                                     \
-                const b y = py[i];                                                                                     \
-                out[i] = (to)(text);                                                                                   \
-            }                                                                                                          \
-        } else if (single == 6) {                                                                                      \
-            const b y = *py;                                                                                           \
-            const c w = *pw;                                                                                           \
-            RG_EACH {                                                                                                  \
-                const a x = px[i];                                                                                     \
-                out[i] = (to)(text);                                                                                   \
-            }                                                                                                          \
-        } else                                                                                                         \
-            RG_EACH {                                                                                                  \
-                const a x = px[i];                                                                                     \
-                const b y = py[i];                                                                                     \
-                const c w = pw[i];                                                                                     \
-                out[i] = (to)(text);                                                                                   \
-            }                                                                                                          \
+        }                                                                                                              \
+        }                                                                                                              \
     }
 
 /* By vector mathematics.
