@@ -132,7 +132,8 @@ def loops(row: Elemwise) -> Iterator[tuple[tuple[str, ...], str]]:
 class Text:
     """The C text of a row in one dtype: `careful` by C's own functions, `fast` by those of vectors where there are any.
 
-    `fast` is None where no text can be made. It is of vectors if `rare`.
+    `fast` is None where no text can be made. It is of vectors if `rare`. If there is a `begin`, that makes of x what is
+    the y of `fast`.
     """
 
     def __init__(self, text: str, arity: int, op: str, dtype: str, known: set[str]) -> None:
@@ -142,7 +143,11 @@ class Text:
         own = f"rg_{op}_{SUFFIXES.get(dtype)}"
         self.careful = _named(plain, dtype, set())
         self.fast: str | None
-        if own in known:
+        self.begin = ""
+        begin, end = (f"rg_{op}_{part}_{SUFFIXES.get(dtype)}" for part in ("begin", "end"))
+        if begin in known:
+            self.begin, self.fast = f"{begin}(x, &rare)", f"{end}(x, y, &rare)"
+        elif own in known:
             self.fast = f"{own}({', '.join('xyw'[:arity])}, &rare)"
         else:
             self.fast = _named(plain, dtype, known)
@@ -204,6 +209,8 @@ def code(function: str, ins: tuple[str, ...], out: str, text: Text) -> str:
     """One instruction: which of the loops it is, with which text."""
     if text.rare:
         assert {*ins, out} == {ins[0]}, f"{function}: vector mathematics is of one dtype"
+        if text.begin:
+            return f"RG_STAGES_{SUFFIXES[out]}({function}, {text.begin}, {text.fast}, {text.careful})"
         return f"RG_VECTORS_{len(ins)}_{SUFFIXES[out]}({function}, {text.fast}, {text.careful})"
     kind = {1: "RG_UNARY", 2: "RG_BINARY", 3: "RG_TERNARY"}[len(ins)]
     result = f"({text.fast}) != 0" if out == "bool" else text.fast

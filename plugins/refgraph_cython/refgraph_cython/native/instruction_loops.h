@@ -4,6 +4,7 @@
     RG_BINARY(name, to, a, b, text)        out = text of x and y
     RG_TERNARY(name, to, a, b, c, text)    out = text of x, y and w
     RG_VECTORS_1(name, type, fast, careful), RG_VECTORS_2: of one or two inputs, by the functions of vector_*.h
+    RG_STAGES(name, type, begin, end, careful)             of one input, by two of those functions
 
 `to`, `a`, `b`, `c` are C types; a text is one expression. Inputs that are `single` are read once.
 */
@@ -233,32 +234,56 @@ compilers see, and what is left of a block is filled up with copies of its last 
 RG_VECTORS(float, f32)
 RG_VECTORS(double, f64)
 
-#define RG_VECTOR_LOOPS(name, type, mask, load, fast, careful)                                                         \
+#define RG_FAST(name, type, mask, load, text)                                                                          \
     static int64_t name##_fast(int64_t n, type *out, const type *px, const type *py) {                                 \
         (void)py;                                                                                                      \
         mask rare = 0;                                                                                                 \
         n = n / 16 * 16;                                                                                               \
         RG_EACH {                                                                                                      \
             load(type);                                                                                                \
-            out[i] = (type)(fast);                                                                                     \
+            out[i] = (type)(text);                                                                                     \
         }                                                                                                              \
         return rare;                                                                                                   \
-    }                                                                                                                  \
+    }
+
+#define RG_CAREFUL(name, type, load, text)                                                                             \
     static void name##_careful(int64_t n, type *out, const type *px, const type *py) {                                 \
         (void)py;                                                                                                      \
         for (int64_t i = 0; i < n; i++) {                                                                              \
             load(type);                                                                                                \
-            out[i] = (type)(careful);                                                                                  \
+            out[i] = (type)(text);                                                                                     \
         }                                                                                                              \
     }
 
-#define RG_VECTORS_OF(name, type, suffix, mask, inputs, load, fast, careful)                                           \
-    RG_VECTOR_LOOPS(name, type, mask, load, fast, careful)                                                             \
+#define RG_BY_VECTORS(name, type, suffix, inputs)                                                                      \
     RG_INSTRUCTION(name) {                                                                                             \
         type *out = to_;                                                                                               \
         RG_IF_ALL_SINGLE(name, inputs)                                                                                 \
         rg_by_vectors_##suffix(n, out, in, single, inputs, name##_fast, name##_careful);                               \
     }
+
+#define RG_VECTORS_OF(name, type, suffix, mask, inputs, load, fast, careful)                                           \
+    RG_FAST(name, type, mask, load, fast)                                                                              \
+    RG_CAREFUL(name, type, load, careful)                                                                              \
+    RG_BY_VECTORS(name, type, suffix, inputs)
+
+/* A function in two loops: `end` is of x and of y, which `begin` makes of x. One loop of both would be so long that the
+   processor does not see the next elements while it waits for what these ones depend on. */
+#define RG_STAGES_OF(name, type, suffix, mask, begin, end, careful)                                                    \
+    RG_FAST(name##_begin, type, mask, RG_LOAD_1, begin)                                                                \
+    RG_FAST(name##_end, type, mask, RG_LOAD_2, end)                                                                    \
+    static int64_t name##_fast(int64_t n, type *out, const type *px, const type *py) {                                 \
+        type begun[2 * RG_CHUNK];                                                                                      \
+        int64_t rare = 0;                                                                                              \
+        for (int64_t start = 0; start < n; start += 2 * RG_CHUNK) {                                                    \
+            int64_t m = n - start < 2 * RG_CHUNK ? n - start : 2 * RG_CHUNK;                                           \
+            rare |= name##_begin_fast(m, begun, px + start, py);                                                       \
+            rare |= name##_end_fast(m, out + start, px + start, begun);                                                \
+        }                                                                                                              \
+        return rare;                                                                                                   \
+    }                                                                                                                  \
+    RG_CAREFUL(name, type, RG_LOAD_1, careful)                                                                         \
+    RG_BY_VECTORS(name, type, suffix, 1)
 
 #define RG_LOAD_1(type) const type x = px[i]
 #define RG_LOAD_2(type) const type x = px[i], y = py[i]
@@ -266,5 +291,7 @@ RG_VECTORS(double, f64)
 #define RG_VECTORS_2_f32(name, fast, careful) RG_VECTORS_OF(name, float, f32, int32_t, 2, RG_LOAD_2, fast, careful)
 #define RG_VECTORS_1_f64(name, fast, careful) RG_VECTORS_OF(name, double, f64, int64_t, 1, RG_LOAD_1, fast, careful)
 #define RG_VECTORS_2_f64(name, fast, careful) RG_VECTORS_OF(name, double, f64, int64_t, 2, RG_LOAD_2, fast, careful)
+#define RG_STAGES_f32(name, begin, end, careful) RG_STAGES_OF(name, float, f32, int32_t, begin, end, careful)
+#define RG_STAGES_f64(name, begin, end, careful) RG_STAGES_OF(name, double, f64, int64_t, begin, end, careful)
 
 #endif
