@@ -442,7 +442,7 @@ static void reduce(worker *w, int64_t i, const int64_t *offsets, int64_t rows, i
 
 /* Ask for step s's share of the memory of the next block, while this one is computed. What the processor fetches by
    itself begins anew with each block of each array, which takes long where it comes from beyond all caches. There are
-   shares because the processor waits where more lines are asked for than can be on their way. It is inline, as compilers
+   shares because the processor waits where more lines are asked for than can be on their way. It is inline: compilers
    leave out calls of a function that does nothing else. */
 __attribute__((always_inline)) static inline void fetch(const worker *w, const int64_t *offsets, int64_t s) {
     const pass *p = w->p;
