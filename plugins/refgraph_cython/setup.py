@@ -20,6 +20,8 @@ WORKSPACE = HERE.parents[1]
 NATIVE = Path("refgraph_cython/native")
 FLAGS = ["-O3", "-g0", "-std=gnu11", "-fwrapv", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast",
          "-fvisibility=hidden"]  # fmt: skip
+FLAGS_OF = {"instructions_pairs": ["-ffp-contract=off"]}
+"""Two steps in one instruction are rounded twice, as they are one by one."""
 ISAS = {"base": [], "v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"]}
 FOR_EACH_ISA = re.compile(r"instructions_.*|blocks")
 """Files that are compiled once for each instruction set: native/variants.h."""
@@ -87,7 +89,7 @@ class BuildNative(build_ext):
     def compiled(self, file: tuple[Path, Path, str]) -> None:
         source, folder, isa = file
         macros = [("RG_ISA", isa)] if FOR_EACH_ISA.fullmatch(source.stem) else []
-        flags = [*FLAGS, *ISAS[isa], *MORE_FLAGS]
+        flags = [*FLAGS, *FLAGS_OF.get(source.stem, []), *ISAS[isa], *MORE_FLAGS]
         self.compiler.compile([str(source)], str(folder), macros, [str(NATIVE)], extra_postargs=flags)
 
 

@@ -20,7 +20,7 @@ int RG_VARIANT(rg_blocks_run)(rg_frame *, rg_thunk *);
 #define LINE 8192         /* and that one takes at most */
 #define CHUNK 32768       /* elements that are worth a chunk of their own */
 #define CHUNKS 32
-#define FAR (2 << 20)     /* bytes of all arrays from which on they do not lie in the cache that one core has */
+#define FAR (16 << 20)    /* bytes of all arrays from which on they do not lie in any cache */
 
 enum finish { PLAIN, MEAN, ROOT, POSITION, LOGARITHM };
 
@@ -42,7 +42,8 @@ typedef struct {
     char one[VALUES], constant[VALUES];
     char is_small[ARRAYS], any_small; /* stores of less than the whole shape */
     char is_flat;                     /* whether it needs no blocks */
-    char is_far;                      /* whether arrays are fetched into the cache ahead of their use */
+    char is_far;                      /* whether memory is asked for ahead of its use */
+    int64_t ahead[ARRAYS], shares[ARRAYS]; /* bytes to the next block, and those a step asks for */
 } plan;
 
 /* Preparing. */
@@ -284,6 +285,11 @@ int RG_VARIANT(rg_blocks_prepare)(rg_frame *frame, rg_thunk *thunk) {
     cut(g, &of, thunk);
     g->is_flat = (char)is_flat(g, &of);
     g->is_far = g->rows == 1 && g->total * of.size * (of.nleaves + of.nstores) > FAR;
+    for (int64_t i = 0; i < of.nleaves + of.nstores; i++) {
+        const rg_array *array = i < of.nleaves ? thunk->in[i] : thunk->out[i - of.nleaves];
+        g->ahead[i] = g->ways[i] == DIRECT ? g->columns * rg_itemsize[array->dtype] : 0;
+        g->shares[i] = of.nsteps ? up_to_multiple(g->ahead[i] / of.nsteps, 64) : 0;
+    }
     return RG_OK;
 }
 
@@ -433,6 +439,21 @@ static void reduce(worker *w, int64_t i, const int64_t *offsets, int64_t rows, i
         }
 }
 
+/* Ask for step s's share of the memory of the next block, while this one is computed. What the processor fetches by
+   itself begins anew with each block of each array, which takes long where it comes from beyond all caches. There are
+   shares because the processor waits where more lines are asked for than can be on their way. It is inline: compilers
+   leave out calls of a function that does nothing else. */
+__attribute__((always_inline)) static inline void fetch(const worker *w, const int64_t *offsets, int64_t s) {
+    const pass *p = w->p;
+    int64_t nleaves = p->of->nleaves;
+    for (int64_t i = 0; i < nleaves + p->of->nstores; i++) {
+        int64_t share = p->g->shares[i];
+        const char *here = (i < nleaves ? p->data[i] : p->thunk->out[i - nleaves]->data) + offsets[i] + p->g->ahead[i];
+        for (int64_t at = share * s; at < share * (s + 1); at += 64)
+            __builtin_prefetch(here + at);
+    }
+}
+
 /* One block: `offsets` is where it begins in each array. */
 static void block(worker *w, const int64_t *offsets, int64_t rows, int64_t columns) {
     const pass *p = w->p;
@@ -453,6 +474,8 @@ static void block(worker *w, const int64_t *offsets, int64_t rows, int64_t colum
     }
     for (int64_t s = 0; s < of->nsteps; s++) {
         int64_t value = of->nleaves + s;
+        if (g->is_far)
+            fetch(w, offsets, s);
         if (g->constant[value])
             continue;
         if (g->one[value])
@@ -469,22 +492,6 @@ static void block(worker *w, const int64_t *offsets, int64_t rows, int64_t colum
             store(w, i, offsets[of->nleaves + i], rows, columns);
 }
 
-/* Ask for the memory of the next block while this one is computed: what the processor fetches by itself begins anew with
-   each block of each array. */
-static void fetch(const worker *w, const int64_t *offsets, int64_t columns) {
-    const pass *p = w->p;
-    for (int64_t i = 0; i < p->of->nleaves; i++)
-        if (p->g->ways[i] == DIRECT)
-            for (int64_t at = 0; at < columns * p->sizes[i]; at += 64)
-                __builtin_prefetch(p->data[i] + offsets[i] + columns * p->sizes[i] + at);
-    for (int64_t i = 0; i < p->of->nstores; i++)
-        if (p->g->ways[p->of->nleaves + i] == DIRECT) {
-            int64_t bytes = columns * p->sizes[p->of->stores[STORE * i]];
-            for (int64_t at = 0; at < bytes; at += 64)
-                __builtin_prefetch(p->thunk->out[i]->data + offsets[p->of->nleaves + i] + bytes + at, 1);
-        }
-}
-
 /* All blocks of a box, which begins at `offsets`. */
 static void blocks(worker *w, const int64_t *shape, int64_t *offsets) {
     const plan *g = w->p->g;
@@ -495,8 +502,6 @@ static void blocks(worker *w, const int64_t *shape, int64_t *offsets) {
             for (int64_t c = 0; c < shape[last]; c += g->columns) {
                 for (int64_t i = 0; i < g->narrays; i++)
                     here[i] = offsets[i] + (last ? r * g->strides[i][before] : 0) + c * g->strides[i][last];
-                if (g->is_far)
-                    fetch(w, here, g->columns);
                 block(w, here, height - r < g->rows ? height - r : g->rows,
                       shape[last] - c < g->columns ? shape[last] - c : g->columns);
             }
