@@ -104,13 +104,13 @@ static void loop_discard(rg_thunk *thunk) {
     if (!l)
         return;
     for (int64_t i = 0; l->kept && i < l->nstates + l->nrecords; i++)
-        free(l->kept[i].ring);
+        rg_release(l->kept[i].ring);
     for (int64_t i = 0; l->carries && i < l->ncarried; i++) {
-        free(l->carries[i].memory[0]);
-        free(l->carries[i].memory[1]);
+        rg_release(l->carries[i].memory[0]);
+        rg_release(l->carries[i].memory[1]);
     }
     for (int64_t i = 0; i < l->nfactors; i++)
-        free(l->factors[i].memory);
+        rg_release(l->factors[i].memory);
     free(l->kept);
     free(l->carries);
     free(l->factors);
@@ -161,12 +161,12 @@ static int room(rg_frame *frame, char **memory, size_t *capacity, size_t bytes) 
     if (bytes <= *capacity && *memory)
         return RG_OK;
     size_t rounded = (bytes + 63) / 64 * 64;
-    char *fresh = aligned_alloc(64, rounded ? rounded : 64);
+    char *fresh = rg_allocate(rounded);
     if (!fresh)
         return rg_fail(frame, RG_ERROR_MEMORY, "no memory for %zu bytes", bytes);
     if (*memory && *capacity)
         memcpy(fresh, *memory, *capacity);
-    free(*memory);
+    rg_release(*memory);
     *memory = fresh;
     *capacity = rounded;
     frame->allocations++;
