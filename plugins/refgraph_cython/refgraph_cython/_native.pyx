@@ -992,6 +992,7 @@ cdef extern from "blas.h" nogil:
     ctypedef struct rg_blas:
         void *gemm[4]
     rg_blas rg_blas_of
+    int rg_way_of_all
 
 
 def use_blas(capsules):
@@ -999,6 +1000,12 @@ def use_blas(capsules):
     for i, letter in enumerate("sdcz"):
         capsule = capsules[letter + "gemm"]
         rg_blas_of.gemm[i] = PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule))
+
+
+def compute_products(int way):
+    """Compute all products in this way of native/matmul.c, which must be able to; -1: as it chooses. To measure."""
+    global rg_way_of_all
+    rg_way_of_all = way
 
 
 cdef extern from "numpy/ndarrayobject.h":
