@@ -26,7 +26,7 @@ X = np.ones(4)
 
 
 def seconds(call, repeat=15, number=1):
-    """The least seconds of one call, over `repeat` rounds of `number` calls: who else uses the machine only adds some."""
+    """The least seconds of one call, over `repeat` rounds of `number` calls: what else runs only adds some."""
     taken = []
     for _ in range(repeat):
         start = perf_counter()
@@ -110,7 +110,8 @@ def calls():
         "x + y": lambda backend: rg.function([x, y], x + y, backend=backend),
         "w + x y, an update": lambda backend: rg.function([x, y], [], updates=[(w, w + x * y)], backend=backend),
     }.items():
-        ours, usual = (seconds(lambda f=made(name): f(a, b), number=2000) for name in ("cython", "numpy"))
+        functions = [made(name) for name in ("cython", "numpy")]
+        ours, usual = (seconds(lambda f=f: f(a, b), number=2000) for f in functions)
         line("29", f"{what}: a call that a program makes, Function's", ours, usual)
 
 

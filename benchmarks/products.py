@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from refgraph_cython import _native, backend
 
 import refgraph
 import refgraph.tensor as T
+from refgraph_cython import _native, backend
 
 sys.path.insert(0, str(Path(__file__).parent))
 from interpreter import versions  # type: ignore[import-not-found]
@@ -106,14 +106,15 @@ def main() -> None:
     args = parser.parse_args()
     refgraph.config.threads = args.threads
     columns = [*list(WAYS)[1:], "chosen"]
-    print(f"{'':<10} {'':<8} {'m':>5} {'k':>5} {'n':>5} {'BLAS':>10}  " + "".join([f"{c:>14}" for c in columns]), end="")
-    print(f"{'lost':>8}")
+    heads = "".join([f"{c:>14}" for c in columns])
+    print(f"{'':<10} {'':<8} {'m':>5} {'k':>5} {'n':>5} {'BLAS':>10}  {heads}{'lost':>8}")
     found = []
     for row in rows(args.quick):
         found.append(row)
         cells = "".join([f"{row['ratio'][c]:>13.2f}x" if c in row["ratio"] else " " * 14 for c in columns])
-        head = f"{row['kind']:<10} {row['dtype']:<8} {row['m']:>5} {row['k']:>5} {row['n']:>5} {row['us']['BLAS']:>8.2f}us"
-        print(f"{head}  {cells}{row['lost']:>8.2f}{' *' if row['lost'] > TOO_SLOW else ''}", flush=True)
+        head = f"{row['kind']:<10} {row['dtype']:<8} {row['m']:>5} {row['k']:>5} {row['n']:>5}"
+        mark = " *" if row["lost"] > TOO_SLOW else ""
+        print(f"{head} {row['us']['BLAS']:>8.2f}us  {cells}{row['lost']:>8.2f}{mark}", flush=True)
     slow = sum(row["lost"] > TOO_SLOW for row in found)
     gain = np.exp(np.mean([np.log(row["ratio"]["chosen"]) for row in found]))
     print(f"{slow} of {len(found)} products take more than {TOO_SLOW} times what they could (*)")

@@ -410,8 +410,7 @@ cdef class Program:
 
     cdef list results(self, _Frame held, int again):
         """Arrays for the outputs that are computed in such; None for others. They are new, or for the first `again`
-        outputs those of the call before, if nobody has them any more: to be given fresh memory takes longer than to
-        fill it.
+        outputs those of the call before, if nobody has them any more: fresh memory is slower (benchmarks/decisions.py).
         """
         cdef int i
         cdef rg_array *slot
@@ -514,7 +513,7 @@ cdef bint _bind(rg_array *slot, cnp.ndarray array):
     cdef size_t bytes = ndim * sizeof(int64_t)
     slot.data = cnp.PyArray_BYTES(array)
     if slot.size >= 0 and slot.ndim == ndim and (
-            ndim == 0  # to compare no bytes at NULL takes 150 ns: vectors that are masked still meet its page
+            ndim == 0  # for no bytes at NULL memcmp is slow: vectors that are masked still meet its page
             or memcmp(slot.shape, cnp.PyArray_DIMS(array), bytes) == 0
             and memcmp(slot.strides, cnp.PyArray_STRIDES(array), bytes) == 0):
         return True

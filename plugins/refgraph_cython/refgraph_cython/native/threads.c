@@ -39,7 +39,7 @@ int64_t rg_jobs(void) {
 
 #define MOST 64          /* threads */
 #define WORTH 10000.0    /* nanoseconds of work from which on other threads are asked to help */
-#define WAKING 100000.0  /* and from which on sleeping ones are woken, which takes about as long */
+#define WAKING 100000.0  /* and from which on sleeping ones are woken */
 #define PATIENCE 50000   /* nanoseconds that a thread looks for work before it sleeps */
 
 typedef void (*chunk_of)(void *context, int64_t number, int64_t of);
