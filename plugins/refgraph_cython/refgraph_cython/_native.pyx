@@ -991,7 +991,6 @@ cdef extern from "blas.h" nogil:
     ctypedef struct rg_blas:
         void *gemm[4]
     rg_blas rg_blas_of
-    int rg_way_of_all
 
 
 def use_blas(capsules):
@@ -999,12 +998,6 @@ def use_blas(capsules):
     for i, letter in enumerate("sdcz"):
         capsule = capsules[letter + "gemm"]
         rg_blas_of.gemm[i] = PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule))
-
-
-def compute_products(int way):
-    """Compute all products in this way of native/matmul.c, which must be able to; -1: as it chooses. To measure."""
-    global rg_way_of_all
-    rg_way_of_all = way
 
 
 cdef extern from "numpy/ndarrayobject.h":
@@ -1017,3 +1010,13 @@ cdef extern from "numpy/ndarrayobject.h":
 def sorting_loop(str dtype):
     """The address of the function by which NumPy sorts elements that lie together, or 0: `int sort(void *, intp, void *)`."""
     return <size_t>PyDataType_GetArrFuncs(np.dtype(dtype)).sort[<int>cnp.NPY_QUICKSORT]
+
+
+cdef extern from "blas.h" nogil:
+    int rg_way_of_all
+
+
+def compute_products(int way):
+    """Compute all products in this way of native/matmul.c, which must be able to; -1: as it chooses. To measure."""
+    global rg_way_of_all
+    rg_way_of_all = way

@@ -1,4 +1,4 @@
-"""BLAS as SciPy has it, for C, without the rest of `scipy.linalg`, which takes long to load."""
+"""BLAS as SciPy has it, for C, without the rest of `scipy.linalg`, which takes longer to load than most graphs take."""
 
 from __future__ import annotations
 
