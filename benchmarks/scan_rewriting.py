@@ -175,6 +175,7 @@ COLUMNS = (("products", 0, "d"), ("ops", 0, "d"), ("megabytes", 0, ".1f"), ("sec
 
 
 def main() -> None:
+    refgraph.config.backend = "numpy"  # the interpreter is what is measured here
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--json", type=Path, help="where to write the numbers")
     parser.add_argument("--quick", action="store_true", help="few repetitions of few steps")

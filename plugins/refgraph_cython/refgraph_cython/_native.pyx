@@ -453,8 +453,7 @@ cdef class Program:
 
     cdef list results(self, _Frame held, int again):
         """Arrays for the outputs that are computed in such; None for others. They are new, or for the first `again`
-        outputs those of the call before, if nobody has them any more: to be given fresh memory takes longer than to
-        fill it.
+        outputs those of the call before, if nobody has them any more: fresh memory is slower (benchmarks/decisions.py).
         """
         cdef int i
         cdef rg_array *slot
@@ -568,7 +567,7 @@ cdef bint _bind(rg_array *slot, cnp.ndarray array):
     cdef size_t bytes = ndim * sizeof(int64_t)
     slot.data = cnp.PyArray_BYTES(array)
     if slot.size >= 0 and slot.ndim == ndim and (
-            ndim == 0  # to compare no bytes at NULL takes 150 ns: vectors that are masked still meet its page
+            ndim == 0  # for no bytes at NULL memcmp is slow: vectors that are masked still meet its page
             or memcmp(slot.shape, cnp.PyArray_DIMS(array), bytes) == 0
             and memcmp(slot.strides, cnp.PyArray_STRIDES(array), bytes) == 0):
         return True
@@ -1076,3 +1075,13 @@ cdef extern from "numpy/ndarrayobject.h":
 def sorting_loop(str dtype):
     """The address of the function by which NumPy sorts elements that lie together, or 0: `int sort(void *, intp, void *)`."""
     return <size_t>PyDataType_GetArrFuncs(np.dtype(dtype)).sort[<int>cnp.NPY_QUICKSORT]
+
+
+cdef extern from "blas.h" nogil:
+    int rg_way_of_all
+
+
+def compute_products(int way):
+    """Compute all products in this way of native/matmul.c, which must be able to; -1: as it chooses. To measure."""
+    global rg_way_of_all
+    rg_way_of_all = way

@@ -34,7 +34,7 @@ _KINDS = {
 _FINISH = {"mean": 1, "norm": 2, "argmax": 3, "argmin": 3, "logsumexp": 4}
 _ACCUMULATORS = {"float16": "float64", "float32": "float64", "complex64": "complex128"}
 _LEAVES, _ARRAYS, _VALUES = 60, 64, 180  # that the pass takes at most
-_CHEAP, _DEAR, _DEAREST = 15, 150, 800  # what a step takes for an element, in hundredths of nanoseconds
+_CHEAP, _DEAR, _DEAREST = 15, 150, 800  # about what a step takes for an element, in hundredths of nanoseconds
 
 
 class _Group:

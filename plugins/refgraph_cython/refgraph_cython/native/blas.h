@@ -11,4 +11,8 @@ typedef struct rg_blas {
 
 extern rg_blas rg_blas_of;
 
+/* The way in which all products of float32 and float64 are computed, an `enum way` of matmul.c that can; -1: as it
+   chooses. For benchmarks/products.py, which measures what it chooses. */
+extern int rg_way_of_all;
+
 #endif

@@ -103,7 +103,7 @@ typedef struct loop {
 static char blank[16]; /* an element of zeros: nothing writes it */
 
 static void give_up(rg_frame *frame, char *memory, size_t capacity) {
-    free(memory);
+    rg_release(memory);
     frame->bytes -= (int64_t)capacity;
 }
 
@@ -168,7 +168,7 @@ static int room(rg_frame *frame, char **memory, size_t *capacity, size_t bytes) 
     if (bytes <= *capacity && *memory)
         return RG_OK;
     size_t rounded = (bytes + 63) / 64 * 64;
-    char *fresh = aligned_alloc(64, rounded ? rounded : 64);
+    char *fresh = rg_allocate(rounded);
     if (!fresh)
         return rg_fail(frame, RG_ERROR_MEMORY, "no memory for %zu bytes", bytes);
     if (*memory && *capacity)

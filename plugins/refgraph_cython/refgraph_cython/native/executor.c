@@ -27,11 +27,25 @@ static inline uint64_t TICKS(void) {
 
 #define ALIGNMENT 64
 
-/* Memory that begins at a multiple of 64. */
+void *rg_allocate(size_t bytes) {
+#if defined(_WIN32)
+    return _aligned_malloc(bytes ? bytes : 1, ALIGNMENT);
+#else
+    return aligned_alloc(ALIGNMENT, bytes ? (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT : ALIGNMENT);
+#endif
+}
+
+void rg_release(void *data) {
+#if defined(_WIN32)
+    _aligned_free(data);
+#else
+    free(data);
+#endif
+}
 
 static char *allocate(rg_frame *frame, size_t bytes) {
     size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    char *data = aligned_alloc(ALIGNMENT, rounded ? rounded : ALIGNMENT);
+    char *data = rg_allocate(rounded);
     if (data) {
         frame->allocations++;
         frame->bytes += (int64_t)rounded;
@@ -40,7 +54,7 @@ static char *allocate(rg_frame *frame, size_t bytes) {
 }
 
 static void release(rg_frame *frame, rg_buffer *buffer) {
-    free(buffer->data);
+    rg_release(buffer->data);
     frame->bytes -= (int64_t)buffer->capacity;
     buffer->data = NULL;
     buffer->capacity = 0;

@@ -95,7 +95,7 @@ static inline double rg_mantissa_f64(double x) {
    even where `out` is an input's memory. */
 #define RG_INSTRUCTION(name)                                                                                           \
     static void name(int64_t n, void *to_, const void *const *in, unsigned single, const rg_loop_of *more)
-#define RG_EACH _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++)
+#define RG_EACH RG_INDEPENDENT for (int64_t i = 0; i < n; i++)
 
 /* All inputs are single: compute once. */
 #define RG_IF_ALL_SINGLE(name, inputs)                                                                                 \

@@ -11,6 +11,7 @@ typedef float _Complex complex64;
 typedef double _Complex complex128;
 
 rg_blas rg_blas_of;
+int rg_way_of_all = -1;
 
 #define TILED_ROWS 512   /* of the product, up to which tiles are used */
 #define TILED_TERMS 512  /* of each sum, up to which they are */
@@ -56,8 +57,8 @@ static int by_blas(rg_frame *frame, int dtype, const matrix *a, const matrix *b,
     return RG_OK;
 }
 
-/* Whether kernels of our own are faster than BLAS, and which. Measured on Zen 5, where OpenBLAS has kernels for AVX2
-   only, and on Zen 4 where it has some for AVX-512: products of large matrices are left to it, as it packs them. */
+/* Whether kernels of our own are faster than BLAS, and which: benchmarks/products.py measures it. Products of large
+   matrices are left to BLAS, as it packs them. */
 
 enum way { BLAS, TILES, TURNED_TILES, DOTS, TURNING, OUTER };
 
@@ -65,6 +66,8 @@ static enum way way_of(int dtype, const matrix *a, const matrix *b, const matrix
     int64_t m = c->rows, n = c->columns, k = a->columns;
     if (dtype != RG_F32 && dtype != RG_F64)
         return BLAS;
+    if (rg_way_of_all >= 0)
+        return (enum way)rg_way_of_all;
     if (b->column == 1) { /* rows of b are neighbours */
         if (k == 1 && adds && n * rg_itemsize[dtype] >= 2 * LANES)
             return OUTER;

@@ -13,7 +13,7 @@ static void NAME(add_outer)(int64_t rows, int64_t n, REAL alpha, const REAL *x, 
     for (int64_t i = 0;; i++) {
         VECTOR by = now - (VECTOR){0};
         for (; j + 4 * LANES <= n; j += 4 * LANES) {
-#pragma GCC unroll 4
+            RG_UNROLL(4)
             for (int u = 0; u < 4; u++) {
                 VECTOR v = NAME(load)(w + j + u * LANES) + by * NAME(load)(d + j + u * LANES);
                 memcpy(w + j + u * LANES, &v, sizeof v);

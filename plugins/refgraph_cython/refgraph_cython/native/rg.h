@@ -131,6 +131,10 @@ void *rg_state(rg_frame *, rg_thunk *, size_t bytes);
    RG_ERROR_MEMORY by rg_fail. */
 void *rg_scratch(rg_frame *, size_t bytes);
 
+/* Memory that begins at a multiple of 64 bytes, NULL where there is none; and what gives it back. */
+void *rg_allocate(size_t bytes);
+void rg_release(void *);
+
 /* What `shape` says of the elements, and whether strides are those of C order. */
 int64_t rg_size(int ndim, const int64_t *shape);
 int rg_is_contiguous(int ndim, const int64_t *shape, const int64_t *strides, int64_t itemsize);

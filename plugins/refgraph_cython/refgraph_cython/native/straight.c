@@ -167,9 +167,9 @@ static int make_registers(rg_frame *frame, struct rg_straight *s) {
     }
     if (most <= s->registers.capacity)
         return RG_OK;
-    free(s->registers.data);
+    rg_release(s->registers.data);
     s->registers.capacity = (most + 63) / 64 * 64;
-    s->registers.data = aligned_alloc(64, s->registers.capacity);
+    s->registers.data = rg_allocate(s->registers.capacity);
     frame->allocations++;
     if (s->registers.data)
         return RG_OK;
@@ -281,7 +281,7 @@ void rg_free_straight(rg_frame *frame) {
     struct rg_straight *s = frame->straight;
     if (!s)
         return;
-    free(s->registers.data);
+    rg_release(s->registers.data);
     free(s->pointers);
     free(s->calls);
     free(s);

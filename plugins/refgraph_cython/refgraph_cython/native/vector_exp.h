@@ -915,7 +915,7 @@ static inline float rg_hypot_f32(float x, float y, int32_t *rare)
     power = rg_of_bits_f32(rg_bits_f32(power < 0x1p-126f ? 0x1p-126f : power) & 0x7f800000u);
     float inverse = rg_of_bits_f32((254u << 23) - rg_bits_f32(power));
     float z = __builtin_sqrtf((a * inverse) * (a * inverse) + (b * inverse) * (b * inverse)) * power;
-    return (a == __builtin_inff()) | (b == __builtin_inff()) ? __builtin_inff() : z;
+    return ((a == __builtin_inff()) | (b == __builtin_inff())) ? __builtin_inff() : z;
 }
 
 static inline double rg_hypot_f64(double x, double y, int64_t *rare)
@@ -926,7 +926,7 @@ static inline double rg_hypot_f64(double x, double y, int64_t *rare)
     power = rg_of_bits_f64(rg_bits_f64(power < 0x1p-1022 ? 0x1p-1022 : power) & 0x7ff0000000000000u);
     double inverse = rg_of_bits_f64(((uint64_t)2046 << 52) - rg_bits_f64(power));
     double z = __builtin_sqrt((a * inverse) * (a * inverse) + (b * inverse) * (b * inverse)) * power;
-    return (a == __builtin_inf()) | (b == __builtin_inf()) ? __builtin_inf() : z;
+    return ((a == __builtin_inf()) | (b == __builtin_inf())) ? __builtin_inf() : z;
 }
 
 /* `power`, which is |x|^y, with the sign of x^y, or NaN where x is negative and y is no integer: C, F.10.4.4. `far`
