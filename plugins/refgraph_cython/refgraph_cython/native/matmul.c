@@ -41,7 +41,7 @@ static int fits(const matrix *m) {
 static int by_blas(rg_frame *frame, int dtype, const matrix *a, const matrix *b, const matrix *c, const void *alpha,
                    const void *beta) {
     if (!rg_blas_of.gemm[dtype - RG_F32] && rg_blas_of.load())
-        return rg_fail(frame, RG_ERROR_PYTHON, "BLAS cannot be loaded: import scipy.linalg.cython_blas says why");
+        return rg_fail(frame, RG_ERROR_MISSING, "BLAS cannot be loaded: import scipy.linalg.cython_blas says why");
     /* BLAS has columns: c^T = b^T a^T */
     int m = (int)c->columns, n = (int)c->rows, k = (int)a->columns;
     int b_is_rows = (b->column == 1 || b->columns == 1) && (b->row >= b->columns || b->rows == 1);

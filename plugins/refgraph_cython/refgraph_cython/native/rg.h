@@ -83,6 +83,7 @@ enum rg_error {
     RG_ERROR_DOMAIN,
     RG_ERROR_MEMORY,
     RG_ERROR_PYTHON,   /* something of Python's was raised, and is kept */
+    RG_ERROR_MISSING,  /* what is needed to compute it is not there */
     RG_ERROR_ELSEWHERE /* nothing is wrong, but the kernel does not compute this case: the interpreter runs the call */
 };
 
