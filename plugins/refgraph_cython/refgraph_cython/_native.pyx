@@ -78,6 +78,7 @@ cdef extern from "rg.h" nogil:
     int rg_borrow(rg_frame *, rg_thunk *, int, char *, int, const int64_t *, const int64_t *)
     int rg_fail(rg_frame *, int, const char *, ...)
     int64_t rg_size(int, const int64_t *)
+    void rg_copy(const rg_array *, rg_array *)
     int rg_is_contiguous(int, const int64_t *, const int64_t *, int64_t)
     uint64_t rg_ticks()
     int rg_threads()
@@ -207,6 +208,17 @@ cdef _as_array(rg_array *slot):
     return cnp.PyArray_New(
         cnp.ndarray, slot.ndim, <cnp.npy_intp *>slot.shape, _numpy_types[slot.dtype], <cnp.npy_intp *>slot.strides,
         slot.data, 0, cnp.NPY_ARRAY_ALIGNED, None)
+
+
+cdef cnp.ndarray _copy_of(rg_array *slot):
+    """The value of a slot as an array of its own."""
+    cdef cnp.ndarray made = _new_array(slot)
+    cdef rg_array to = slot[0]
+    to.data, to.contiguous = cnp.PyArray_BYTES(made), 1
+    memcpy(to.strides, cnp.PyArray_STRIDES(made), slot.ndim * sizeof(int64_t))
+    with nogil:
+        rg_copy(slot, &to)
+    return made
 
 
 cdef cnp.ndarray _new_array(rg_array *slot):
@@ -445,7 +457,7 @@ cdef class Program:
         for i in range(self.native.nout):
             if results[i] is None:
                 slot = &frame.slots[self.native.outputs[i]]
-                results[i] = held.calls.objects[self.native.outputs[i]] if slot.dtype < 0 else _as_array(slot).copy()
+                results[i] = held.calls.objects[self.native.outputs[i]] if slot.dtype < 0 else _copy_of(slot)
         return 0
 
     cdef list elsewhere(self, values):

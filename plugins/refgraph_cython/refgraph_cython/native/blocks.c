@@ -10,6 +10,7 @@ params: see groups.h.
 #include "folds.h"
 #include "groups.h"
 #include "instructions.h"
+#include "turning.h"
 #include "variants.h"
 
 int RG_VARIANT(rg_blocks_prepare)(rg_frame *, rg_thunk *);
@@ -19,8 +20,11 @@ int RG_VARIANT(rg_blocks_run)(rg_frame *, rg_thunk *);
 #define ARRAYS 64
 #define CACHE (16 * 1024) /* bytes that the registers together take, about */
 #define LINE 8192         /* and that one takes at most */
+#define TILE_COLUMNS 64   /* of a block where an array lies across, if rows are too long for blocks of several; */
+#define TILE_BYTES 32     /* of a column of it that are several: less is not worth the lines of cache that they lie in */
 #define CHUNK 32768       /* elements that are worth a chunk of their own */
 #define CHUNKS 32
+#define VECTOR 64         /* bytes that are moved at once: a vector, or a few */
 #define FAR (2 << 20)     /* bytes of all arrays from which on they do not lie in the cache that one core has */
 
 enum finish { PLAIN, MEAN, ROOT, POSITION, LOGARITHM };
@@ -118,9 +122,9 @@ static void shape_blocks(plan *g, const group *of) {
     g->columns = pieces > 1 ? up_to_multiple((last + pieces - 1) / pieces, 16) : last;
     for (int64_t i = 0; i < of->nleaves + of->nstores && before > 1; i++)
         across |= lies_across(g, i);
-    if (across && last > 32 && before > 8 && !is_ordered(of)) {
-        g->columns = 32;
-        g->rows = elements / 32;
+    if (across && last > TILE_COLUMNS && elements / last * of->size < TILE_BYTES && before > 8 && !is_ordered(of)) {
+        g->columns = TILE_COLUMNS;
+        g->rows = elements / TILE_COLUMNS;
     } else if (before > 1 && last > 0 && last <= elements / 2)
         g->rows = elements / last;
     g->rows = g->rows > before ? before : g->rows;
@@ -319,12 +323,24 @@ int RG_VARIANT(rg_blocks_prepare)(rg_frame *frame, rg_thunk *thunk) {
         DO(complex128)                                                                                                 \
     }
 
-/* Copy elements. The inner loop is along the axis on which the elements of the array, not of the register, are near. */
+/* Copy rows of bytes that lie together. Those that are longer than a vector end with one that reaches back. */
+static void move_rows(char *to, const char *from, int64_t rows, int64_t bytes, int64_t to_row, int64_t row) {
+    for (int64_t r = 0; r < rows; r++, to += to_row, from += row) {
+        if (bytes < VECTOR) {
+            memcpy(to, from, (size_t)bytes);
+            continue;
+        }
+        for (int64_t at = 0; at < bytes - VECTOR; at += VECTOR)
+            memcpy(to + at, from + at, VECTOR);
+        memcpy(to + bytes - VECTOR, from + bytes - VECTOR, VECTOR);
+    }
+}
+
+/* Copy elements. */
 static void move(char *to, const char *from, int64_t rows, int64_t columns, int64_t to_row, int64_t to_column,
                  int64_t row, int64_t column, int size) {
     if (column == size && to_column == size) {
-        for (int64_t r = 0; r < rows; r++)
-            memcpy(to + r * to_row, from + r * row, (size_t)(columns * size));
+        move_rows(to, from, rows, columns * size, to_row, row);
     } else if (column == 0 && to_column == size) {
         BY_SIZE(REPEAT)
     } else {
@@ -334,7 +350,7 @@ static void move(char *to, const char *from, int64_t rows, int64_t columns, int6
 
 static void gather(char *to, const char *from, int64_t rows, int64_t columns, int64_t row, int64_t column, int size) {
     if (row && magnitude(row) < magnitude(column))
-        move(to, from, columns, rows, size, columns * size, column, row, size);
+        rg_turn(size, rows, columns, from, row, column, to, columns * size, size);
     else
         move(to, from, rows, columns, columns * size, size, row, column, size);
 }
