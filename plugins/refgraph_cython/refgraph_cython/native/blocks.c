@@ -20,17 +20,19 @@ int RG_VARIANT(rg_blocks_run)(rg_frame *, rg_thunk *);
 #define ARRAYS 64
 #define CACHE (16 * 1024) /* bytes that the registers together take, about */
 #define LINE 8192         /* and that one takes at most */
-#define TILE_COLUMNS 64   /* of a block where an array lies across, if rows are too long for blocks of several; */
-#define TILE_BYTES 32     /* of a column of it that are several: less is not worth the lines of cache that they lie in */
+#define TILE_ROWS 16      /* of a block where an array lies across, if rows are too long for blocks of several whole ones */
+#define TILE_BYTES 32     /* of a column that are several: less is not worth the lines of cache that they lie in */
 #define CHUNK 32768       /* elements that are worth a chunk of their own */
 #define CHUNKS 32
+#define ROW 256           /* bytes of a row from which on steps are called for each row, rather than rows moved */
 #define VECTOR 64         /* bytes that are moved at once: a vector, or a few */
 #define FAR (2 << 20)     /* bytes of all arrays from which on they do not lie in the cache that one core has */
 
 enum finish { PLAIN, MEAN, ROOT, POSITION, LOGARITHM };
 
-/* How a leaf or a store meets a block: as one element, as it lies, or through a register. */
-enum way { ONE, DIRECT, MOVED };
+/* How a leaf or a store meets a block: as one element, as it lies, row for row as it lies (or as one element for each
+   row), or through a register. */
+enum way { ONE, DIRECT, ROWS, MOVED };
 
 /* What `prepare` finds for the shapes at hand. Arrays are leaves, stores, accumulators, and positions. */
 typedef struct {
@@ -122,9 +124,9 @@ static void shape_blocks(plan *g, const group *of) {
     g->columns = pieces > 1 ? up_to_multiple((last + pieces - 1) / pieces, 16) : last;
     for (int64_t i = 0; i < of->nleaves + of->nstores && before > 1; i++)
         across |= lies_across(g, i);
-    if (across && last > TILE_COLUMNS && elements / last * of->size < TILE_BYTES && before > 8 && !is_ordered(of)) {
-        g->columns = TILE_COLUMNS;
-        g->rows = elements / TILE_COLUMNS;
+    if (across && last > elements * of->size / TILE_BYTES && before > 8 && !is_ordered(of)) {
+        g->rows = TILE_ROWS;
+        g->columns = last < RG_BLOCK / TILE_ROWS ? last : RG_BLOCK / TILE_ROWS;
     } else if (before > 1 && last > 0 && last <= elements / 2)
         g->rows = elements / last;
     g->rows = g->rows > before ? before : g->rows;
@@ -137,7 +139,20 @@ static enum way way_of(const plan *g, int64_t i, int64_t size) {
         return g->shape[last] == 1 || column == size ? DIRECT : column == 0 ? ONE : MOVED;
     if (column == 0 && row == 0)
         return ONE;
-    return column == size && g->columns == g->shape[last] && row == g->columns * size ? DIRECT : MOVED;
+    if (column == size && g->columns == g->shape[last] && row == g->columns * size)
+        return DIRECT;
+    return row && (column == size || column == 0) && g->columns * size >= ROW ? ROWS : MOVED;
+}
+
+/* Whether a store or a reduction reads a leaf: then its rows are brought together. */
+static int is_read_whole(const group *of, int64_t leaf) {
+    for (int64_t i = 0; i < of->nstores; i++)
+        if (of->stores[STORE * i] == leaf)
+            return 1;
+    for (int64_t i = 0; i < of->nreductions; i++)
+        if (of->reductions[REDUCTION * i + 1] == leaf)
+            return 1;
+    return 0;
 }
 
 static int is_constant(const plan *g, int64_t i) {
@@ -153,6 +168,8 @@ static void find_ways(plan *g, const group *of, const rg_thunk *thunk) {
     for (int64_t i = 0; i < of->nleaves; i++) {
         int size = rg_itemsize[thunk->in[i]->dtype];
         g->ways[i] = (char)way_of(g, i, size);
+        if (g->ways[i] == ROWS && is_read_whole(of, i))
+            g->ways[i] = MOVED;
         g->constant[i] = (char)is_constant(g, i);
         g->one[i] = g->ways[i] == ONE;
         if (g->ways[i] == MOVED)
@@ -365,6 +382,7 @@ typedef struct {
     int64_t chunk_bytes;
     const char *data[ARRAYS];      /* of leaves */
     int16_t store_of[VALUES];      /* the store that a step writes into itself, and 1; 0 for none */
+    int64_t apart[VALUES];         /* bytes from one row of a value to the next, where rows do not lie together; else 0 */
     unsigned char sizes[VALUES];
     folding folds[ARRAYS];
 } pass;
@@ -394,6 +412,40 @@ static inline void call_step(worker *w, int64_t s, int64_t n, char *to) {
     ((rg_instruction)(uintptr_t)step[0])(n, to, in, n == 1 ? 0 : single, (const rg_loop_of *)(uintptr_t)step[1]);
 }
 
+/* Bytes from one row of a value to the next. */
+static inline int64_t row_of(const pass *p, int64_t value, int64_t columns) {
+    return p->apart[value] ? p->apart[value] : p->g->one[value] ? 0 : columns * p->sizes[value];
+}
+
+static int is_apart(const pass *p, int64_t s) {
+    const int64_t *step = p->of->steps + STEP * s;
+    int64_t apart = p->apart[p->of->nleaves + s];
+    for (int64_t k = 0; k < step[2]; k++)
+        apart |= p->apart[step[3 + k]];
+    return apart != 0;
+}
+
+/* A step, row for row. */
+static void call_rows(worker *w, int64_t s, int64_t rows, int64_t columns, char *to) {
+    const pass *p = w->p;
+    const int64_t *step = p->of->steps + STEP * s;
+    int64_t value = p->of->nleaves + s, in_rows[4], to_row = row_of(p, value, columns), last = p->g->ndim - 1;
+    const void *in[4];
+    unsigned single = 0;
+    for (int64_t k = 0; k < step[2]; k++) {
+        int64_t given = step[3 + k], is_row_factor = p->apart[given] && given < p->of->nleaves && !p->g->strides[given][last];
+        in[k] = w->values[given];
+        in_rows[k] = row_of(p, given, columns);
+        single |= (unsigned)(is_row_factor || p->g->one[given]) << k;
+    }
+    w->values[value] = to;
+    for (int64_t r = 0; r < rows; r++, to += to_row) {
+        ((rg_instruction)(uintptr_t)step[0])(columns, to, in, single, (const rg_loop_of *)(uintptr_t)step[1]);
+        for (int64_t k = 0; k < step[2]; k++)
+            in[k] = (const char *)in[k] + in_rows[k];
+    }
+}
+
 static void fill(char *to, const void *value, int64_t n, int size) {
     for (int64_t i = 0; i < n; i++)
         memcpy(to + i * size, value, (size_t)size);
@@ -410,10 +462,12 @@ static void store(worker *w, int64_t i, int64_t offset, int64_t rows, int64_t co
         fill(to, w->values[value], rows * columns, size);
     else if (g->one[value])
         move(to, w->values[value], rows, columns, row, column, 0, 0, size);
-    else if (g->ways[at] == DIRECT)
+    else if (g->ways[at] == DIRECT && !p->apart[value])
         memmove(to, w->values[value], (size_t)(rows * columns * size));
+    else if (g->ways[at] == DIRECT)
+        move(to, w->values[value], rows, columns, columns * size, size, p->apart[value], size, size);
     else
-        move(to, w->values[value], rows, columns, row, column, columns * size, size, size);
+        move(to, w->values[value], rows, columns, row, column, row_of(p, value, columns), size, size);
 }
 
 static void reduce(worker *w, int64_t i, const int64_t *offsets, int64_t rows, int64_t columns) {
@@ -426,19 +480,21 @@ static void reduce(worker *w, int64_t i, const int64_t *offsets, int64_t rows, i
     const char *from = w->values[r[1]];
     int64_t size = p->sizes[r[1]], acc = rg_itemsize[r[5]], place = offsets[places];
     char *to = w->accumulators[i] + offsets[at], *rest = w->rests[i] + offsets[at] / acc * 8;
+    int64_t from_step = row_of(p, r[1], columns), is_apart = p->apart[r[1]] != 0;
     fold whole = p->folds[i].whole, each = p->folds[i].each;
     if (g->one[r[1]]) {
         fill(w->filled, from, rows * columns, (int)size);
         from = w->filled;
+        from_step = columns * size;
     }
-    if (columns > 1 && !column && (rows == 1 || (!row && further == columns * step)))
+    if (columns > 1 && !column && !is_apart && (rows == 1 || (!row && further == columns * step)))
         whole(to, rest, from, rows * columns, place, step);
-    else if (columns > 1 && column == acc && (rows == 1 || (row == columns * acc && !further)))
+    else if (columns > 1 && column == acc && !is_apart && (rows == 1 || (row == columns * acc && !further)))
         each(to, rest, from, rows * columns, place, 0);
     else
         for (int64_t k = 0; k < rows; k++) {
             char *to_row = to + k * row, *rest_row = rest + k * row / acc * 8;
-            const char *from_row = from + k * columns * size;
+            const char *from_row = from + k * from_step;
             int64_t place_row = place + k * further;
             if (!column)
                 whole(to_row, rest_row, from_row, columns, place_row, step);
@@ -472,12 +528,14 @@ static void block(worker *w, const int64_t *offsets, int64_t rows, int64_t colum
         int64_t value = of->nleaves + s;
         if (g->constant[value])
             continue;
-        if (g->one[value])
-            call_step(w, s, 1, w->cells[value]);
-        else if (p->store_of[value])
-            call_step(w, s, n, p->thunk->out[p->store_of[value] - 1]->data + offsets[of->nleaves + p->store_of[value] - 1]);
+        int64_t out = p->store_of[value] - 1;
+        char *to = g->one[value] ? w->cells[value]
+                   : out >= 0    ? p->thunk->out[out]->data + offsets[of->nleaves + out]
+                                 : w->registers + of->steps[STEP * s + 8] * g->register_bytes;
+        if (rows > 1 && is_apart(p, s))
+            call_rows(w, s, rows, columns, to);
         else
-            call_step(w, s, n, w->registers + of->steps[STEP * s + 8] * g->register_bytes);
+            call_step(w, s, g->one[value] ? 1 : n, to);
     }
     for (int64_t i = 0; i < of->nreductions; i++)
         reduce(w, i, offsets, rows, columns);
@@ -621,6 +679,10 @@ static void choose_stores(pass *p, char *copies) {
     const group *of = p->of;
     const plan *g = p->g;
     memset(p->store_of, 0, sizeof *p->store_of * (size_t)(of->nleaves + of->nsteps));
+    memset(p->apart, 0, sizeof *p->apart * (size_t)(of->nleaves + of->nsteps));
+    for (int64_t i = 0; i < of->nleaves; i++)
+        if (g->ways[i] == ROWS)
+            p->apart[i] = g->strides[i][g->ndim - 2];
     for (int64_t i = 0; i < of->nstores; i++) {
         int64_t value = of->stores[STORE * i], is_free = 1;
         for (int64_t k = 0; k < of->nleaves; k++) {
@@ -635,8 +697,10 @@ static void choose_stores(pass *p, char *copies) {
                 is_free = 0;
         }
         is_free &= value >= of->nleaves && !g->one[value] && !g->constant[value] && !p->store_of[value];
-        if (is_free && g->ways[of->nleaves + i] == DIRECT)
-            p->store_of[value] = (int16_t)(i + 1);
+        if (!is_free || g->ways[of->nleaves + i] == MOVED)
+            continue;
+        p->store_of[value] = (int16_t)(i + 1);
+        p->apart[value] = g->ways[of->nleaves + i] == ROWS ? g->strides[of->nleaves + i][g->ndim - 2] : 0;
     }
 }
 
