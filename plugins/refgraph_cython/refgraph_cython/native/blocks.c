@@ -184,8 +184,12 @@ static void find_ways(plan *g, const group *of, const rg_thunk *thunk) {
             g->constant[value] &= g->constant[step[3 + k]];
         }
     }
-    for (int64_t i = 0; i < of->nstores; i++)
-        g->ways[of->nleaves + i] = (char)way_of(g, of->nleaves + i, rg_itemsize[thunk->out[i]->dtype]);
+    for (int64_t i = 0; i < of->nstores; i++) {
+        int64_t at = of->nleaves + i;
+        g->ways[at] = (char)way_of(g, at, rg_itemsize[thunk->out[i]->dtype]);
+        if (g->ways[at] == ROWS && !g->strides[at][g->ndim - 1]) /* less than the whole */
+            g->ways[at] = MOVED;
+    }
 }
 
 /* Into how many chunks the pass is cut, and along which axis: this depends on the shape alone, so that sums do not
@@ -532,7 +536,7 @@ static void block(worker *w, const int64_t *offsets, int64_t rows, int64_t colum
         char *to = g->one[value] ? w->cells[value]
                    : out >= 0    ? p->thunk->out[out]->data + offsets[of->nleaves + out]
                                  : w->registers + of->steps[STEP * s + 8] * g->register_bytes;
-        if (rows > 1 && is_apart(p, s))
+        if (is_apart(p, s))
             call_rows(w, s, rows, columns, to);
         else
             call_step(w, s, g->one[value] ? 1 : n, to);
