@@ -43,11 +43,15 @@ typedef struct {
     int64_t counts[ARRAYS];           /* of elements that each reduction makes one */
     int64_t chunks, axis, unit;       /* into how many chunks an axis is cut, at multiples of what */
     int64_t accumulators, partials;   /* bytes of the accumulators, and of those that each chunk has for itself */
+    int64_t chunk_bytes, copies;      /* of the registers of a chunk, and of copies of leaves */
     int64_t at[ARRAYS];               /* where those of each reduction begin, among all or among the chunk's own */
     char own[ARRAYS];                 /* whether each chunk has its own */
     char ways[ARRAYS], moved[ARRAYS]; /* of leaves and stores; the number of the register of a leaf that is moved */
     char one[VALUES], constant[VALUES];
+    unsigned char sizes[VALUES];      /* bytes of an element of each value */
+    folding folds[ARRAYS];
     char is_small[ARRAYS], any_small; /* stores of less than the whole shape */
+    char is_one_block;                /* whether one block is all of it */
     char is_flat;                     /* whether it needs no blocks */
     char is_far;                      /* whether arrays are fetched into the cache ahead of their use */
 } plan;
@@ -267,6 +271,25 @@ static int is_flat(const plan *g, const group *of) {
     return g->ways[of->nleaves] == DIRECT && !g->one[of->nleaves];
 }
 
+/* What `run` needs of the values, whatever their memory. */
+static void describe(plan *g, const group *of, const rg_thunk *thunk) {
+    g->copies = 0;
+    for (int64_t i = 0; i < of->nleaves; i++) {
+        g->sizes[i] = (unsigned char)rg_itemsize[thunk->in[i]->dtype];
+        g->copies += g->any_small ? up_to_multiple(thunk->in[i]->size * g->sizes[i], 64) : 0;
+    }
+    for (int64_t s = 0; s < of->nsteps; s++)
+        g->sizes[of->nleaves + s] = (unsigned char)rg_itemsize[of->steps[STEP * s + 7]];
+    for (int64_t i = 0; i < of->nreductions; i++) {
+        const int64_t *r = of->reductions + REDUCTION * i;
+        g->folds[i] = find_folding(r[0], r[1] < of->nleaves ? thunk->in[r[1]]->dtype
+                                                            : (int)of->steps[STEP * (r[1] - of->nleaves) + 7]);
+    }
+    g->chunk_bytes = g->registers * g->register_bytes;
+    g->is_one_block = g->chunks == 1 && g->ndim <= 2 && g->columns == g->shape[g->ndim - 1] &&
+                      (g->ndim == 1 || g->rows == g->shape[0]);
+}
+
 int RG_VARIANT(rg_blocks_prepare)(rg_frame *frame, rg_thunk *thunk) {
     group of = read_group(thunk->params);
     plan *g = rg_state(frame, thunk, sizeof *g);
@@ -308,6 +331,7 @@ int RG_VARIANT(rg_blocks_prepare)(rg_frame *frame, rg_thunk *thunk) {
     shape_blocks(g, &of);
     find_ways(g, &of, thunk);
     cut(g, &of, thunk);
+    describe(g, &of, thunk);
     g->is_flat = (char)is_flat(g, &of);
     g->is_far = g->rows == 1 && g->total * of.size * (of.nleaves + of.nstores) > FAR;
     return RG_OK;
@@ -383,12 +407,9 @@ typedef struct {
     const plan *g;
     rg_thunk *thunk;
     char *accumulators, *partials, *registers; /* those of chunks lie one after the other */
-    int64_t chunk_bytes;
     const char *data[ARRAYS];      /* of leaves */
     int16_t store_of[VALUES];      /* the store that a step writes into itself, and 1; 0 for none */
     int64_t apart[VALUES];         /* bytes from one row of a value to the next, where rows do not lie together; else 0 */
-    unsigned char sizes[VALUES];
-    folding folds[ARRAYS];
 } pass;
 
 /* What one chunk needs. */
@@ -418,7 +439,7 @@ static inline void call_step(worker *w, int64_t s, int64_t n, char *to) {
 
 /* Bytes from one row of a value to the next. */
 static inline int64_t row_of(const pass *p, int64_t value, int64_t columns) {
-    return p->apart[value] ? p->apart[value] : p->g->one[value] ? 0 : columns * p->sizes[value];
+    return p->apart[value] ? p->apart[value] : p->g->one[value] ? 0 : columns * p->g->sizes[value];
 }
 
 static int is_apart(const pass *p, int64_t s) {
@@ -460,7 +481,7 @@ static void store(worker *w, int64_t i, int64_t offset, int64_t rows, int64_t co
     const plan *g = p->g;
     int64_t value = p->of->stores[STORE * i], at = p->of->nleaves + i, last = g->ndim - 1;
     int64_t row = last ? g->strides[at][last - 1] : 0, column = g->strides[at][last];
-    int size = p->sizes[value];
+    int size = p->g->sizes[value];
     char *to = p->thunk->out[i]->data + offset;
     if (g->one[value] && g->ways[at] == DIRECT)
         fill(to, w->values[value], rows * columns, size);
@@ -482,10 +503,10 @@ static void reduce(worker *w, int64_t i, const int64_t *offsets, int64_t rows, i
     int64_t row = last ? g->strides[at][last - 1] : 0, column = g->strides[at][last];
     int64_t further = last ? g->strides[places][last - 1] : 0, step = g->strides[places][last];
     const char *from = w->values[r[1]];
-    int64_t size = p->sizes[r[1]], acc = rg_itemsize[r[5]], place = offsets[places];
+    int64_t size = p->g->sizes[r[1]], acc = rg_itemsize[r[5]], place = offsets[places];
     char *to = w->accumulators[i] + offsets[at], *rest = w->rests[i] + offsets[at] / acc * 8;
     int64_t from_step = row_of(p, r[1], columns), is_apart = p->apart[r[1]] != 0;
-    fold whole = p->folds[i].whole, each = p->folds[i].each;
+    fold whole = p->g->folds[i].whole, each = p->g->folds[i].each;
     if (g->one[r[1]]) {
         fill(w->filled, from, rows * columns, (int)size);
         from = w->filled;
@@ -525,7 +546,7 @@ static void block(worker *w, const int64_t *offsets, int64_t rows, int64_t colum
         if (w->gathered[i] == from && w->gathered_rows[i] == rows && w->gathered_columns[i] == columns)
             continue;
         gather((char *)w->values[i], from, rows, columns, last ? g->strides[i][last - 1] : 0, g->strides[i][last],
-               p->sizes[i]);
+               p->g->sizes[i]);
         w->gathered[i] = from, w->gathered_rows[i] = rows, w->gathered_columns[i] = columns;
     }
     for (int64_t s = 0; s < of->nsteps; s++) {
@@ -554,11 +575,11 @@ static void fetch(const worker *w, const int64_t *offsets, int64_t columns) {
     const pass *p = w->p;
     for (int64_t i = 0; i < p->of->nleaves; i++)
         if (p->g->ways[i] == DIRECT)
-            for (int64_t at = 0; at < columns * p->sizes[i]; at += 64)
-                __builtin_prefetch(p->data[i] + offsets[i] + columns * p->sizes[i] + at);
+            for (int64_t at = 0; at < columns * p->g->sizes[i]; at += 64)
+                __builtin_prefetch(p->data[i] + offsets[i] + columns * p->g->sizes[i] + at);
     for (int64_t i = 0; i < p->of->nstores; i++)
         if (p->g->ways[p->of->nleaves + i] == DIRECT) {
-            int64_t bytes = columns * p->sizes[p->of->stores[STORE * i]];
+            int64_t bytes = columns * p->g->sizes[p->of->stores[STORE * i]];
             for (int64_t at = 0; at < bytes; at += 64)
                 __builtin_prefetch(p->thunk->out[i]->data + offsets[p->of->nleaves + i] + bytes + at, 1);
         }
@@ -602,15 +623,13 @@ static void begin_reduction(const pass *p, int64_t i, char *to) {
     const int64_t *r = p->of->reductions + REDUCTION * i;
     int64_t size = p->thunk->out[p->of->nstores + i]->size;
     begin(r[0], (int)r[5], to, size);
-    if (p->folds[i].has_rest)
+    if (p->g->folds[i].has_rest)
         memset(to + rest_at(p, i), 0, (size_t)(8 * size));
 }
 
-static void run_chunk(void *context, int64_t number, int64_t chunks) {
-    const pass *p = context;
-    const group *of = p->of;
-    const plan *g = p->g;
-    worker w;
+/* The blocks of one chunk. */
+static void part(worker *w, int64_t number, int64_t chunks) {
+    const plan *g = w->p->g;
     int64_t shape[RG_NDIM], offsets[ARRAYS], units = (g->shape[g->axis] + g->unit - 1) / g->unit;
     int64_t from = units * number / chunks * g->unit, to = units * (number + 1) / chunks * g->unit;
     to = to > g->shape[g->axis] ? g->shape[g->axis] : to;
@@ -618,8 +637,16 @@ static void run_chunk(void *context, int64_t number, int64_t chunks) {
     shape[g->axis] = to - from;
     for (int64_t i = 0; i < g->narrays; i++)
         offsets[i] = from * g->strides[i][g->axis];
+    blocks(w, shape, offsets);
+}
+
+static void run_chunk(void *context, int64_t number, int64_t chunks) {
+    const pass *p = context;
+    const group *of = p->of;
+    const plan *g = p->g;
+    worker w;
     w.p = p;
-    w.registers = p->registers + number * p->chunk_bytes;
+    w.registers = p->registers + number * g->chunk_bytes;
     w.filled = w.registers + of->nregisters * g->register_bytes;
     for (int64_t i = 0; i < of->nreductions; i++) {
         w.accumulators[i] = (g->own[i] ? p->partials + number * g->partials : p->accumulators) + g->at[i];
@@ -633,7 +660,11 @@ static void run_chunk(void *context, int64_t number, int64_t chunks) {
     for (int64_t s = 0; s < of->nsteps; s++)
         if (g->constant[of->nleaves + s])
             call_step(&w, s, 1, w.cells[of->nleaves + s]);
-    blocks(&w, shape, offsets);
+    static const int64_t nowhere[ARRAYS];
+    if (g->is_one_block)
+        block(&w, nowhere, g->ndim > 1 ? g->shape[0] : 1, g->shape[g->ndim - 1]);
+    else
+        part(&w, number, chunks);
 }
 
 /* The results of a reduction, from the accumulators. */
@@ -641,7 +672,7 @@ static void finish(const pass *p, int64_t i, char *acc) {
     const int64_t *r = p->of->reductions + REDUCTION * i;
     rg_array *out = p->thunk->out[p->of->nstores + i];
     double *a = (double *)acc, *rest = (double *)(acc + rest_at(p, i)), count = (double)p->g->counts[i];
-    if (r[0] == SUM && p->folds[i].has_rest)
+    if (r[0] == SUM && p->g->folds[i].has_rest)
         for (int64_t k = 0; k < out->size; k++)
             a[k] += isfinite(a[k]) ? rest[k] : 0;
     for (int64_t k = 0; r[6] == MEAN && k < out->size; k++) {
@@ -693,7 +724,7 @@ static void choose_stores(pass *p, char *copies) {
             if (p->thunk->out[i]->data != p->data[k])
                 continue;
             if (g->is_small[i]) {
-                size_t bytes = (size_t)(p->thunk->in[k]->size * p->sizes[k]);
+                size_t bytes = (size_t)(p->thunk->in[k]->size * p->g->sizes[k]);
                 memcpy(copies, p->data[k], bytes);
                 p->data[k] = copies;
                 copies += up_to_multiple((int64_t)bytes, 64);
@@ -761,28 +792,17 @@ int RG_VARIANT(rg_blocks_run)(rg_frame *frame, rg_thunk *thunk) {
     }
     pass p;
     p.of = &of, p.g = g, p.thunk = thunk;
-    int64_t copies = 0;
-    for (int64_t i = 0; i < of.nleaves; i++) {
-        p.sizes[i] = (unsigned char)rg_itemsize[thunk->in[i]->dtype];
+    for (int64_t i = 0; i < of.nleaves; i++)
         p.data[i] = thunk->in[i]->data;
-        copies += g->any_small ? up_to_multiple(thunk->in[i]->size * p.sizes[i], 64) : 0;
-    }
-    for (int64_t s = 0; s < of.nsteps; s++)
-        p.sizes[of.nleaves + s] = (unsigned char)rg_itemsize[of.steps[STEP * s + 7]];
-    p.chunk_bytes = g->registers * g->register_bytes;
-    p.accumulators = rg_scratch(frame, (size_t)(g->accumulators + g->chunks * (g->partials + p.chunk_bytes) + copies));
+    p.accumulators = rg_scratch(frame, (size_t)(g->accumulators + g->chunks * (g->partials + g->chunk_bytes) + g->copies));
     if (!p.accumulators)
         return rg_fail(frame, RG_ERROR_MEMORY, "no memory");
     p.partials = p.accumulators + g->accumulators;
     p.registers = p.partials + g->chunks * g->partials;
-    choose_stores(&p, p.registers + g->chunks * p.chunk_bytes);
-    for (int64_t i = 0; i < of.nreductions; i++) {
-        const int64_t *r = of.reductions + REDUCTION * i;
-        int dtype = r[1] < of.nleaves ? thunk->in[r[1]]->dtype : (int)of.steps[STEP * (r[1] - of.nleaves) + 7];
-        p.folds[i] = find_folding(r[0], dtype);
+    choose_stores(&p, p.registers + g->chunks * g->chunk_bytes);
+    for (int64_t i = 0; i < of.nreductions; i++)
         if (!g->own[i])
             begin_reduction(&p, i, p.accumulators + g->at[i]);
-    }
     if (g->total && g->chunks > 1)
         rg_parallel(g->chunks, 0.01 * (double)(of.cost * g->total), run_chunk, &p);
     else if (g->total)
