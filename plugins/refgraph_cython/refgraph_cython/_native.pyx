@@ -52,7 +52,7 @@ cdef extern from "rg.h" nogil:
         rg_array *slots
         rg_thunk *thunks
         int64_t nslots, nthunks
-        int32_t prepared, pending, failed, error, profiled
+        int32_t prepared, pending, failed, error, profiled, is_short
         int64_t allocations, bytes, traffic
         char message[400]
         rg_frame *within
@@ -83,6 +83,7 @@ cdef extern from "rg.h" nogil:
     int rg_borrow(rg_frame *, rg_thunk *, int, char *, int, const int64_t *, const int64_t *)
     int rg_fail(rg_frame *, int, const char *, ...)
     int64_t rg_size(int, const int64_t *)
+    void rg_copy(const rg_array *, rg_array *)
     int rg_is_contiguous(int, const int64_t *, const int64_t *, int64_t)
     uint64_t rg_ticks()
     int rg_threads()
@@ -242,6 +243,17 @@ cdef _as_array(rg_array *slot):
         slot.data, 0, cnp.NPY_ARRAY_ALIGNED, None)
 
 
+cdef cnp.ndarray _copy_of(rg_array *slot):
+    """The value of a slot as an array of its own."""
+    cdef cnp.ndarray made = _new_array(slot)
+    cdef rg_array to = slot[0]
+    to.data, to.contiguous = cnp.PyArray_BYTES(made), 1
+    memcpy(to.strides, cnp.PyArray_STRIDES(made), slot.ndim * sizeof(int64_t))
+    with nogil:
+        rg_copy(slot, &to)
+    return made
+
+
 cdef cnp.ndarray _new_array(rg_array *slot):
     return cnp.PyArray_EMPTY(slot.ndim, <cnp.npy_intp *>slot.shape, _numpy_types[slot.dtype], 0)
 
@@ -255,6 +267,45 @@ _KINDS = {
 }
 
 
+cdef class _Frame:
+    """A frame as an object that Python counts."""
+
+    cdef rg_frame *frame
+    cdef _Frame next  # of those that are free
+    cdef list given  # for each output the last large array that was made for it; None at first
+
+    cdef cnp.ndarray given_before(self, int i, int count, rg_array *slot):
+        """The array that was made for output i before, if nobody else has it and it is still what a slot wants, or a
+        new one.
+        """
+        if self.given is None:
+            self.given = [None] * count
+        array = self.given[i]
+        if array is None or Py_REFCNT(array) > 2 or not _is_as_made(array, slot):
+            array = self.given[i] = _new_array(slot)
+        return array
+
+    cdef void release(self) noexcept:
+        if self.frame:
+            rg_free_frame(self.frame)
+            self.frame = NULL
+
+    def __dealloc__(self):
+        self.release()
+
+
+cdef bint _is_as_made(cnp.ndarray array, rg_array *slot) noexcept:
+    """Whether nobody refers to an array weakly, or has changed its shape, its type, or what may be done with it."""
+    return (
+        (<PyArrayObject_fields *>array).weakreflist == NULL
+        and cnp.PyArray_TYPE(array) == _numpy_types[slot.dtype]
+        and cnp.PyArray_ISBEHAVED(array)
+        and cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_OWNDATA)
+        and cnp.PyArray_NDIM(array) == slot.ndim
+        and memcmp(cnp.PyArray_DIMS(array), slot.shape, slot.ndim * sizeof(int64_t)) == 0
+    )
+
+
 cdef class Program:
     """A graph as a callable from its inputs' values to the list of its outputs' values, each in memory of its own.
 
@@ -263,7 +314,8 @@ cdef class Program:
 
     cdef rg_program native
     cdef int64_t **params
-    cdef list _constants, _callables, _objects, _free
+    cdef list _constants, _callables, _objects
+    cdef _Frame _free  # the first of the frames that no call has; a list would be given memory and lose it by turns
     cdef public bint keeps, assumes
     cdef readonly bint calls
     cdef public object otherwise, settled, holder
@@ -291,7 +343,7 @@ cdef class Program:
         cdef int i, k, n
         cdef rg_array *slot
         cdef rg_thunk *thunk
-        self._constants, self._callables, self._objects, self._free = [], [], [None] * len(slots), []
+        self._constants, self._callables, self._objects = [], [], [None] * len(slots)
         self.keeps, self.in_place, self.nodes, self._alive = True, dict(in_place), tuple(nodes), alive
         self._inner = {p.address: p for p in alive if isinstance(p, Program)}
         self.native.made.nslots, self.native.made.nthunks, self.native.made.nbuffers = len(slots), len(thunks), nbuffers
@@ -347,8 +399,10 @@ cdef class Program:
 
     def __dealloc__(self):
         cdef int i
-        for frame in self._free or ():
-            (<_Frame>frame).release()
+        cdef _Frame held = self._free
+        while held is not None:
+            held.release()
+            held = held.next
         if self.params:
             for i in range(self.native.made.nthunks):
                 PyMem_Free(self.params[i])
@@ -402,8 +456,6 @@ cdef class Program:
     def time(self, add):
         """Let `add(node, runs, seconds)` be told after each call what each node took, those of inner programs too."""
         self._add = add
-        for frame in self._free:
-            (<_Frame>frame).frame.profiled = add is not None
 
     cdef tell(self, rg_frame *frame):
         cdef rg_thunk *thunk
@@ -431,7 +483,11 @@ cdef class Program:
     # what a call is made of
 
     cdef _Frame taken(self):
-        cdef _Frame held = self._free.pop() if self._free else _new_frame(self)
+        cdef _Frame held = self._free
+        if held is None:
+            held = _new_frame(self)
+        else:
+            self._free, held.next = held.next, None
         held.frame.profiled = self._add is not None
         return held
 
@@ -440,7 +496,7 @@ cdef class Program:
             _forget(held.frame)
         if not self.keeps:
             rg_trim_frame(held.frame)
-        self._free.append(held)
+        held.next, self._free = self._free, held
 
     cdef int prepare(self, rg_frame *frame, bint same) except -1:
         cdef int error = 0
@@ -457,10 +513,9 @@ cdef class Program:
         """
         cdef int i
         cdef rg_array *slot
-        cdef list found = []
+        cdef list found = [None] * self.native.nout
         for i in range(self.native.nout):
             if not self.native.fresh[i]:
-                found.append(None)
                 continue
             slot = &held.frame.slots[self.native.outputs[i]]
             if i < again and self.keeps and slot.size * rg_itemsize[slot.dtype] >= _LARGE:
@@ -468,26 +523,29 @@ cdef class Program:
             else:
                 array = _new_array(slot)
             slot.data = cnp.PyArray_BYTES(array)
-            found.append(array)
+            found[i] = array
         return found
 
     def free(self):
         """Give back what memory is kept between calls."""
-        self._free = []
+        self._free = None
 
     cdef int run(self, _Frame held, list results) except -1:
         """Run, and add what was computed elsewhere to the results."""
         cdef rg_frame *frame = held.frame
         cdef rg_array *slot
         cdef int i, error
-        with nogil:
+        if frame.is_short:  # to let other threads run takes longer
             error = rg_run(frame)
+        else:
+            with nogil:
+                error = rg_run(frame)
         if error:
             raise self.failure(frame)
         for i in range(self.native.nout):
             if results[i] is None:
                 slot = &frame.slots[self.native.outputs[i]]
-                results[i] = (<_Calls>held.frame.python).objects[self.native.outputs[i]] if slot.dtype < 0 else _as_array(slot).copy()
+                results[i] = (<_Calls>held.frame.python).objects[self.native.outputs[i]] if slot.dtype < 0 else _copy_of(slot)
         return 0
 
     cdef list elsewhere(self, values):
@@ -526,17 +584,22 @@ cdef class Program:
         """Over all frames, those of inner programs too: how often memory was taken from the system, and how many bytes
         are held.
         """
-        cdef int64_t allocations = 0, bytes = 0, traffic = 0
-        for held in self._free:
-            _count((<_Frame>held).frame, &allocations, &bytes, &traffic)
-        return {"frames": len(self._free), "allocations": allocations, "bytes": bytes}
+        cdef int64_t allocations = 0, bytes = 0, traffic = 0, frames = 0
+        cdef _Frame held = self._free
+        while held is not None:
+            _count(held.frame, &allocations, &bytes, &traffic)
+            frames += 1
+            held = held.next
+        return {"frames": frames, "allocations": allocations, "bytes": bytes}
 
     @property
     def traffic(self):
         """The bytes of the operands that passes over blocks have read and written, those of inner programs too."""
         cdef int64_t allocations = 0, bytes = 0, traffic = 0
-        for held in self._free:
-            _count((<_Frame>held).frame, &allocations, &bytes, &traffic)
+        cdef _Frame held = self._free
+        while held is not None:
+            _count(held.frame, &allocations, &bytes, &traffic)
+            held = held.next
         return traffic
 
 
@@ -580,44 +643,6 @@ cdef bint _bind(rg_array *slot, cnp.ndarray array):
     return False
 
 
-cdef class _Frame:
-    """A frame as an object that Python counts."""
-
-    cdef rg_frame *frame
-    cdef list given  # for each output the last large array that was made for it; None at first
-
-    cdef cnp.ndarray given_before(self, int i, int count, rg_array *slot):
-        """The array that was made for output i before, if nobody else has it and it is still what a slot wants, or a
-        new one.
-        """
-        if self.given is None:
-            self.given = [None] * count
-        array = self.given[i]
-        if array is None or Py_REFCNT(array) > 2 or not _is_as_made(array, slot):
-            array = self.given[i] = _new_array(slot)
-        return array
-
-    cdef void release(self) noexcept:
-        if self.frame:
-            rg_free_frame(self.frame)
-            self.frame = NULL
-
-    def __dealloc__(self):
-        self.release()
-
-
-cdef bint _is_as_made(cnp.ndarray array, rg_array *slot) noexcept:
-    """Whether nobody refers to an array weakly, or has changed its shape, its type, or what may be done with it."""
-    return (
-        (<PyArrayObject_fields *>array).weakreflist == NULL
-        and cnp.PyArray_TYPE(array) == _numpy_types[slot.dtype]
-        and cnp.PyArray_ISBEHAVED(array)
-        and cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_OWNDATA)
-        and cnp.PyArray_NDIM(array) == slot.ndim
-        and memcmp(cnp.PyArray_DIMS(array), slot.shape, slot.ndim * sizeof(int64_t)) == 0
-    )
-
-
 cdef _Frame _new_frame(Program program):
     cdef _Frame made = _Frame()
     made.frame = rg_new_frame(&program.native.made)
@@ -636,6 +661,7 @@ def _calling(function):
 
 
 cdef dict _classes = {}
+cdef list _no_values = []
 
 
 @cython.auto_pickle(False)
@@ -751,7 +777,10 @@ cdef class Call:
 
         While this reads nothing else of Python's runs, so it is enough that nobody is in the middle of writing.
         """
-        cdef list found = [], storage
+        cdef list found, storage
+        if not self.nstates:
+            return _no_values
+        found = []
         if self.nstates > 1 and self.commit_is_held():
             return self.values()
         for storage in self.storages:

@@ -7,11 +7,10 @@ product_tiles.h. */
    room: memory for k * BESIDE elements. */
 static void NAME(by_turning)(int64_t m, int64_t n, int64_t k, REAL alpha, const REAL *a, int64_t a_row, int64_t a_column,
                              const REAL *b, int64_t b_row, int adds, REAL *c, int64_t c_row, REAL *room) {
+    const int64_t size = sizeof *b;
     for (int64_t j = 0; j < n; j += BESIDE) {
         int64_t wide = n - j < BESIDE ? n - j : BESIDE;
-        for (int64_t l = 0; l < wide; l++)
-            for (int64_t t = 0; t < k; t++)
-                room[t * BESIDE + l] = b[(j + l) * b_row + t];
+        rg_turn(size, k, wide, (const char *)(b + j * b_row), size, b_row * size, (char *)room, BESIDE * size, size);
         NAME(by_tiles)((rg_part){0, 1}, m, wide, k, alpha, a, a_row, a_column, room, BESIDE, adds, c + j, c_row);
     }
 }

@@ -1,5 +1,6 @@
 /* Products in tiles, for the instruction set of this machine. */
 #include "products.h"
+#include "turning.h"
 #include "variants.h"
 
 #include <string.h>

@@ -102,6 +102,7 @@ struct rg_frame {
     int32_t error;     /* what it answered: an rg_error */
     int32_t profiled;
     int32_t is_straight; /* whether a run goes through `straight`: see straight.h */
+    int32_t is_short;    /* whether a run takes a microsecond or so, as far as is known when it is prepared */
     struct rg_straight *straight;
     int64_t allocations; /* how often memory was taken from the system, since the frame was made */
     int64_t bytes;       /* held */

@@ -24,6 +24,7 @@ int rg_blocks_run_v4(rg_frame *, rg_thunk *);
 #define INPUTS 4
 #define ONE_STEP 32768 /* elements up to which one step is a call */
 #define LINE 8192      /* bytes up to which several steps are: of what each computes */
+#define SHORT 1000 /* nanoseconds up to which a run is short */
 
 typedef struct {
     rg_instruction instruction;
@@ -77,6 +78,15 @@ static void choose_stores(const group *g, int64_t *store_of) {
 static void copy_bytes(int64_t n, void *out, const void *const *in, unsigned single, const rg_loop_of *more) {
     (void)single, (void)more;
     memcpy(out, in[0], (size_t)n);
+}
+
+/* What a group takes, in nanoseconds; other thunks take what nobody knows. */
+static double time_of(const rg_thunk *thunk, const group *g) {
+    int ndim = 0;
+    int64_t shape[RG_NDIM];
+    for (int64_t i = 0; i < g->nleaves; i++)
+        rg_broadcast(&ndim, shape, thunk->in[i]);
+    return 0.01 * (double)(g->cost * rg_size(ndim, shape));
 }
 
 static int64_t register_bytes(const group *g, int64_t n) {
@@ -178,7 +188,8 @@ static int make_registers(rg_frame *frame, struct rg_straight *s) {
 }
 
 int rg_straighten(rg_frame *frame) {
-    frame->is_straight = 0;
+    frame->is_straight = frame->is_short = 0;
+    double time = 0;
     for (int64_t t = 0; t < frame->nthunks; t++)
         if (frame->thunks[t].dynamic || frame->thunks[t].pending)
             return RG_OK;
@@ -196,15 +207,18 @@ int rg_straighten(rg_frame *frame) {
         if (is_group(thunk)) {
             group g = read_group(thunk->params);
             int64_t n = line_of(thunk, &g);
+            time += time_of(thunk, &g);
             if (n) {
                 add_group(s, thunk, &g, n);
                 s->traffic += thunk->traffic;
                 continue;
             }
-        }
+        } else
+            time += SHORT;
         s->calls[s->ncalls++] = (call){.run = thunk->run, .thunk = thunk};
     }
     frame->is_straight = 1;
+    frame->is_short = time < SHORT;
     return RG_OK;
 }
 
