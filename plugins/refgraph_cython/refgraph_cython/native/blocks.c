@@ -7,6 +7,7 @@ blocks, once. The last step of what is stored writes into the output, where that
 
 params: see groups.h.
 */
+#include "around.h"
 #include "folds.h"
 #include "groups.h"
 #include "instructions.h"
@@ -14,6 +15,8 @@ params: see groups.h.
 
 int RG_VARIANT(rg_blocks_prepare)(rg_frame *, rg_thunk *);
 int RG_VARIANT(rg_blocks_run)(rg_frame *, rg_thunk *);
+int64_t RG_VARIANT(rg_blocks_split)(rg_thunk *, int64_t n, int64_t block, int64_t chunks);
+int RG_VARIANT(rg_blocks_run_around)(rg_frame *, rg_thunk *, const rg_around *);
 
 #define VALUES 192
 #define ARRAYS 64
@@ -167,10 +170,10 @@ static void find_ways(plan *g, const group *of, const rg_thunk *thunk) {
         g->ways[of->nleaves + i] = (char)way_of(g, of->nleaves + i, rg_itemsize[thunk->out[i]->dtype]);
 }
 
-/* Into how many chunks the pass is cut, and along which axis: this depends on the shape alone, so that sums do not
-   depend on the number of threads. */
-static void cut(plan *g, const group *of, rg_thunk *thunk) {
-    int64_t wanted = g->total / CHUNK, last = g->ndim - 1;
+/* Into how many chunks the pass is cut, no more than are wanted, and along which axis: this depends on the shape alone,
+   so that sums do not depend on the number of threads. */
+static void cut(plan *g, const group *of, const rg_thunk *thunk, int64_t wanted) {
+    int64_t last = g->ndim - 1;
     wanted = wanted > CHUNKS ? CHUNKS : wanted;
     g->chunks = 1, g->axis = 0, g->unit = 1, g->accumulators = 0, g->partials = 0;
     if (g->any_small)
@@ -282,10 +285,21 @@ int RG_VARIANT(rg_blocks_prepare)(rg_frame *frame, rg_thunk *thunk) {
     find_ways(g, &of, thunk);
     shape_blocks(g, &of);
     find_ways(g, &of, thunk);
-    cut(g, &of, thunk);
+    cut(g, &of, thunk, g->total / CHUNK);
     g->is_flat = (char)is_flat(g, &of);
     g->is_far = g->rows == 1 && g->total * of.size * (of.nleaves + of.nstores) > FAR;
     return RG_OK;
+}
+
+int64_t RG_VARIANT(rg_blocks_split)(rg_thunk *thunk, int64_t n, int64_t block, int64_t chunks) {
+    group of = read_group(thunk->params);
+    plan *g = thunk->state;
+    if (g->ndim != 1 || g->shape[0] != n || g->any_small)
+        return 0;
+    g->columns = g->columns < block ? g->columns : block;
+    g->register_bytes = up_to_multiple(g->columns * of.size, 64);
+    cut(g, &of, thunk, chunks);
+    return g->chunks;
 }
 
 /* Moving elements to and from registers. */
@@ -345,6 +359,7 @@ typedef struct {
     const group *of;
     const plan *g;
     rg_thunk *thunk;
+    const rg_around *around;                   /* NULL where nothing is */
     char *accumulators, *partials, *registers; /* those of chunks lie one after the other */
     int64_t chunk_bytes;
     const char *data[ARRAYS];      /* of leaves */
@@ -516,6 +531,21 @@ static void blocks(worker *w, const int64_t *shape, int64_t *offsets) {
     }
 }
 
+/* The blocks of a part of one axis, and what is computed around each. */
+static void blocks_around(worker *w, int64_t number, int64_t from, int64_t to) {
+    const rg_around *around = w->p->around;
+    const plan *g = w->p->g;
+    int64_t here[ARRAYS];
+    for (int64_t c = from; c < to; c += g->columns) {
+        int64_t n = to - c < g->columns ? to - c : g->columns;
+        for (int64_t i = 0; i < g->narrays; i++)
+            here[i] = c * g->strides[i][0];
+        around->before(around->context, number, c, n);
+        block(w, here, 1, n);
+        around->after(around->context, number, c, n);
+    }
+}
+
 static int64_t rest_at(const pass *p, int64_t i) {
     return up_to_multiple(p->thunk->out[p->of->nstores + i]->size * rg_itemsize[p->of->reductions[REDUCTION * i + 5]], 64);
 }
@@ -555,7 +585,10 @@ static void run_chunk(void *context, int64_t number, int64_t chunks) {
     for (int64_t s = 0; s < of->nsteps; s++)
         if (g->constant[of->nleaves + s])
             call_step(&w, s, 1, w.cells[of->nleaves + s]);
-    blocks(&w, shape, offsets);
+    if (p->around)
+        blocks_around(&w, number, from, to);
+    else
+        blocks(&w, shape, offsets);
 }
 
 /* The results of a reduction, from the accumulators. */
@@ -660,23 +693,11 @@ static void run_flat(void *context, int64_t number, int64_t chunks) {
                                             (const rg_loop_of *)(uintptr_t)of.steps[1]);
 }
 
-int RG_VARIANT(rg_blocks_run)(rg_frame *frame, rg_thunk *thunk) {
+static int run_pass(rg_frame *frame, rg_thunk *thunk, const rg_around *around) {
     group of = read_group(thunk->params);
     const plan *g = thunk->state;
-    frame->traffic += thunk->traffic;
-    if (g->total == 1 && !of.nreductions)
-        return run_single(&of, thunk);
-    if (g->is_flat) {
-        if (g->total == 0) /* there may be no element that a step reads once for all */
-            return RG_OK;
-        if (g->chunks > 1)
-            rg_parallel(g->chunks, 0.01 * (double)(of.cost * g->total), run_flat, thunk);
-        else
-            run_flat(thunk, 0, 1);
-        return RG_OK;
-    }
     pass p;
-    p.of = &of, p.g = g, p.thunk = thunk;
+    p.of = &of, p.g = g, p.thunk = thunk, p.around = around;
     int64_t copies = 0;
     for (int64_t i = 0; i < of.nleaves; i++) {
         p.sizes[i] = (unsigned char)rg_itemsize[thunk->in[i]->dtype];
@@ -699,8 +720,9 @@ int RG_VARIANT(rg_blocks_run)(rg_frame *frame, rg_thunk *thunk) {
         if (!g->own[i])
             begin_reduction(&p, i, p.accumulators + g->at[i]);
     }
+    double ns = 0.01 * (double)(of.cost * g->total) + (around ? around->ns : 0);
     if (g->total && g->chunks > 1)
-        rg_parallel(g->chunks, 0.01 * (double)(of.cost * g->total), run_chunk, &p);
+        rg_parallel(g->chunks, ns, run_chunk, &p);
     else if (g->total)
         run_chunk(&p, 0, 1);
     for (int64_t i = 0; i < of.nreductions; i++) {
@@ -710,4 +732,27 @@ int RG_VARIANT(rg_blocks_run)(rg_frame *frame, rg_thunk *thunk) {
         finish(&p, i, acc);
     }
     return RG_OK;
+}
+
+int RG_VARIANT(rg_blocks_run)(rg_frame *frame, rg_thunk *thunk) {
+    group of = read_group(thunk->params);
+    const plan *g = thunk->state;
+    frame->traffic += thunk->traffic;
+    if (g->total == 1 && !of.nreductions)
+        return run_single(&of, thunk);
+    if (g->is_flat) {
+        if (g->total == 0) /* there may be no element that a step reads once for all */
+            return RG_OK;
+        if (g->chunks > 1)
+            rg_parallel(g->chunks, 0.01 * (double)(of.cost * g->total), run_flat, thunk);
+        else
+            run_flat(thunk, 0, 1);
+        return RG_OK;
+    }
+    return run_pass(frame, thunk, NULL);
+}
+
+int RG_VARIANT(rg_blocks_run_around)(rg_frame *frame, rg_thunk *thunk, const rg_around *around) {
+    frame->traffic += thunk->traffic;
+    return run_pass(frame, thunk, around);
 }

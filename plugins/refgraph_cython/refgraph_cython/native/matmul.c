@@ -1,5 +1,6 @@
 /* Matrix products: by BLAS, and by kernels of our own where these are faster. */
 #include "blas.h"
+#include "once.h"
 #include "products.h"
 #include "products_typed.h"
 
@@ -176,6 +177,13 @@ static int tidy(rg_frame *frame, matrix *m, int dtype, char **memory, size_t *le
     return RG_OK;
 }
 
+/* A matrix and a column as a row and a matrix, whose product has the same elements in a row. */
+static void turn(matrix *a, matrix *b) {
+    matrix row = {b->data, 1, b->rows, b->rows, b->row};
+    *b = (matrix){a->data, a->columns, a->rows, a->column, a->row};
+    *a = row;
+}
+
 static int product(rg_frame *frame, int dtype, matrix a, matrix b, matrix c, const void *alpha, const void *beta, int adds) {
     int64_t k = a.columns, size = rg_itemsize[dtype];
     if (c.rows == 0 || c.columns == 0)
@@ -191,9 +199,9 @@ static int product(rg_frame *frame, int dtype, matrix a, matrix b, matrix c, con
     }
     if (c.columns == 1 && c.rows > 1 && c.row != 1)
         b.column = 1; /* as it has one column only */
-    else if (c.columns == 1 && c.rows > 1) { /* neighbours are computed as a row, of the transposes */
-        matrix left = {b.data, 1, k, k, b.row}, right = {a.data, k, a.rows, a.column, a.row};
-        a = left, b = right, c = (matrix){c.data, 1, c.rows, c.rows, 1};
+    else if (c.columns == 1 && c.rows > 1) {
+        turn(&a, &b);
+        c = (matrix){c.data, 1, c.rows, c.rows, 1};
     }
     enum way way = way_of(dtype, &a, &b, &c, adds);
     if (way != BLAS && k) {
@@ -379,6 +387,36 @@ static int gemm_run(rg_frame *frame, rg_thunk *thunk) {
         rg_copy(&from, out);
     }
     return stacked(frame, thunk->in[2], thunk->in[3], out, thunk->in[1]->data, thunk->in[4]->data, 1);
+}
+
+int rg_by_vector(const rg_thunk *thunk, rg_vector_product *p) {
+    int at = thunk->run == gemm_run ? 2 : 0;
+    if (thunk->run != dot_run && (thunk->run != gemm_run || thunk->params[0]))
+        return 0;
+    const rg_array *x = thunk->in[at], *y = thunk->in[at + 1];
+    matrix a = left_of(x), b = right_of(y);
+    int turns = b.columns == 1 && a.rows > 1;
+    if (turns)
+        turn(&a, &b);
+    *p = (rg_vector_product){turns ? y : x, turns ? x : y, a.columns, b.columns, a.column, {b.data, b.row, b.column}};
+    return a.rows == 1 && b.columns > 1;
+}
+
+int rg_sum_products(rg_frame *frame, const rg_thunk *thunk, int64_t parts, char *sums) {
+    static const float ones_f32[RG_PARTS] = {[0 ... RG_PARTS - 1] = 1};
+    static const double ones_f64[RG_PARTS] = {[0 ... RG_PARTS - 1] = 1};
+    rg_array *out = thunk->out[0], *in[5], ones = {.ndim = out->ndim, .dtype = out->dtype}, rows = ones;
+    int64_t size = rg_itemsize[out->dtype];
+    int at = thunk->run == gemm_run ? 2 : 0;
+    ones.data = out->dtype == RG_F32 ? (char *)ones_f32 : (char *)ones_f64;
+    ones.shape[0] = 1, ones.shape[ones.ndim - 1] = parts, ones.strides[0] = ones.strides[ones.ndim - 1] = size;
+    rows.data = sums, rows.ndim = 2;
+    rows.shape[0] = parts, rows.shape[1] = out->size, rows.strides[0] = out->size * size, rows.strides[1] = size;
+    for (int i = 0; i < thunk->nin; i++)
+        in[i] = i == at ? &ones : i == at + 1 ? &rows : thunk->in[i];
+    rg_thunk given = *thunk;
+    given.in = in;
+    return thunk->run(frame, &given);
 }
 
 const rg_kernel rg_kernels_matmul[] = {
