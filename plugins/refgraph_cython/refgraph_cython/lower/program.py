@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from refgraph.backend import OPS, Apply, Constant, Graph, GraphOp, Op, Plan, TensorType, Variable, settled
@@ -216,6 +217,7 @@ class Builder:
             why = self.lower(node)
             if why is not None:
                 self._leave(node, why)
+        self._gather()
         in_place = self._in_place()
         buffers = self._place()
         slots = [(s.dtype, s.ndim, s.buffer, s.home, s.value) for s in self._slots]
@@ -268,6 +270,45 @@ class Builder:
         """Whether a value is small, or a vector: those that follow from shapes are positions, counts and shares."""
         shape = x.type.shape if isinstance(x.type, TensorType) else (None, None)
         return math.prod([n for n in shape if n is not None]) <= _FEW and shape.count(None) < 2
+
+    # in which order thunks run
+
+    def _gather(self) -> None:
+        """Let a product, a pass over it, and a product of the same matrix with what the pass makes, follow each other:
+        they can be computed together then (native/once.h).
+        """
+        products: dict[int, list[_Thunk]] = {}
+        for thunk in self._thunks:
+            if thunk.kernel in ("dot", "gemm"):
+                for i in thunk.ins:
+                    if self._slots[i].ndim == 2:
+                        products.setdefault(id(self._viewed(self._slots[i])), []).append(thunk)
+        for first, second in [pair for of_one in products.values() for pair in pairwise(of_one)]:
+            between = self._thunks[self._thunks.index(first) + 1 : self._thunks.index(second)]
+            for t in between:
+                if t.kernel == "blocks" and set(t.ins) & set(first.outs) and set(t.outs) & set(second.ins):
+                    self._let_follow(first, t, second, [other for other in between if other is not t])
+                    break
+
+    def _let_follow(self, first: _Thunk, then: _Thunk, second: _Thunk, others: Sequence[_Thunk]) -> None:
+        """Put what is between three thunks before them, where they read it, or behind them; or leave it all there."""
+        read, before = {*first.ins, *then.ins, *second.ins}, set[int]()
+        for thunk in reversed(others):
+            if read.intersection(thunk.outs):
+                before.add(id(thunk))
+                read.update(thunk.ins)
+        earlier = [t for t in others if id(t) in before]
+        if all([not {*first.outs, *then.outs}.intersection(t.ins) for t in earlier]):
+            at = self._thunks.index(first)
+            later = [t for t in others if id(t) not in before]
+            self._thunks[at : at + len(others) + 3] = [*earlier, first, then, second, *later]
+
+    @staticmethod
+    def _viewed(slot: _Slot) -> _Slot:
+        """What a slot may be a view of, where that is one."""
+        while len(slot.of) == 1:
+            slot = slot.of[0]
+        return slot
 
     # which memory values lie in
 

@@ -390,28 +390,31 @@ static int gemm_run(rg_frame *frame, rg_thunk *thunk) {
 }
 
 int rg_by_vector(const rg_thunk *thunk, rg_vector_product *p) {
-    int at = thunk->run == gemm_run ? 2 : 0;
-    if (thunk->run != dot_run && (thunk->run != gemm_run || thunk->params[0]))
+    int adds = thunk->run == gemm_run, at = adds ? 2 : 0;
+    if (thunk->run != dot_run && (!adds || thunk->params[0]))
         return 0;
     const rg_array *x = thunk->in[at], *y = thunk->in[at + 1];
     matrix a = left_of(x), b = right_of(y);
     int turns = b.columns == 1 && a.rows > 1;
     if (turns)
         turn(&a, &b);
-    *p = (rg_vector_product){turns ? y : x, turns ? x : y, a.columns, b.columns, a.column, {b.data, b.row, b.column}};
+    *p = (rg_vector_product){.vector = turns ? y : x, .whole = turns ? x : y, .alpha = adds ? thunk->in[1] : NULL};
+    p->terms = a.columns, p->size = b.columns, p->step = a.column;
+    p->matrix = (rg_matrix){b.data, b.row, b.column};
     return a.rows == 1 && b.columns > 1;
 }
 
 int rg_sum_products(rg_frame *frame, const rg_thunk *thunk, int64_t parts, char *sums) {
     static const float ones_f32[RG_PARTS] = {[0 ... RG_PARTS - 1] = 1};
     static const double ones_f64[RG_PARTS] = {[0 ... RG_PARTS - 1] = 1};
-    rg_array *out = thunk->out[0], *in[5], ones = {.ndim = out->ndim, .dtype = out->dtype}, rows = ones;
+    rg_array *out = thunk->out[0], *in[5];
     int64_t size = rg_itemsize[out->dtype];
-    int at = thunk->run == gemm_run ? 2 : 0;
-    ones.data = out->dtype == RG_F32 ? (char *)ones_f32 : (char *)ones_f64;
-    ones.shape[0] = 1, ones.shape[ones.ndim - 1] = parts, ones.strides[0] = ones.strides[ones.ndim - 1] = size;
-    rows.data = sums, rows.ndim = 2;
-    rows.shape[0] = parts, rows.shape[1] = out->size, rows.strides[0] = out->size * size, rows.strides[1] = size;
+    int dtype = out->dtype, last = out->ndim - 1, at = thunk->run == gemm_run ? 2 : 0;
+    rg_array ones = {.dtype = dtype, .ndim = out->ndim, .shape = {1}, .strides = {size}};
+    ones.data = dtype == RG_F32 ? (char *)ones_f32 : (char *)ones_f64;
+    ones.shape[last] = parts, ones.strides[last] = size;
+    rg_array rows = {.dtype = dtype, .ndim = 2, .shape = {parts, out->size}, .strides = {out->size * size, size}};
+    rows.data = sums;
     for (int i = 0; i < thunk->nin; i++)
         in[i] = i == at ? &ones : i == at + 1 ? &rows : thunk->in[i];
     rg_thunk given = *thunk;

@@ -8,12 +8,12 @@ not twice. Rows are shared out in parts, which depend on the shape alone, and ea
 #include "around.h"
 #include "products.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#define LEAST (1 << 20)  /* bytes of the matrix: a smaller one is found in the cache of a core when it is read again */
+#define LEAST (1 << 21)  /* bytes of the matrix: a smaller one is found in the cache of a core when it is read again */
 #define BLOCK (1 << 18)  /* of rows that are in that cache, beside whatever else */
-#define PART (1 << 19)   /* that are worth a part of their own */
+#define PART (1 << 19)   /* that are worth a part of their own, */
+#define ROWS 32          /* and rows that are */
 #define NS_A_BYTE 0.015
 
 typedef struct {
@@ -38,9 +38,9 @@ static void multiply(void *context, int64_t part, int64_t from, int64_t n) {
     const rg_vector_product *a = &p->first, *b = &p->second;
     (void)part;
 #define MULTIPLY(letter, real)                                                                                         \
-    rg_by_dots_##letter((rg_part){0, 1}, 1, n, a->terms, 1, (const real *)a->vector->data, a->terms,                   \
-                        (const real *)row_of(b, from, sizeof(real)), b->matrix.row, 0,                                 \
-                        (real *)once->first->out[0]->data + from, n);
+    rg_by_dots_##letter((rg_part){0, 1}, 1, n, a->terms, a->alpha ? *(const real *)a->alpha->data : 1,                 \
+                        (const real *)a->vector->data, a->terms, (const real *)row_of(b, from, sizeof(real)),          \
+                        b->matrix.row, a->alpha != NULL, (real *)once->first->out[0]->data + from, n);
     FOR_REAL(MULTIPLY)
 }
 
@@ -51,7 +51,7 @@ static void add(void *context, int64_t part, int64_t from, int64_t n) {
 #define ADD(letter, real)                                                                                              \
     rg_by_tiles_##letter((rg_part){0, 1}, 1, b->size, n, 1, (const real *)b->vector->data + from * b->step, b->terms,  \
                          b->step, (const real *)row_of(b, from, sizeof(real)), b->matrix.row, 1,                       \
-                         (real *)once->sums + part * b->size, b->size);
+                         (real *)once->second->state + part * b->size, b->size);
     FOR_REAL(ADD)
 }
 
@@ -68,32 +68,24 @@ static int is_of_one(const rg_vector_product *a, const rg_vector_product *b) {
            a->matrix.column == b->matrix.row;
 }
 
-int rg_find_once(rg_once *once, rg_thunk *first, rg_thunk *pass, rg_thunk *second) {
+int rg_find_once(rg_frame *frame, rg_once *once, int *found) {
     rg_vector_product a, b;
+    rg_thunk *first = once->first, *pass = once->pass, *second = once->second;
     int dtype = first->out[0]->dtype;
+    *found = 0;
     if (!rg_is_pass(pass) || !rg_by_vector(first, &a) || !rg_by_vector(second, &b) || !is_of_one(&a, &b))
-        return 0;
-    if ((dtype != RG_F32 && dtype != RG_F64) || b.whole->dtype != dtype || second->out[0]->dtype != dtype)
-        return 0;
+        return RG_OK;
+    if ((dtype != RG_F32 && dtype != RG_F64) || second->out[0]->dtype != dtype)
+        return RG_OK;
     if (!is_among(first->out[0], pass->in, pass->nin) || !is_among(b.vector, pass->out, pass->nout))
-        return 0;
-    int64_t row = b.size * rg_itemsize[dtype], bytes = row * b.terms, rows = BLOCK / row / 4 * 4;
-    if (bytes < LEAST)
-        return 0;
-    int64_t parts = bytes / PART < RG_PARTS ? bytes / PART : RG_PARTS;
-    parts = rg_split_pass(pass, b.terms, rows < 4 ? 4 : rows, parts);
-    if (!parts)
-        return 0;
-    size_t room = (size_t)(parts * row);
-    if (room > once->room) {
-        free(once->sums);
-        once->sums = malloc(room);
-        once->room = once->sums ? room : 0;
-        if (!once->sums)
-            return -1;
-    }
-    once->first = first, once->pass = pass, once->second = second, once->parts = parts;
-    return 1;
+        return RG_OK;
+    int64_t row = b.size * rg_itemsize[dtype], bytes = row * b.terms, block = BLOCK / row / 4 * 4;
+    int64_t parts = bytes / PART < b.terms / ROWS ? bytes / PART : b.terms / ROWS;
+    if (bytes < LEAST || !parts)
+        return RG_OK;
+    once->parts = rg_split_pass(pass, b.terms, block ? block : 4, parts < RG_PARTS ? parts : RG_PARTS);
+    *found = once->parts > 0;
+    return !*found || rg_state(frame, second, (size_t)(once->parts * row)) ? RG_OK : RG_ERROR_MEMORY;
 }
 
 int rg_run_once(rg_frame *frame, const rg_once *once, int *done) {
@@ -106,8 +98,9 @@ int rg_run_once(rg_frame *frame, const rg_once *once, int *done) {
     if (!*done)
         return RG_OK;
     int64_t row = p.second.size * rg_itemsize[once->first->out[0]->dtype];
-    memset(once->sums, 0, (size_t)(once->parts * row));
+    memset(once->second->state, 0, (size_t)(once->parts * row));
     rg_around around = {multiply, add, &p, NS_A_BYTE * (double)(row * p.second.terms)};
-    int error = rg_run_around(frame, once->pass, &around);
-    return error ? error : rg_sum_products(frame, once->second, once->parts, once->sums);
+    int error = p.first.alpha ? rg_sum_products(frame, once->first, 0, NULL) : RG_OK; /* what it is added to */
+    error = error ? error : rg_run_around(frame, once->pass, &around);
+    return error ? error : rg_sum_products(frame, once->second, once->parts, once->second->state);
 }

@@ -11,6 +11,7 @@
 /* A product with a vector: of a row and a matrix of terms x size, or of the transposes. */
 typedef struct rg_vector_product {
     const rg_array *vector, *whole; /* the operands; the second is the matrix or its transpose */
+    const rg_array *alpha;          /* what it is multiplied by, where it is added to something; NULL where it is not */
     int64_t terms, size, step;      /* step: from one element of the vector to the next */
     rg_matrix matrix;
 } rg_vector_product;
@@ -18,20 +19,18 @@ typedef struct rg_vector_product {
 /* Whether a thunk computes such a product, maybe added to something. */
 int rg_by_vector(const rg_thunk *, rg_vector_product *);
 
-/* What such a thunk computes, where `parts` rows of sums are what all the terms come to. */
+/* What such a thunk computes, where the product is the sum of `parts` rows. */
 int rg_sum_products(rg_frame *, const rg_thunk *, int64_t parts, char *sums);
 
-/* Three thunks that follow each other. */
+/* Three thunks that follow each other. The last keeps the sums of each part, as many as the matrix has columns. */
 typedef struct rg_once {
     rg_thunk *first, *pass, *second;
     int64_t parts;
-    char *sums; /* of each part: as many as the matrix has columns */
-    size_t room;
 } rg_once;
 
-/* Whether three thunks that are prepared are these, and that pays; then the pass is cut as the matrix is. 0, 1, or -1
-   where there is no memory. */
-int rg_find_once(rg_once *, rg_thunk *first, rg_thunk *pass, rg_thunk *second);
+/* Let `found` be whether three thunks that are prepared are these, and that pays: then the pass is cut as the matrix is.
+   0, or what rg_fail answers. */
+int rg_find_once(rg_frame *, rg_once *, int *found);
 
 /* Compute what the three do, where nothing is written over the matrix or the vector: `done` says whether. */
 int rg_run_once(rg_frame *, const rg_once *, int *done);

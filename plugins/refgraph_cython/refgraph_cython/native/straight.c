@@ -142,14 +142,13 @@ static struct rg_straight *room(rg_frame *frame) {
         calls += 1 + g.nsteps + g.nstores;
         pointers += g.nsteps;
     }
-    int64_t onces = frame->nthunks / 3;
     s = frame->straight = calloc(1, sizeof *s);
     if (!s)
         return NULL;
-    s->most = onces;
-    s->calls = malloc((size_t)(calls + onces + 1) * sizeof *s->calls);
+    s->most = frame->nthunks / 3;
+    s->calls = malloc((size_t)(calls + s->most + 1) * sizeof *s->calls);
     s->pointers = malloc((size_t)(pointers + 1) * sizeof *s->pointers);
-    s->onces = calloc((size_t)(onces + 1), sizeof *s->onces);
+    s->onces = malloc((size_t)(s->most + 1) * sizeof *s->onces);
     frame->allocations++;
     return s->calls && s->pointers && s->onces ? s : NULL;
 }
@@ -185,18 +184,19 @@ static rg_thunk *next_of(const rg_frame *frame, const rg_thunk *thunk) {
 }
 
 /* Add a call for the three thunks from `first` on, where one can be; `last` is set to the last of them then. */
-static int add_once(const rg_frame *frame, struct rg_straight *s, rg_thunk *first, rg_thunk **last) {
+static int add_once(rg_frame *frame, struct rg_straight *s, rg_thunk *first, rg_thunk **last) {
     rg_thunk *pass = next_of(frame, first), *second = pass ? next_of(frame, pass) : NULL;
     if (!second || s->nonces == s->most)
         return RG_OK;
     rg_once *once = &s->onces[s->nonces];
-    int found = rg_find_once(once, first, pass, second);
-    if (found > 0) {
+    *once = (rg_once){first, pass, second, 0};
+    int found, error = rg_find_once(frame, once, &found);
+    if (found) {
         s->calls[s->ncalls++] = (call){.once = once, .thunk = pass, .nin = ONCE};
         s->nonces++;
         *last = second;
     }
-    return found < 0 ? RG_ERROR_MEMORY : RG_OK;
+    return error;
 }
 
 int rg_straighten(rg_frame *frame) {
@@ -219,8 +219,9 @@ int rg_straighten(rg_frame *frame) {
             continue;
         if (!last) {
             once = &s->calls[s->ncalls];
-            if (add_once(frame, s, thunk, &last))
-                return rg_fail(frame, RG_ERROR_MEMORY, "no memory for sums");
+            error = add_once(frame, s, thunk, &last);
+            if (error)
+                return error;
         }
         group g = {0};
         if (rg_is_pass(thunk) && !last)
@@ -327,8 +328,6 @@ void rg_free_straight(rg_frame *frame) {
     struct rg_straight *s = frame->straight;
     if (!s)
         return;
-    for (int64_t i = 0; i < s->most; i++)
-        free(s->onces[i].sums);
     free(s->registers.data);
     free(s->onces);
     free(s->pointers);
