@@ -16,8 +16,8 @@ typedef struct rg_around {
 /* Whether a thunk that is prepared is a pass over blocks. */
 int rg_is_pass(const rg_thunk *);
 
-/* Let a pass along one axis of n elements have shorter blocks, and more chunks; how many chunks there are. 0 where it is
-   another pass, or has no such axis. */
+/* Let a pass along one axis of n elements have shorter blocks, and more chunks; how many chunks there are. 0 where it
+   is another pass, or has no such axis. */
 int64_t rg_split_pass(rg_thunk *, int64_t n, int64_t block, int64_t chunks);
 
 /* Run it. */

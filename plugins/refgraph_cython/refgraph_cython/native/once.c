@@ -1,11 +1,12 @@
 /* Two products of one matrix and the pass between them, in one pass over the matrix.
 
-Some rows at a time are multiplied by the vector, then the elements that come of it are passed over, then these rows times
-what was computed are added to sums, while they are in a cache. So a matrix that has room in none comes from memory once,
-not twice. Rows are shared out in parts, which depend on the shape alone, and each part has sums of its own.
+Some rows at a time are multiplied by the vector, then the elements that come of it are passed over, then these rows
+times what was computed are added to sums, while they are in a cache. So a matrix that has room in none comes from memory
+once, not twice. Rows are shared out in parts, which depend on the shape alone, and each part has sums of its own.
 */
 #include "once.h"
 #include "around.h"
+#include "groups.h"
 #include "products.h"
 
 #include <string.h>
@@ -77,7 +78,8 @@ int rg_find_once(rg_frame *frame, rg_once *once, int *found) {
         return RG_OK;
     if ((dtype != RG_F32 && dtype != RG_F64) || second->out[0]->dtype != dtype)
         return RG_OK;
-    if (!is_among(first->out[0], pass->in, pass->nin) || !is_among(b.vector, pass->out, pass->nout))
+    int stores = (int)read_group(pass->params).nstores; /* reductions come behind them, and are there at the end only */
+    if (!is_among(first->out[0], pass->in, pass->nin) || !is_among(b.vector, pass->out, stores))
         return RG_OK;
     int64_t row = b.size * rg_itemsize[dtype], bytes = row * b.terms, block = BLOCK / row / 4 * 4;
     int64_t parts = bytes / PART < b.terms / ROWS ? bytes / PART : b.terms / ROWS;

@@ -28,8 +28,8 @@ typedef struct rg_once {
     int64_t parts;
 } rg_once;
 
-/* Let `found` be whether three thunks that are prepared are these, and that pays: then the pass is cut as the matrix is.
-   0, or what rg_fail answers. */
+/* Let `found` be whether three thunks that are prepared are these, and that pays: then the pass is cut as the matrix
+   is. 0, or what rg_fail answers. */
 int rg_find_once(rg_frame *, rg_once *, int *found);
 
 /* Compute what the three do, where nothing is written over the matrix or the vector: `done` says whether. */
