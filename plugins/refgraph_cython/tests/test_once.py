@@ -1,13 +1,14 @@
-"""Two products of one matrix, and what is computed between them, in one pass over it: as in regression."""
+"""Products of one matrix, and what is computed between them, in one pass over it: regression, nets of one example."""
 
 from contextlib import contextmanager
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 import refgraph as rg
 import refgraph.tensor as T
-from refgraph.backend import Graph
+from refgraph.backend import Gemm, Graph
 from refgraph.testing.compare import assert_bits
 from refgraph_cython import _native, backend
 from refgraph_cython.lower.program import Builder
@@ -230,3 +231,53 @@ def test_a_profile_names_each_of_the_nodes():
     names = [str(node.op) for node in f.profile.nodes]
     assert {"dot", "gemm"} <= set(names)
     assert any(name.startswith("fused") for name in names)
+
+
+# a product with a matrix, and its update
+
+
+def net(dtype, widths, rate=0.1, decay=0.0):
+    """A step of a net of tanh layers, and its parameters."""
+    x, y = T.matrix("x", dtype=dtype), T.matrix("y", dtype=dtype)
+    weights = [rg.shared(drawn(n, m, n, dtype=dtype) / np.asarray(6, dtype)) for m, n in pairwise(widths)]
+    h = x
+    for w in weights:
+        h = T.tanh(T.dot(h, w))
+    cost = ((h - y) ** 2).sum() + decay * sum([(w**2).sum() for w in weights])
+    rate = np.asarray(rate, dtype)
+    updates = [(w, w - rate * g) for w, g in zip(weights, rg.grad(cost, weights), strict=True)]
+    return [x, y], [cost], updates, weights
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("widths", [(7, 33, 40, 3), (5, 32, 31), (3, 100, 131, 65), (64, 64, 64), (1, 200, 0)])
+def test_steps_of_nets_are_those_of_the_interpreter_for_one_example_and_for_more(widths, dtype):
+    with rg.config.change_flags(floatX=dtype):
+        for decay in (0.0, 0.125):
+            calls = [
+                (drawn(s, rows, widths[0], dtype=dtype), drawn(s + 1, rows, widths[-1], dtype=dtype))
+                for s, rows in enumerate((1, 1, 2, 1, 0, 1))
+            ]
+            assert_steps_agree(lambda decay=decay: net(dtype, widths, decay=decay), calls)
+
+
+def test_a_value_that_somebody_holds_is_not_written_over():
+    inputs, outputs, updates, weights = net("float64", (20, 50, 40))
+    f = function(inputs, outputs, updates)
+    held = [w.get_value(borrow=True) for w in weights]
+    before = [v.copy() for v in held]
+    f(drawn(0, 1, 20, dtype="float64"), drawn(1, 1, 40, dtype="float64"))
+
+    for value, wanted, w in zip(held, before, weights, strict=True):
+        np.testing.assert_array_equal(value, wanted)
+        assert not np.array_equal(w.get_value(), wanted)
+
+
+def test_an_update_follows_the_last_product_with_what_it_replaces():
+    x, d, w = T.dmatrix("x"), T.dmatrix("d"), T.dmatrix("w")
+    back = T.dot(d, w.T)
+    new = Gemm()(w, T.constant(-0.1), x.T, d, T.constant(1.0))
+    build = Builder(Graph([x, d, w], [T.tanh(back), new]), states={1: 2})
+    build.build()
+
+    assert [t.kernel for t in build._thunks] == ["dimshuffle", "dimshuffle", "dot", "gemm", "blocks"]

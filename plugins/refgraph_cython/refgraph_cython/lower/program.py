@@ -287,21 +287,34 @@ class Builder:
             between = self._thunks[self._thunks.index(first) + 1 : self._thunks.index(second)]
             for t in between:
                 if t.kernel == "blocks" and set(t.ins) & set(first.outs) and set(t.outs) & set(second.ins):
-                    self._let_follow(first, t, second, [other for other in between if other is not t])
+                    self._let_follow([first, t, second], [other for other in between if other is not t])
                     break
 
-    def _let_follow(self, first: _Thunk, then: _Thunk, second: _Thunk, others: Sequence[_Thunk]) -> None:
-        """Put what is between three thunks before them, where they read it, or behind them; or leave it all there."""
-        read, before = {*first.ins, *then.ins, *second.ins}, set[int]()
+    def _hasten(self, update: _Thunk, old: _Slot) -> None:
+        """Let a product that is added to a state in its memory follow the last product that reads the state, where
+        nothing may fail later: they can be computed together then (native/once.h).
+        """
+        at = self._thunks.index(update)
+        reader = at - 1
+        while reader >= 0 and old not in [self._viewed(self._slots[i]) for i in self._thunks[reader].ins]:
+            reader -= 1
+        others = self._thunks[reader + 1 : at]
+        if reader >= 0 and self._thunks[reader].kernel == "dot" and not any([self._may_fail(t) for t in others]):
+            self._let_follow([self._thunks[reader], update], others)
+
+    def _let_follow(self, thunks: Sequence[_Thunk], others: Sequence[_Thunk]) -> None:
+        """Put what is between some thunks before them, where they read it, or behind them; or leave it all there."""
+        read, before = {i for t in thunks for i in t.ins}, set[int]()
+        made = {i for t in thunks for i in t.outs}
         for thunk in reversed(others):
             if read.intersection(thunk.outs):
                 before.add(id(thunk))
                 read.update(thunk.ins)
         earlier = [t for t in others if id(t) in before]
-        if all([not {*first.outs, *then.outs}.intersection(t.ins) for t in earlier]):
-            at = self._thunks.index(first)
+        if not any([made.intersection(t.ins) for t in earlier]):
+            at = self._thunks.index(thunks[0])
             later = [t for t in others if id(t) not in before]
-            self._thunks[at : at + len(others) + 3] = [*earlier, first, then, second, *later]
+            self._thunks[at : at + len(others) + len(thunks)] = [*earlier, *thunks, *later]
 
     @staticmethod
     def _viewed(slot: _Slot) -> _Slot:
@@ -334,6 +347,9 @@ class Builder:
         last = sorted([t for t in self._thunks if id(t) in late], key=lambda t: not self._may_fail(t))
         last = last if self._is_ordered(last) else [t for t in self._thunks if id(t) in late]
         self._thunks = first + last
+        for *_, old, thunk in found:
+            if thunk.kernel == "gemm":
+                self._hasten(thunk, self._slots[old])
         for t, thunk in enumerate(self._thunks):
             for i in thunk.ins:
                 self._read(self._slots[i], t)

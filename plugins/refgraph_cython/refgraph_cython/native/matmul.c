@@ -404,6 +404,14 @@ int rg_by_vector(const rg_thunk *thunk, rg_vector_product *p) {
     return a.rows == 1 && b.columns > 1;
 }
 
+int rg_by_outer(const rg_thunk *thunk, rg_outer_product *p) {
+    if (thunk->run != gemm_run || thunk->params[0])
+        return 0;
+    matrix a = left_of(thunk->in[2]), b = right_of(thunk->in[3]);
+    *p = (rg_outer_product){thunk->in[3], a.data, a.row};
+    return a.columns == 1 && way_of(thunk->out[0]->dtype, &a, &b, &b, 1) == OUTER;
+}
+
 int rg_sum_products(rg_frame *frame, const rg_thunk *thunk, int64_t parts, char *sums) {
     static const float ones_f32[RG_PARTS] = {[0 ... RG_PARTS - 1] = 1};
     static const double ones_f64[RG_PARTS] = {[0 ... RG_PARTS - 1] = 1};

@@ -1,5 +1,9 @@
-/* A product of a matrix with a vector, a pass over the result's elements, and a product of the matrix's transpose with
-   what the pass has computed: as in the gradient of a regression. In one pass over the matrix. */
+/* Thunks that read one matrix, and are computed together in one pass over it.
+
+Three: a product of a matrix with a vector, a pass over the result's elements, and a product of the matrix's transpose
+with what the pass has computed, as in the gradient of a regression. Or two: a product of a matrix with a vector, and
+the addition of that vector's product with another one to the matrix, as in steps of nets that are shown one example.
+*/
 #ifndef RG_ONCE_H
 #define RG_ONCE_H
 
@@ -22,17 +26,27 @@ int rg_by_vector(const rg_thunk *, rg_vector_product *);
 /* What such a thunk computes, where the product is the sum of `parts` rows. */
 int rg_sum_products(rg_frame *, const rg_thunk *, int64_t parts, char *sums);
 
-/* Three thunks that follow each other. The last keeps the sums of each part, as many as the matrix has columns. */
-typedef struct rg_once {
-    rg_thunk *first, *pass, *second;
-    int64_t parts;
-} rg_once;
+/* Whether a thunk adds to a matrix, by gemm, the product of two vectors: a column and a row. */
+typedef struct rg_outer_product {
+    const rg_array *row;
+    const char *column;
+    int64_t step; /* from one element of the column to the next */
+} rg_outer_product;
 
-/* Let `found` be whether three thunks that are prepared are these, and that pays: then the pass is cut as the matrix
-   is. 0, or what rg_fail answers. */
-int rg_find_once(rg_frame *, rg_once *, int *found);
+int rg_by_outer(const rg_thunk *, rg_outer_product *);
 
-/* Compute what the three do, where nothing is written over the matrix or the vector: `done` says whether. */
-int rg_run_once(rg_frame *, const rg_once *, int *done);
+/* Thunks that follow each other: two of them, or three. Of three, the last keeps the sums of each part, as many as the
+   matrix has columns. */
+typedef struct rg_once rg_once;
+struct rg_once {
+    rg_thunk *thunks[3]; /* NULL where there is none */
+    int (*run)(rg_frame *, const rg_once *, int *done); /* computes what they do, where nothing in memory is against it:
+                                                           `done` says whether */
+    int64_t count, parts;
+};
+
+/* Find out how many of these thunks, which are prepared, are computed together: 0 where none are. 0, or what rg_fail
+   answers. */
+int rg_find_once(rg_frame *, rg_once *);
 
 #endif

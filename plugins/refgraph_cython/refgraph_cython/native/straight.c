@@ -3,7 +3,7 @@
 A call is a thunk, or an instruction on lines: of a group of elementwise steps over arrays that lie one element after the
 other, where all are equally long or single numbers, and few enough that what is computed on the way stays in the nearest
 cache. So nothing is looked up again in each run: what a pass over blocks finds out anew, or asks of its plan, is longer
-than the work is, where there are few elements. Or it stands before the calls of three thunks, which it skips where it has
+than the work is, where there are few elements. Or it stands before the calls of some thunks, which it skips where it has
 done what they do: see once.h.
 
 Pointers are read where they stand, in slots: they differ from run to run.
@@ -40,7 +40,7 @@ struct rg_straight {
     char **pointers; /* to registers: what calls point to */
     rg_buffer registers;
     rg_once *onces; /* room for as many as there may be */
-    int64_t ncalls, npointers, nonces, most, traffic;
+    int64_t ncalls, npointers, nonces, traffic;
 };
 
 /* How long the lines are that a group computes; 0 where it does not go along lines. */
@@ -145,10 +145,10 @@ static struct rg_straight *room(rg_frame *frame) {
     s = frame->straight = calloc(1, sizeof *s);
     if (!s)
         return NULL;
-    s->most = frame->nthunks / 3;
-    s->calls = malloc((size_t)(calls + s->most + 1) * sizeof *s->calls);
+    int64_t onces = frame->nthunks / 2;
+    s->calls = malloc((size_t)(calls + onces + 1) * sizeof *s->calls);
     s->pointers = malloc((size_t)(pointers + 1) * sizeof *s->pointers);
-    s->onces = malloc((size_t)(s->most + 1) * sizeof *s->onces);
+    s->onces = malloc((size_t)(onces + 1) * sizeof *s->onces);
     frame->allocations++;
     return s->calls && s->pointers && s->onces ? s : NULL;
 }
@@ -183,18 +183,18 @@ static rg_thunk *next_of(const rg_frame *frame, const rg_thunk *thunk) {
     return NULL;
 }
 
-/* Add a call for the three thunks from `first` on, where one can be; `last` is set to the last of them then. */
+/* Add a call for the two or three thunks from `first` on, where one can be; `last` is set to the last of them then. */
 static int add_once(rg_frame *frame, struct rg_straight *s, rg_thunk *first, rg_thunk **last) {
-    rg_thunk *pass = next_of(frame, first), *second = pass ? next_of(frame, pass) : NULL;
-    if (!second || s->nonces == s->most)
+    rg_thunk *second = next_of(frame, first), *third = second ? next_of(frame, second) : NULL;
+    if (!second)
         return RG_OK;
     rg_once *once = &s->onces[s->nonces];
-    *once = (rg_once){first, pass, second, 0};
-    int found, error = rg_find_once(frame, once, &found);
-    if (found) {
-        s->calls[s->ncalls++] = (call){.once = once, .thunk = pass, .nin = ONCE};
+    *once = (rg_once){.thunks = {first, second, third}};
+    int error = rg_find_once(frame, once);
+    if (once->count) {
+        s->calls[s->ncalls++] = (call){.once = once, .thunk = second, .nin = ONCE};
         s->nonces++;
-        *last = second;
+        *last = once->thunks[once->count - 1];
     }
     return error;
 }
@@ -253,7 +253,7 @@ static inline int run_calls(rg_frame *frame, const call *c, const call *end) {
         const void *in[INPUTS];
         switch (c->nin) {
         case ONCE: {
-            int done, error = rg_run_once(frame, c->once, &done);
+            int done, error = c->once->run(frame, c->once, &done);
             if (error)
                 return failed(frame, c->thunk, error);
             c += done ? c->n : 0;
