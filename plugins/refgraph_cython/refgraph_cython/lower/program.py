@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from refgraph.backend import OPS, Apply, Constant, Graph, GraphOp, Op, Plan, TensorType, Variable, settled
@@ -240,6 +241,7 @@ class Builder:
             why = self.lower(node)
             if why is not None:
                 self._leave(node, why)
+        self._gather()
         in_place = self._in_place()
         buffers = self._place()
         slots = [(s.dtype, s.ndim, s.buffer, s.home, s.value) for s in self._slots]
@@ -294,6 +296,58 @@ class Builder:
         shape = x.type.shape if isinstance(x.type, TensorType) else (None, None)
         return math.prod([n for n in shape if n is not None]) <= _FEW and shape.count(None) < 2
 
+    # in which order thunks run
+
+    def _gather(self) -> None:
+        """Let a product, a pass over it, and a product of the same matrix with what the pass makes, follow each other:
+        they can be computed together then (native/once.h).
+        """
+        products: dict[int, list[_Thunk]] = {}
+        for thunk in self._thunks:
+            if thunk.kernel in ("dot", "gemm"):
+                for i in thunk.ins:
+                    if self._slots[i].ndim == 2:
+                        products.setdefault(id(self._viewed(self._slots[i])), []).append(thunk)
+        for first, second in [pair for of_one in products.values() for pair in pairwise(of_one)]:
+            between = self._thunks[self._thunks.index(first) + 1 : self._thunks.index(second)]
+            for t in between:
+                if t.kernel == "blocks" and set(t.ins) & set(first.outs) and set(t.outs) & set(second.ins):
+                    self._let_follow([first, t, second], [other for other in between if other is not t])
+                    break
+
+    def _hasten(self, update: _Thunk, old: _Slot) -> None:
+        """Let a product that is added to a state in its memory follow the last product that reads the state, where
+        nothing may fail later: they can be computed together then (native/once.h).
+        """
+        at = self._thunks.index(update)
+        reader = at - 1
+        while reader >= 0 and old not in [self._viewed(self._slots[i]) for i in self._thunks[reader].ins]:
+            reader -= 1
+        others = self._thunks[reader + 1 : at]
+        if reader >= 0 and self._thunks[reader].kernel == "dot" and not any([self._may_fail(t) for t in others]):
+            self._let_follow([self._thunks[reader], update], others)
+
+    def _let_follow(self, thunks: Sequence[_Thunk], others: Sequence[_Thunk]) -> None:
+        """Put what is between some thunks before them, where they read it, or behind them; or leave it all there."""
+        read, before = {i for t in thunks for i in t.ins}, set[int]()
+        made = {i for t in thunks for i in t.outs}
+        for thunk in reversed(others):
+            if read.intersection(thunk.outs):
+                before.add(id(thunk))
+                read.update(thunk.ins)
+        earlier = [t for t in others if id(t) in before]
+        if not any([made.intersection(t.ins) for t in earlier]):
+            at = self._thunks.index(thunks[0])
+            later = [t for t in others if id(t) not in before]
+            self._thunks[at : at + len(others) + len(thunks)] = [*earlier, *thunks, *later]
+
+    @staticmethod
+    def _viewed(slot: _Slot) -> _Slot:
+        """What a slot may be a view of, where that is one."""
+        while len(slot.of) == 1:
+            slot = slot.of[0]
+        return slot
+
     # which memory values lie in
 
     def _in_place(self) -> list[tuple[int, int]]:
@@ -318,6 +372,9 @@ class Builder:
         last = sorted([t for t in self._thunks if id(t) in late], key=lambda t: not self._may_fail(t))
         last = last if self._is_ordered(last) else [t for t in self._thunks if id(t) in late]
         self._thunks = first + last
+        for *_, old, thunk in found:
+            if thunk.kernel == "gemm":
+                self._hasten(thunk, self._slots[old])
         for t, thunk in enumerate(self._thunks):
             for i in thunk.ins:
                 self._read(self._slots[i], t)

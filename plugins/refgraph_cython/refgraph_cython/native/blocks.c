@@ -7,6 +7,7 @@ blocks, once. The last step of what is stored writes into the output, where that
 
 params: see groups.h.
 */
+#include "around.h"
 #include "folds.h"
 #include "groups.h"
 #include "instructions.h"
@@ -15,6 +16,8 @@ params: see groups.h.
 
 int RG_VARIANT(rg_blocks_prepare)(rg_frame *, rg_thunk *);
 int RG_VARIANT(rg_blocks_run)(rg_frame *, rg_thunk *);
+int64_t RG_VARIANT(rg_blocks_split)(rg_thunk *, int64_t n, int64_t block, int64_t chunks);
+int RG_VARIANT(rg_blocks_run_around)(rg_frame *, rg_thunk *, const rg_around *);
 
 #define ARRAYS 64
 #define CACHE (16 * 1024) /* bytes that the registers together take, about */
@@ -196,10 +199,10 @@ static void find_ways(plan *g, const group *of, const rg_thunk *thunk) {
     }
 }
 
-/* Into how many chunks the pass is cut, and along which axis: this depends on the shape alone, so that sums do not
-   depend on the number of threads. */
-static void cut(plan *g, const group *of, rg_thunk *thunk) {
-    int64_t wanted = g->total / CHUNK, last = g->ndim - 1;
+/* Into how many chunks the pass is cut, no more than are wanted, and along which axis: this depends on the shape alone,
+   so that sums do not depend on the number of threads. */
+static void cut(plan *g, const group *of, const rg_thunk *thunk, int64_t wanted) {
+    int64_t last = g->ndim - 1;
     wanted = wanted > CHUNKS ? CHUNKS : wanted;
     g->chunks = 1, g->axis = 0, g->unit = 1, g->accumulators = 0, g->partials = 0;
     if (g->any_small)
@@ -286,6 +289,11 @@ static void describe(plan *g, const group *of, const rg_thunk *thunk) {
                                                             : (int)of->steps[STEP * (r[1] - of->nleaves) + 7]);
     }
     g->chunk_bytes = g->registers * g->register_bytes;
+    for (int64_t i = 0; i < of->nleaves + of->nstores; i++) {
+        const rg_array *array = i < of->nleaves ? thunk->in[i] : thunk->out[i - of->nleaves];
+        g->ahead[i] = g->ways[i] == DIRECT ? g->columns * rg_itemsize[array->dtype] : 0;
+        g->shares[i] = of->nsteps ? up_to_multiple(g->ahead[i] / of->nsteps, 64) : 0;
+    }
     g->is_one_block = g->chunks == 1 && g->ndim <= 2 && g->columns == g->shape[g->ndim - 1] &&
                       (g->ndim == 1 || g->rows == g->shape[0]);
 }
@@ -330,16 +338,23 @@ int RG_VARIANT(rg_blocks_prepare)(rg_frame *frame, rg_thunk *thunk) {
     find_ways(g, &of, thunk);
     shape_blocks(g, &of);
     find_ways(g, &of, thunk);
-    cut(g, &of, thunk);
-    describe(g, &of, thunk);
+    cut(g, &of, thunk, g->total / CHUNK);
     g->is_flat = (char)is_flat(g, &of);
     g->is_far = g->rows == 1 && g->total * of.size * (of.nleaves + of.nstores) > FAR;
-    for (int64_t i = 0; i < of.nleaves + of.nstores; i++) {
-        const rg_array *array = i < of.nleaves ? thunk->in[i] : thunk->out[i - of.nleaves];
-        g->ahead[i] = g->ways[i] == DIRECT ? g->columns * rg_itemsize[array->dtype] : 0;
-        g->shares[i] = of.nsteps ? up_to_multiple(g->ahead[i] / of.nsteps, 64) : 0;
-    }
+    describe(g, &of, thunk);
     return RG_OK;
+}
+
+int64_t RG_VARIANT(rg_blocks_split)(rg_thunk *thunk, int64_t n, int64_t block, int64_t chunks) {
+    group of = read_group(thunk->params);
+    plan *g = thunk->state;
+    if (g->ndim != 1 || g->shape[0] != n || g->any_small)
+        return 0;
+    g->columns = g->columns < block ? g->columns : block;
+    g->register_bytes = up_to_multiple(g->columns * of.size, 64);
+    cut(g, &of, thunk, chunks);
+    describe(g, &of, thunk);
+    return g->chunks;
 }
 
 /* Moving elements to and from registers. */
@@ -411,6 +426,7 @@ typedef struct {
     const group *of;
     const plan *g;
     rg_thunk *thunk;
+    const rg_around *around;                   /* NULL where nothing is */
     char *accumulators, *partials, *registers; /* those of chunks lie one after the other */
     const char *data[ARRAYS];      /* of leaves */
     int16_t store_of[VALUES];      /* the store that a step writes into itself, and 1; 0 for none */
@@ -619,6 +635,21 @@ static void blocks(worker *w, const int64_t *shape, int64_t *offsets) {
     }
 }
 
+/* The blocks of a part of one axis, and what is computed around each. */
+static void blocks_around(worker *w, int64_t number, int64_t from, int64_t to) {
+    const rg_around *around = w->p->around;
+    const plan *g = w->p->g;
+    int64_t here[ARRAYS];
+    for (int64_t c = from; c < to; c += g->columns) {
+        int64_t n = to - c < g->columns ? to - c : g->columns;
+        for (int64_t i = 0; i < g->narrays; i++)
+            here[i] = c * g->strides[i][0];
+        around->before(around->context, number, c, n);
+        block(w, here, 1, n);
+        around->after(around->context, number, c, n);
+    }
+}
+
 static int64_t rest_at(const pass *p, int64_t i) {
     return up_to_multiple(p->thunk->out[p->of->nstores + i]->size * rg_itemsize[p->of->reductions[REDUCTION * i + 5]], 64);
 }
@@ -641,7 +672,10 @@ static void part(worker *w, int64_t number, int64_t chunks) {
     shape[g->axis] = to - from;
     for (int64_t i = 0; i < g->narrays; i++)
         offsets[i] = from * g->strides[i][g->axis];
-    blocks(w, shape, offsets);
+    if (w->p->around)
+        blocks_around(w, number, from, to);
+    else
+        blocks(w, shape, offsets);
 }
 
 static void run_chunk(void *context, int64_t number, int64_t chunks) {
@@ -665,7 +699,7 @@ static void run_chunk(void *context, int64_t number, int64_t chunks) {
         if (g->constant[of->nleaves + s])
             call_step(&w, s, 1, w.cells[of->nleaves + s]);
     static const int64_t nowhere[ARRAYS];
-    if (g->is_one_block)
+    if (g->is_one_block && !p->around)
         block(&w, nowhere, g->ndim > 1 ? g->shape[0] : 1, g->shape[g->ndim - 1]);
     else
         part(&w, number, chunks);
@@ -779,6 +813,36 @@ static void run_flat(void *context, int64_t number, int64_t chunks) {
                                             (const rg_loop_of *)(uintptr_t)of.steps[1]);
 }
 
+static int run_pass(rg_frame *frame, rg_thunk *thunk, const rg_around *around) {
+    group of = read_group(thunk->params);
+    const plan *g = thunk->state;
+    pass p;
+    p.of = &of, p.g = g, p.thunk = thunk, p.around = around;
+    for (int64_t i = 0; i < of.nleaves; i++)
+        p.data[i] = thunk->in[i]->data;
+    p.accumulators = rg_scratch(frame, (size_t)(g->accumulators + g->chunks * (g->partials + g->chunk_bytes) + g->copies));
+    if (!p.accumulators)
+        return rg_fail(frame, RG_ERROR_MEMORY, "no memory");
+    p.partials = p.accumulators + g->accumulators;
+    p.registers = p.partials + g->chunks * g->partials;
+    choose_stores(&p, p.registers + g->chunks * g->chunk_bytes);
+    for (int64_t i = 0; i < of.nreductions; i++)
+        if (!g->own[i])
+            begin_reduction(&p, i, p.accumulators + g->at[i]);
+    double ns = 0.01 * (double)(of.cost * g->total) + (around ? around->ns : 0);
+    if (g->total && g->chunks > 1)
+        rg_parallel(g->chunks, ns, run_chunk, &p);
+    else if (g->total)
+        run_chunk(&p, 0, 1);
+    for (int64_t i = 0; i < of.nreductions; i++) {
+        char *acc = (g->own[i] ? p.partials : p.accumulators) + g->at[i];
+        if (g->own[i])
+            merge(&p, i, acc);
+        finish(&p, i, acc);
+    }
+    return RG_OK;
+}
+
 int RG_VARIANT(rg_blocks_run)(rg_frame *frame, rg_thunk *thunk) {
     group of = read_group(thunk->params);
     const plan *g = thunk->state;
@@ -794,28 +858,10 @@ int RG_VARIANT(rg_blocks_run)(rg_frame *frame, rg_thunk *thunk) {
             run_flat(thunk, 0, 1);
         return RG_OK;
     }
-    pass p;
-    p.of = &of, p.g = g, p.thunk = thunk;
-    for (int64_t i = 0; i < of.nleaves; i++)
-        p.data[i] = thunk->in[i]->data;
-    p.accumulators = rg_scratch(frame, (size_t)(g->accumulators + g->chunks * (g->partials + g->chunk_bytes) + g->copies));
-    if (!p.accumulators)
-        return rg_fail(frame, RG_ERROR_MEMORY, "no memory");
-    p.partials = p.accumulators + g->accumulators;
-    p.registers = p.partials + g->chunks * g->partials;
-    choose_stores(&p, p.registers + g->chunks * g->chunk_bytes);
-    for (int64_t i = 0; i < of.nreductions; i++)
-        if (!g->own[i])
-            begin_reduction(&p, i, p.accumulators + g->at[i]);
-    if (g->total && g->chunks > 1)
-        rg_parallel(g->chunks, 0.01 * (double)(of.cost * g->total), run_chunk, &p);
-    else if (g->total)
-        run_chunk(&p, 0, 1);
-    for (int64_t i = 0; i < of.nreductions; i++) {
-        char *acc = (g->own[i] ? p.partials : p.accumulators) + g->at[i];
-        if (g->own[i])
-            merge(&p, i, acc);
-        finish(&p, i, acc);
-    }
-    return RG_OK;
+    return run_pass(frame, thunk, NULL);
+}
+
+int RG_VARIANT(rg_blocks_run_around)(rg_frame *frame, rg_thunk *thunk, const rg_around *around) {
+    frame->traffic += thunk->traffic;
+    return run_pass(frame, thunk, around);
 }

@@ -1,5 +1,6 @@
 /* Matrix products: by BLAS, and by kernels of our own where these are faster. */
 #include "blas.h"
+#include "once.h"
 #include "products.h"
 #include "products_typed.h"
 
@@ -183,6 +184,13 @@ static int tidy(rg_frame *frame, matrix *m, int dtype, char **memory, size_t *le
     return RG_OK;
 }
 
+/* A matrix and a column as a row and a matrix, whose product has the same elements in a row. */
+static void turn(matrix *a, matrix *b) {
+    matrix row = {b->data, 1, b->rows, b->rows, b->row};
+    *b = (matrix){a->data, a->columns, a->rows, a->column, a->row};
+    *a = row;
+}
+
 static int product(rg_frame *frame, int dtype, matrix a, matrix b, matrix c, const void *alpha, const void *beta, int adds) {
     int64_t k = a.columns, size = rg_itemsize[dtype];
     if (c.rows == 0 || c.columns == 0)
@@ -198,9 +206,9 @@ static int product(rg_frame *frame, int dtype, matrix a, matrix b, matrix c, con
     }
     if (c.columns == 1 && c.rows > 1 && c.row != 1)
         b.column = 1; /* as it has one column only */
-    else if (c.columns == 1 && c.rows > 1) { /* neighbours are computed as a row, of the transposes */
-        matrix left = {b.data, 1, k, k, b.row}, right = {a.data, k, a.rows, a.column, a.row};
-        a = left, b = right, c = (matrix){c.data, 1, c.rows, c.rows, 1};
+    else if (c.columns == 1 && c.rows > 1) {
+        turn(&a, &b);
+        c = (matrix){c.data, 1, c.rows, c.rows, 1};
     }
     enum way way = way_of(dtype, &a, &b, &c, adds);
     if (way != BLAS && k) {
@@ -385,6 +393,47 @@ static int gemm_run(rg_frame *frame, rg_thunk *thunk) {
         rg_copy(&from, out);
     }
     return stacked(frame, thunk->in[2], thunk->in[3], out, thunk->in[1]->data, thunk->in[4]->data, 1);
+}
+
+int rg_by_vector(const rg_thunk *thunk, rg_vector_product *p) {
+    int adds = thunk->run == gemm_run, at = adds ? 2 : 0;
+    if (thunk->run != dot_run && (!adds || thunk->params[0]))
+        return 0;
+    const rg_array *x = thunk->in[at], *y = thunk->in[at + 1];
+    matrix a = left_of(x), b = right_of(y);
+    int turns = b.columns == 1 && a.rows > 1;
+    if (turns)
+        turn(&a, &b);
+    *p = (rg_vector_product){.vector = turns ? y : x, .whole = turns ? x : y, .alpha = adds ? thunk->in[1] : NULL};
+    p->terms = a.columns, p->size = b.columns, p->step = a.column;
+    p->matrix = (rg_matrix){b.data, b.row, b.column};
+    return a.rows == 1 && b.columns > 1;
+}
+
+int rg_by_outer(const rg_thunk *thunk, rg_outer_product *p) {
+    if (thunk->run != gemm_run || thunk->params[0])
+        return 0;
+    matrix a = left_of(thunk->in[2]), b = right_of(thunk->in[3]);
+    *p = (rg_outer_product){thunk->in[3], a.data, a.row};
+    return a.columns == 1 && way_of(thunk->out[0]->dtype, &a, &b, &b, 1) == OUTER;
+}
+
+int rg_sum_products(rg_frame *frame, const rg_thunk *thunk, int64_t parts, char *sums) {
+    static const float ones_f32[RG_PARTS] = {[0 ... RG_PARTS - 1] = 1};
+    static const double ones_f64[RG_PARTS] = {[0 ... RG_PARTS - 1] = 1};
+    rg_array *out = thunk->out[0], *in[5];
+    int64_t size = rg_itemsize[out->dtype];
+    int dtype = out->dtype, last = out->ndim - 1, at = thunk->run == gemm_run ? 2 : 0;
+    rg_array ones = {.dtype = dtype, .ndim = out->ndim, .shape = {1}, .strides = {size}};
+    ones.data = dtype == RG_F32 ? (char *)ones_f32 : (char *)ones_f64;
+    ones.shape[last] = parts, ones.strides[last] = size;
+    rg_array rows = {.dtype = dtype, .ndim = 2, .shape = {parts, out->size}, .strides = {out->size * size, size}};
+    rows.data = sums;
+    for (int i = 0; i < thunk->nin; i++)
+        in[i] = i == at ? &ones : i == at + 1 ? &rows : thunk->in[i];
+    rg_thunk given = *thunk;
+    given.in = in;
+    return thunk->run(frame, &given);
 }
 
 const rg_kernel rg_kernels_matmul[] = {

@@ -40,6 +40,10 @@ typedef int32_t RG_PLACES __attribute__((vector_size(16)));
                               int64_t c_row, real *room) {                                                             \
         RG_CHOOSE(by_outer_##letter)(m, n, alpha, a, a_row, b, c, c_row, room);                                  \
     }                                                                                                                  \
+    void rg_by_outer_and_dots_##letter(int64_t m, int64_t n, real alpha, const real *a, int64_t a_row, const real *d,  \
+                                       real *w, real *out) {                                                           \
+        RG_CHOOSE(by_outer_and_dots_##letter)(m, n, alpha, a, a_row, d, w, out);                                       \
+    }                                                                                                                  \
     void rg_by_turned_tiles_##letter(int64_t m, int64_t n, int64_t k, real alpha, const real *a, int64_t a_column,     \
                                      const real *b, int64_t b_row, real *c, int64_t c_row, real *room) {               \
         RG_CHOOSE(by_turned_tiles_##letter)(m, n, k, alpha, a, a_column, b, b_row, c, c_row, room);                    \

@@ -59,7 +59,6 @@ static void one_by_one(int64_t itemsize, int64_t rows, int64_t columns, const ch
 #endif
 
 #if BY_VECTORS
-#define RG_UNROLL _Pragma("GCC unroll 16")
 #define RG_SOURCE "turning_loops.h"
 #include "each_isa.h"
 
