@@ -9,7 +9,7 @@ import sysconfig
 from pathlib import Path
 
 FLAGS = ["-O3", "-g0", "-std=gnu11", "-fwrapv", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast",
-         "-fvisibility=hidden", "-Wno-pass-failed"]  # fmt: skip
+         "-fvisibility=hidden", "-Werror=implicit-function-declaration", "-Wno-pass-failed"]  # fmt: skip
 """The last is for Clang: a loop that may be vectorized need not be. GCC passes over it."""
 
 FLAGS_OF = {"instructions_pairs": ["-ffp-contract=off"]}

@@ -261,7 +261,7 @@ static inline int run_calls(rg_frame *frame, const call *c, const call *end) {
         case ONCE: {
             int done, error = c->once->run(frame, c->once, &done);
             if (error)
-                return failed(frame, c->thunk, error);
+                return rg_failed(frame, c->thunk, error);
             c += done ? c->n : 0;
             continue;
         }
