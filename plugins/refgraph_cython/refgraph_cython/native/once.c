@@ -118,21 +118,43 @@ static int find_products(rg_frame *frame, rg_once *once) {
 
 /* Two thunks. */
 
+typedef struct {
+    const rg_once *once;
+    rg_vector_product product;
+    rg_outer_product update;
+} updated;
+
+/* A share of the rows. */
+static void update_rows(void *context, int64_t number, int64_t chunks) {
+    const updated *p = context;
+    const rg_once *once = p->once;
+    const rg_thunk *update = once->thunks[1];
+    int64_t from = p->product.size * number / chunks, to = p->product.size * (number + 1) / chunks;
+    int64_t terms = p->product.terms;
+#define UPDATE(letter, real)                                                                                           \
+    rg_by_outer_and_dots_##letter(to - from, terms, *(const real *)update->in[1]->data,                                \
+                                  (const real *)p->update.column + from * p->update.step, p->update.step,              \
+                                  (const real *)p->product.vector->data, (real *)update->out[0]->data + from * terms,  \
+                                  (real *)once->thunks[0]->out[0]->data + from);
+    FOR_REAL(UPDATE)
+}
+
 static int run_update(rg_frame *frame, const rg_once *once, int *done) {
     const rg_thunk *update = once->thunks[1];
-    rg_vector_product a;
-    rg_outer_product b;
-    rg_by_vector(once->thunks[0], &a);
-    rg_by_outer(update, &b);
+    updated p = {.once = once};
+    rg_by_vector(once->thunks[0], &p.product);
+    rg_by_outer(update, &p.update);
     char *w = update->out[0]->data;
     (void)frame;
-#define UPDATE(letter, real)                                                                                           \
-    *done = update->in[0]->data == w && a.matrix.data == w && *(const real *)update->in[4]->data == 1;                 \
-    if (*done)                                                                                                         \
-        rg_by_outer_and_dots_##letter(a.size, a.terms, *(const real *)update->in[1]->data, (const real *)b.column,     \
-                                      b.step, (const real *)a.vector->data, (real *)w,                                 \
-                                      (real *)once->thunks[0]->out[0]->data);
-    FOR_REAL(UPDATE)
+#define IS_ONE(letter, real) *done = *(const real *)update->in[4]->data == 1;
+    FOR_REAL(IS_ONE)
+    *done &= update->in[0]->data == w && p.product.matrix.data == w;
+    int64_t bytes = p.product.size * p.product.terms * rg_itemsize[update->out[0]->dtype];
+    int64_t chunks = bytes / PART < RG_PARTS ? bytes / PART : RG_PARTS;
+    if (*done && chunks > 1)
+        rg_parallel(chunks, 2 * NS_A_BYTE * (double)bytes, update_rows, &p);
+    else if (*done)
+        update_rows(&p, 0, 1);
     return RG_OK;
 }
 
