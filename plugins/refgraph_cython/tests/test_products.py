@@ -140,7 +140,7 @@ def test_products_in_the_other_instruction_sets(isa):
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-@pytest.mark.parametrize(("sizes", "loads"), [((10, 784, 500), False), ((600, 700, 800), True)])
+@pytest.mark.parametrize(("sizes", "loads"), [((10, 784, 500), False), ((900, 700, 800), True)])
 def test_blas_is_loaded_by_the_first_product_that_is_sooner_done_by_it(sizes, loads):
     program = f"""if True:
         import sys
@@ -166,7 +166,7 @@ def test_where_blas_cannot_be_loaded_products_of_small_matrices_need_none():
         f = rg.function([x, y], T.dot(x, y), backend="cython")
         print(f(np.ones((2, 3)), np.ones((3, 4))).sum())
         try:
-            f(np.ones((600, 700)), np.ones((700, 800)))
+            f(np.ones((900, 700)), np.ones((700, 800)))
         except rg.RefgraphError as error:
             print(error)
     """

@@ -137,7 +137,7 @@ def test_products_are_the_same_bits(dtype, shape):
 @pytest.mark.parametrize("rows", [1, 5, 60])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_updates_by_products_are_the_same_bits(dtype, rows):
-    """In the memory of the state; those of many rows are shared among threads."""
+    """In the memory of the state; those of one row, with the product, and of many are shared among threads."""
     x, d, start = drawn((rows, 700), dtype), drawn((rows, 900), dtype), drawn((700, 900), dtype)
     w = rg.shared(start)
     u, v = T.matrix(dtype=dtype), T.matrix(dtype=dtype)
@@ -149,7 +149,7 @@ def test_updates_by_products_are_the_same_bits(dtype, rows):
         with threads(count):
             before = _native.jobs()
             found.append([*[f(x, d) for _ in range(3)], w.get_value()])
-            assert (_native.jobs() > before) == (count > 1 and rows > 5)
+            assert (_native.jobs() > before) == (count > 1 and rows != 5)
     for other in found[1:]:
         for k, (got, want) in enumerate(zip(other, found[0], strict=True)):
             assert_bits(got, want, f"result {k}")

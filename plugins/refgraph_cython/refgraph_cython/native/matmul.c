@@ -14,8 +14,7 @@ typedef double _Complex complex128;
 rg_blas rg_blas_of;
 int rg_way_of_all = -1;
 
-#define TILED_ROWS 512   /* of the product, up to which tiles are used */
-#define TILED_TERMS 512  /* of each sum, up to which they are */
+#define LARGE 400000000  /* products of numbers: what takes more is left to BLAS */
 #define DOTTED (1 << 17) /* elements of the matrix on the left, which is to stay in a cache, where rows are multiplied */
 #define FEW_TERMS 32     /* of each sum, up to which rows are turned rather, but for very few rows on the left */
 #define MANY_TERMS 24    /* of each sum, from which on products with short rows are turned */
@@ -65,6 +64,7 @@ enum way { BLAS, TILES, TURNED_TILES, DOTS, TURNING, OUTER };
 
 static enum way way_of(int dtype, const matrix *a, const matrix *b, const matrix *c, int adds) {
     int64_t m = c->rows, n = c->columns, k = a->columns;
+    int is_large = (double)m * (double)n * (double)k > LARGE;
     if (dtype != RG_F32 && dtype != RG_F64)
         return BLAS;
     if (rg_way_of_all >= 0)
@@ -72,15 +72,17 @@ static enum way way_of(int dtype, const matrix *a, const matrix *b, const matrix
     if (b->column == 1) { /* rows of b are neighbours */
         if (k == 1 && adds && n * rg_itemsize[dtype] >= 2 * LANES)
             return OUTER;
-        if (k >= MANY_TERMS && adds && a->row == 1 && n * rg_itemsize[dtype] < LANES && m > 1)
+        int64_t row = n * rg_itemsize[dtype];
+        if (adds && a->row == 1 && m > 1 && (row < LANES ? k >= MANY_TERMS : row < 2 * LANES && k >= 2 * MANY_TERMS))
             return TURNED_TILES;
-        return m <= TILED_ROWS || k <= TILED_TERMS || n <= 16 ? TILES : BLAS;
+        return is_large && n > 16 ? BLAS : TILES;
     }
     if (b->row != 1 && k != 1)
         return BLAS;
-    if (k < FEW_TERMS && m > 2)
-        return TURNING;
-    return (a->column == 1 || k == 1) && m <= DOTTED / k ? DOTS : BLAS;
+    int is_dotted = (a->column == 1 || k == 1) && m <= DOTTED / k;
+    if (k < FEW_TERMS ? m > 2 : 4 * m >= 3 * k || (!is_dotted && m > FEW_TERMS))
+        return is_large ? BLAS : TURNING;
+    return is_dotted ? DOTS : BLAS;
 }
 
 /* A product by kernels of our own, of which threads may take parts. */
@@ -90,7 +92,7 @@ typedef struct {
     matrix a, b, c;
     const void *alpha;
     char *room;
-    size_t bytes; /* of the room */
+    size_t bytes; /* of the room that a part has */
 } own;
 
 #define PARTS 16
@@ -102,7 +104,7 @@ static void own_part(void *context, int64_t number, int64_t of) {
     const matrix *a = &p->a, *b = &p->b, *c = &p->c;
     int64_t m = c->rows, n = c->columns, k = a->columns;
     rg_part part = {number, of};
-    void *room = p->room;
+    void *room = p->room ? p->room + (size_t)number * p->bytes : NULL;
 #define BY_OWN(letter, real)                                                                                           \
     const real alpha = *(const real *)p->alpha, *x = (const real *)a->data, *y = (const real *)b->data;                \
     real *z = (real *)c->data;                                                                                         \
@@ -113,7 +115,7 @@ static void own_part(void *context, int64_t number, int64_t of) {
     else if (p->way == DOTS)                                                                                           \
         rg_by_dots_##letter(part, m, n, k, alpha, x, a->row, y, b->column, p->adds, z, c->row);                        \
     else if (p->way == TURNING)                                                                                        \
-        rg_by_turning_##letter(m, n, k, alpha, x, a->row, a->column, y, b->column, p->adds, z, c->row, room);          \
+        rg_by_turning_##letter(part, m, n, k, alpha, x, a->row, a->column, y, b->column, p->adds, z, c->row, room);          \
     else                                                                                                               \
         rg_by_outer_##letter(m, n, alpha, x, a->row, y, z, c->row, room);
     if (p->dtype == RG_F32) {
@@ -127,17 +129,18 @@ static void own_part(void *context, int64_t number, int64_t of) {
 static int by_own(rg_frame *frame, own *p) {
     int64_t m = p->c.rows, n = p->c.columns, k = p->a.columns, size = rg_itemsize[p->dtype], parts = 1;
     double ns = 0.002 * (double)(m * n * k * size);
-    if ((p->way == TILES || p->way == DOTS) && ns >= WORTH_NS)
+    if ((p->way == TILES || p->way == DOTS || p->way == TURNING) && ns >= WORTH_NS)
         parts = PARTS;
     p->bytes = 0;
     if (p->way == OUTER)
         p->bytes = (size_t)(n * size + LANES);
     else if (p->way == TURNING || p->way == TURNED_TILES)
         p->bytes = (size_t)((p->way == TURNING ? k : n) * 64 * size);
-    p->room = p->bytes ? rg_scratch(frame, p->bytes) : NULL;
+    parts = rg_threads() > 1 ? parts : 1;
+    p->room = p->bytes ? rg_scratch(frame, p->bytes * (size_t)parts) : NULL;
     if (p->bytes && !p->room)
         return RG_ERROR_MEMORY;
-    if (parts > 1 && rg_threads() > 1)
+    if (parts > 1)
         rg_parallel(parts, ns, own_part, p);
     else
         own_part(p, 0, 1);
