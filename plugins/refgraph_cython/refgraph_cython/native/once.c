@@ -18,6 +18,7 @@ Of a product and an update: each row is multiplied by the vector and then added 
 #define BLOCK (1 << 18)  /* of rows that are in that cache, beside whatever else */
 #define PART (1 << 19)   /* that are worth a part of their own, */
 #define ROWS 32          /* and rows that are */
+#define SHARED (1 << 24) /* bytes of a matrix that is updated by more threads than one: less lies in a cache they share */
 #define NS_A_BYTE 0.015
 
 typedef struct {
@@ -150,9 +151,8 @@ static int run_update(rg_frame *frame, const rg_once *once, int *done) {
     FOR_REAL(IS_ONE)
     *done &= update->in[0]->data == w && p.product.matrix.data == w;
     int64_t bytes = p.product.size * p.product.terms * rg_itemsize[update->out[0]->dtype];
-    int64_t chunks = bytes / PART < RG_PARTS ? bytes / PART : RG_PARTS;
-    if (*done && chunks > 1)
-        rg_parallel(chunks, 2 * NS_A_BYTE * (double)bytes, update_rows, &p);
+    if (*done && bytes >= SHARED)
+        rg_parallel(RG_PARTS, 2 * NS_A_BYTE * (double)bytes, update_rows, &p);
     else if (*done)
         update_rows(&p, 0, 1);
     return RG_OK;
