@@ -51,17 +51,17 @@ static inline __attribute__((always_inline)) NAME(vector) NAME(pieces)(const cha
                                                                         int64_t t) {                                   \
         enum { ELEMENTS = RG_BYTES / size };                                                                           \
         NAME(elements_##size) v[n], w[n];                                                                              \
-        RG_UNROLL(16) for (int j = 0; j < n; j++)                                                                          \
+        RG_UNROLL(16) for (int j = 0; j < n; j++)                                                                      \
             v[j] = (NAME(elements_##size))NAME(pieces)(from + j * f, n * f);                                           \
-        RG_UNROLL(16) for (int done = 1; done < n; done *= 2) {                                                            \
-            RG_UNROLL(16) for (int j = 0; j < half; j++) {                                                                 \
+        RG_UNROLL(16) for (int done = 1; done < n; done *= 2) {                                                        \
+            RG_UNROLL(16) for (int j = 0; j < half; j++) {                                                             \
                 w[2 * j] = __builtin_shufflevector(v[j], v[j + half], EACH_LANE(PAIRS_##half, 0, n));                  \
                 w[2 * j + 1] = __builtin_shufflevector(v[j], v[j + half], EACH_LANE(PAIRS_##half, half, n));           \
             }                                                                                                          \
-            RG_UNROLL(16) for (int j = 0; j < n; j++)                                                                      \
+            RG_UNROLL(16) for (int j = 0; j < n; j++)                                                                  \
                 v[j] = w[j];                                                                                           \
         }                                                                                                              \
-        RG_UNROLL(16) for (int j = 0; j < n; j++)                                                                          \
+        RG_UNROLL(16) for (int j = 0; j < n; j++)                                                                      \
             memcpy(to + j * t, &v[j], RG_BYTES);                                                                       \
     }                                                                                                                  \
                                                                                                                        \
