@@ -115,7 +115,7 @@ static void own_part(void *context, int64_t number, int64_t of) {
     else if (p->way == DOTS)                                                                                           \
         rg_by_dots_##letter(part, m, n, k, alpha, x, a->row, y, b->column, p->adds, z, c->row);                        \
     else if (p->way == TURNING)                                                                                        \
-        rg_by_turning_##letter(part, m, n, k, alpha, x, a->row, a->column, y, b->column, p->adds, z, c->row, room);          \
+        rg_by_turning_##letter(part, m, n, k, alpha, x, a->row, a->column, y, b->column, p->adds, z, c->row, room);    \
     else                                                                                                               \
         rg_by_outer_##letter(m, n, alpha, x, a->row, y, z, c->row, room);
     if (p->dtype == RG_F32) {

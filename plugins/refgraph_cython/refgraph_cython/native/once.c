@@ -18,7 +18,7 @@ Of a product and an update: each row is multiplied by the vector and then added 
 #define BLOCK (1 << 18)  /* of rows that are in that cache, beside whatever else */
 #define PART (1 << 19)   /* that are worth a part of their own, */
 #define ROWS 32          /* and rows that are */
-#define SHARED (1 << 24) /* bytes of a matrix that is updated by more threads than one: less lies in a cache they share */
+#define SHARED (1 << 24) /* bytes of a matrix from which on several threads update it: less is sooner done by one */
 #define NS_A_BYTE 0.015
 
 typedef struct {

@@ -34,7 +34,7 @@ typedef int32_t RG_PLACES __attribute__((vector_size(16)));
     void rg_by_turning_##letter(rg_part part, int64_t m, int64_t n, int64_t k, real alpha, const real *a, int64_t a_row,             \
                                 int64_t a_column, const real *b, int64_t b_row, int adds, real *c, int64_t c_row,      \
                                 real *room) {                                                                          \
-        RG_CHOOSE(by_turning_##letter)(part, m, n, k, alpha, a, a_row, a_column, b, b_row, adds, c, c_row, room);            \
+        RG_CHOOSE(by_turning_##letter)(part, m, n, k, alpha, a, a_row, a_column, b, b_row, adds, c, c_row, room);      \
     }                                                                                                                  \
     void rg_by_outer_##letter(int64_t m, int64_t n, real alpha, const real *a, int64_t a_row, const real *b, real *c, \
                               int64_t c_row, real *room) {                                                             \
