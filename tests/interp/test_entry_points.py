@@ -36,7 +36,9 @@ def found():
     return points
 
 
-@pytest.mark.parametrize(("group", "some"), [("pytest11", True), ("console_scripts", True), ("refgraph.backends", False)])
+@pytest.mark.parametrize(
+    ("group", "some"), [("pytest11", True), ("console_scripts", True), ("refgraph.backends", False)]
+)
 def test_what_is_installed_here(group, some):
     """Where the library is alone there is no backend."""
     points = entry_points(group)
