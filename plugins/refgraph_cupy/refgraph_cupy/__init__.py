@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from refgraph.backend import Apply, Backend, Op, hookimpl
+from refgraph.backend import Apply, Backend, Graph, Op, hookimpl
 
 
 def _missing() -> str:
@@ -34,6 +35,14 @@ def kernel(node: Apply) -> Any:
     from refgraph_cupy.making import find
 
     return find(node)
+
+
+@backend.program
+def compile(graph: Graph, interpret: Any, states: Mapping[int, int]) -> Any:
+    """A whole graph as one program, where all of it has kernels."""
+    from refgraph_cupy.program import program
+
+    return program(graph, backend, states)
 
 
 @hookimpl

@@ -6,9 +6,11 @@ Nothing here touches a device before something is to be computed on it.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
+from threading import local
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -66,6 +68,28 @@ class Device(Protocol):
     def matmul(self, a: Array, b: Array, out: Array) -> None:
         """out = a @ b, of arrays of one dtype and at least two axes."""
 
+    def owns(self, value: Any) -> bool:
+        """Whether a value is an array of this device."""
+
+    def fill(self, to: Array, value: Any) -> None:
+        """Copy an array of NumPy's, or of the device, into one of the same shape and dtype."""
+
+    def arena(self) -> AbstractContextManager[Any]:
+        """What this thread allocates meanwhile comes from memory that nothing else is given, as long as the arena is
+        kept."""
+
+    def work(self, launches: Sequence[Any]) -> Work:
+        """Launches to be put on the device again and again, in this order."""
+
+
+class Work(Protocol):
+    """Launches as one piece of work. `remark` says how they are put on the device."""
+
+    remark: str
+
+    def run(self) -> None:
+        """Put all of them on the device."""
+
 
 class Cuda:
     """The current device of CuPy's. Work is put on CuPy's current stream."""
@@ -107,13 +131,92 @@ class Cuda:
     def matmul(self, a: Array, b: Array, out: Array) -> None:
         self._cupy.matmul(a, b, out=out)
 
+    def owns(self, value: Any) -> bool:
+        return isinstance(value, self._cupy.ndarray)
+
+    def fill(self, to: Array, value: Any) -> None:
+        if isinstance(value, np.ndarray):
+            to.set(value)
+        else:
+            to[...] = value
+
+    @contextmanager
+    def arena(self) -> Iterator[Any]:
+        pool = self._cupy.cuda.MemoryPool()
+        with self._cupy.cuda.using_allocator(pool.malloc):
+            yield pool
+
+    def work(self, launches: Sequence[Any]) -> Work:
+        return _Captured(self, launches)
+
+    def capture(self, launches: Sequence[Any]) -> Any:
+        """Launches as a CUDA graph."""
+        stream = self._cupy.cuda.Stream(non_blocking=True)
+        with stream:
+            stream.begin_capture()
+            try:
+                for launch in launches:
+                    launch.put(self)
+            finally:
+                graph = stream.end_capture()
+        return graph
+
+
+class _Captured:
+    """Launches that are put on the device one by one the first time, and as a CUDA graph from then on.
+
+    What cannot be captured goes on being launched one by one.
+    """
+
+    def __init__(self, device: Cuda, launches: Sequence[Any]) -> None:
+        self._device, self._launches = device, launches
+        self._graph: Any = None
+        self._runs = 0
+        self.remark = "launched one by one, as it ran once"
+
+    def run(self) -> None:
+        self._runs += 1
+        if self._runs == 2:
+            self._capture()
+        if self._graph is not None:
+            self._graph.launch()
+            return
+        for launch in self._launches:
+            launch.put(self._device)
+
+    def _capture(self) -> None:
+        try:
+            self._graph = self._device.capture(self._launches)
+            self.remark = f"one CUDA graph of {len(self._launches)} launches"
+        except Exception as error:
+            self.remark = f"launched one by one: {type(error).__name__}: {error}"
+
 
 OPTIONS = ("-std=c++17", "--fmad=true")
 
 
-@cache
 def current() -> Device:
-    """The device that programs run on. The environment variable REFGRAPH_CUPY_DEVICE=host takes the host, for tests."""
+    """The device that this thread computes on."""
+    return getattr(_local, "device", None) or _standard()
+
+
+@contextmanager
+def using(device: Device) -> Iterator[None]:
+    """Let this thread compute on another device meanwhile."""
+    before = getattr(_local, "device", None)
+    _local.device = device
+    try:
+        yield
+    finally:
+        _local.device = before
+
+
+_local = local()
+
+
+@cache
+def _standard() -> Device:
+    """The device that there is. The environment variable REFGRAPH_CUPY_DEVICE=host takes the host, for tests."""
     if os.environ.get("REFGRAPH_CUPY_DEVICE") == "host":
         from refgraph_cupy.host import Host
 

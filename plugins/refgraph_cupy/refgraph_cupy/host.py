@@ -9,6 +9,8 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -91,3 +93,27 @@ class Host:
 
     def matmul(self, a: Array, b: Array, out: Array) -> None:
         np.matmul(a.view(np.ndarray), b.view(np.ndarray), out=out.view(np.ndarray))
+
+    def owns(self, value: Any) -> bool:
+        return isinstance(value, HostArray)
+
+    def fill(self, to: Array, value: Any) -> None:
+        to[...] = value
+
+    def arena(self) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+    def work(self, launches: Sequence[Any]) -> _Repeated:
+        return _Repeated(self, launches)
+
+
+class _Repeated:
+    """Launches, one after the other."""
+
+    def __init__(self, device: Host, launches: Sequence[Any]) -> None:
+        self._device, self._launches = device, launches
+        self.remark = f"{len(launches)} launches"
+
+    def run(self) -> None:
+        for launch in self._launches:
+            launch.put(self._device)
