@@ -163,7 +163,8 @@ class Backend:
         Threads may run it together. A program that makes whole calls itself, arguments and states and all, has
         `function_class`, which makes of `Function` the class of functions that do (docs/adr/0029). A program that can
         say what its nodes take has `time(add)`: it then calls `add(node, runs, seconds)` after each call; without it, a
-        function that is profiled runs node by node. Raises BackendError for a second one.
+        function that is profiled runs node by node. `remarks`, lines of text on how it runs, are shown in `f.report()`.
+        Raises BackendError for a second one.
         """
         if self._program is not None:
             raise BackendError(f"backend {self.name!r} makes programs already")
