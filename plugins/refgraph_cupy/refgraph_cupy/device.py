@@ -60,6 +60,9 @@ class Device(Protocol):
     def address(self, array: Array) -> int:
         """Where the first element lies."""
 
+    def broadcast(self, array: Array, shape: Shape) -> Array:
+        """The same elements, repeated without a copy. Raises ValueError where the shape does not fit."""
+
     def launch(self, kernel: Kernel, grid: Shape, block: Shape, arguments: np.ndarray[Any, Any]) -> None:
         """Run a kernel: `grid` blocks of `block` threads, three lengths each. `arguments` are int64."""
 
@@ -89,6 +92,9 @@ class Cuda:
 
     def address(self, array: Array) -> int:
         return int(array.data.ptr)
+
+    def broadcast(self, array: Array, shape: Shape) -> Array:
+        return self._cupy.broadcast_to(array, tuple(shape))
 
     def launch(self, kernel: Kernel, grid: Shape, block: Shape, arguments: np.ndarray[Any, Any]) -> None:
         function = self._made.get(kernel)

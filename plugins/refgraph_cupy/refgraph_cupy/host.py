@@ -64,6 +64,9 @@ class Host:
     def address(self, array: Array) -> int:
         return int(array.__array_interface__["data"][0])
 
+    def broadcast(self, array: Array, shape: Shape) -> Array:
+        return np.broadcast_to(array, tuple(shape), subok=True)
+
     def launch(self, kernel: Kernel, grid: Shape, block: Shape, arguments: np.ndarray[Any, Any]) -> None:
         function = self._made.get(kernel)
         if function is None:
