@@ -3,3 +3,4 @@
 from refgraph_cupy.kernels import elementwise as elementwise
 from refgraph_cupy.kernels import shape as shape
 from refgraph_cupy.kernels import construct as construct
+from refgraph_cupy.kernels import cumulative as cumulative

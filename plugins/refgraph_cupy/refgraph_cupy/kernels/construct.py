@@ -53,7 +53,9 @@ def arange(node: Apply) -> Run | str:
         first, last, by = start.item(), stop.item(), step.item()
         out = device.empty((_count(first, last, by),), dtype)
         with np.errstate(all="ignore"):
-            ends = np.array([first, first + by] if out.size > 1 else [first, first] if out.size else [0, 0]).astype(dtype)
+            ends = np.array([first, first + by] if out.size > 1 else [first, first] if out.size else [0, 0]).astype(
+                dtype
+            )
         run(device, _ranging(op.dtype), out.size, [out.size, device.address(out), *_bits(ends)])
         return out
 
@@ -138,7 +140,9 @@ def _spacing(start: str, stop: str, computed: str, out: str) -> Kernel:
     if computed != wide:
         value = f"as<{out}>({'floor' if np.dtype(out).kind in 'iu' else ''}({wide}(as<{computed}>(z))))"
     real = {"complex64": "float32", "complex128": "float64"}.get(wide, wide)
-    text = _LINSPACE.format(start=start, stop=stop, wide=wide, real=real, out=out, value=value, ndim=NDIM, threads=THREADS)
+    text = _LINSPACE.format(
+        start=start, stop=stop, wide=wide, real=real, out=out, value=value, ndim=NDIM, threads=THREADS
+    )
     return written(f"linspace_{out}", text)
 
 
