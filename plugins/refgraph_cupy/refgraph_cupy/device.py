@@ -66,6 +66,9 @@ class Device(Protocol):
     def launch(self, kernel: Kernel, grid: Shape, block: Shape, arguments: np.ndarray[Any, Any]) -> None:
         """Run a kernel: `grid` blocks of `block` threads, three lengths each. `arguments` are int64."""
 
+    def argsort(self, array: Array) -> Array:
+        """The positions of the elements of a vector, int64, in rising order; equal ones stay in theirs."""
+
     def matmul(self, a: Array, b: Array, out: Array) -> None:
         """out = a @ b, of arrays of one dtype and at least two axes."""
 
@@ -109,6 +112,9 @@ class Cuda:
         module = self._cupy.RawModule(code=kernel.source, options=(f"-I{HEADERS / 'device'}", f"-I{HEADERS}", *OPTIONS))
         self._made[kernel] = function = module.get_function(kernel.name)
         return int(function.kernel.ptr)
+
+    def argsort(self, array: Array) -> Array:
+        return self._cupy.argsort(array, kind="stable")
 
     def matmul(self, a: Array, b: Array, out: Array) -> None:
         self._cupy.matmul(a, b, out=out)

@@ -92,5 +92,8 @@ class Host:
         function.argtypes, function.restype = [ctypes.c_void_p] * 3, None
         return function
 
+    def argsort(self, array: Array) -> Array:
+        return np.argsort(array, kind="stable").view(HostArray)
+
     def matmul(self, a: Array, b: Array, out: Array) -> None:
         np.matmul(a.view(np.ndarray), b.view(np.ndarray), out=out.view(np.ndarray))

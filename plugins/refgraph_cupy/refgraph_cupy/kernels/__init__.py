@@ -1,6 +1,7 @@
 """Kernels, a file for each family of ops. Importing this declares all that make them."""
 
-from refgraph_cupy.kernels import elementwise as elementwise
-from refgraph_cupy.kernels import shape as shape
 from refgraph_cupy.kernels import construct as construct
 from refgraph_cupy.kernels import cumulative as cumulative
+from refgraph_cupy.kernels import elementwise as elementwise
+from refgraph_cupy.kernels import indexing as indexing
+from refgraph_cupy.kernels import shape as shape

@@ -62,7 +62,7 @@ def arange(node: Apply) -> Run | str:
     return make
 
 
-def _count(start: Any, stop: Any, step: Any) -> int:
+def _count(start: float, stop: float, step: float) -> int:
     """How many numbers a range has. Raises ValueError where the step is 0 or that is no number."""
     if step == 0:
         raise ValueError("the step of a range is 0")

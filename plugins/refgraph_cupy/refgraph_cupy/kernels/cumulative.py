@@ -33,7 +33,7 @@ def cumulative(node: Apply) -> Run:
 def accumulated(device: Device, x: Array, dtype: str, joined: str, axis: int, reverse: bool = False) -> Array:
     """Along an axis, for each element all up to it joined by an expression of x and y, which is associative.
 
-    Where neighbours lie along the axis, or rows are few and long, a block takes a row, or one of the parts of a long one:
+    Where neighbours lie along the axis, or rows are few and long, a block takes a row, or a part of one that is long:
     then totals of parts come first, and each part begins with the total of those before. Else a thread takes a row.
     """
     out = device.empty(x.shape, dtype)
