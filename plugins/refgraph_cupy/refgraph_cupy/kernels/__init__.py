@@ -4,4 +4,5 @@ from refgraph_cupy.kernels import construct as construct
 from refgraph_cupy.kernels import cumulative as cumulative
 from refgraph_cupy.kernels import elementwise as elementwise
 from refgraph_cupy.kernels import indexing as indexing
+from refgraph_cupy.kernels import joining as joining
 from refgraph_cupy.kernels import shape as shape

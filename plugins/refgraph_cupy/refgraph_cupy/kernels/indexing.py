@@ -101,7 +101,7 @@ class _Reader:
         self.basic: list[Any] = []
         """The index that makes the view: a slice for each axis along which an array picks."""
         self.axes: list[Any] = []
-        """For each axis of the view, and each number, whether it is kept (None), a number (-1), or which array picks."""
+        """For each axis of the view, and each number: None where it is kept, -1 for a number, or which array picks."""
         self.arrays: list[Array] = []
         self.is_sure = True
 
@@ -261,12 +261,12 @@ def pick(node: Apply) -> Run:
     def run(x: Array, *given: Any) -> Array:
         device = current()
         found = picks(device, op.template, x, given, bounds)
-        return _taken(device, found) if found.arrays else found.view
+        return taken(device, found) if found.arrays else found.view
 
     return run
 
 
-def _taken(device: Device, found: Picks) -> Array:
+def taken(device: Device, found: Picks) -> Array:
     """A new array of what is picked."""
     view = found.view
     out = device.empty(found.shape, view.dtype)
