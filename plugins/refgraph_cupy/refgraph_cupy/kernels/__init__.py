@@ -5,4 +5,5 @@ from refgraph_cupy.kernels import cumulative as cumulative
 from refgraph_cupy.kernels import elementwise as elementwise
 from refgraph_cupy.kernels import indexing as indexing
 from refgraph_cupy.kernels import joining as joining
+from refgraph_cupy.kernels import nnet as nnet
 from refgraph_cupy.kernels import shape as shape
