@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from refgraph_cupy import blas
+
 HEADERS = Path(__file__).parent / "cuda"
 BARRIER = "__syncthreads"
 
@@ -69,8 +71,12 @@ class Device(Protocol):
     def argsort(self, array: Array) -> Array:
         """The positions of the elements of a vector, int64, in rising order; equal ones stay in theirs."""
 
-    def matmul(self, a: Array, b: Array, out: Array) -> None:
-        """out = a @ b, of arrays of one dtype and at least two axes."""
+    def gemm(self, a: Array, b: Array, c: Array, alpha: complex = 1, beta: complex = 0) -> None:
+        """c = alpha * (a @ b) + beta * c, of stacks of matrices, three axes each, of one floating or complex dtype.
+
+        Of each matrix of a and b, neighbours lie along the last axis or the one before (see `is_laid`); c lies as C lays
+        it. Nothing is read of c where beta is 0. No length is 0.
+        """
 
 
 class Cuda:
@@ -116,8 +122,26 @@ class Cuda:
     def argsort(self, array: Array) -> Array:
         return self._cupy.argsort(array, kind="stable")
 
-    def matmul(self, a: Array, b: Array, out: Array) -> None:
-        self._cupy.matmul(a, b, out=out)
+    def gemm(self, a: Array, b: Array, c: Array, alpha: complex = 1, beta: complex = 0) -> None:
+        lengths = (*c.shape, a.shape[2])
+        stream, allocate = self._cupy.cuda.get_current_stream().ptr, self._cupy.cuda.alloc
+        operands = [blas.Operand(self.address(x), *is_laid(x)) for x in (a, b, c)]
+        blas.gemm(str(c.dtype), lengths, operands, alpha, beta, stream, allocate)
+
+
+def is_laid(stack: Array) -> Any:
+    """How a stack of matrices lies, for `gemm`: whether neighbours are along columns, and, in elements, how far apart rows
+    (else columns) are, and matrices. None where it must be copied first."""
+    itemsize = stack.dtype.itemsize
+    steps = [int(s) // itemsize for s in stack.strides]
+    if any([int(s) % itemsize for s in stack.strides]) or steps[0] < 0:
+        return None
+    (_, rows, columns), (step, down, across) = stack.shape, steps
+    if (across == 1 or columns == 1) and (rows == 1 or down >= columns):
+        return False, max(columns, 1) if rows == 1 else down, step
+    if (down == 1 or rows == 1) and (columns == 1 or across >= rows):
+        return True, max(rows, 1) if columns == 1 else across, step
+    return None
 
 
 OPTIONS = ("-std=c++17", "--fmad=true")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from refgraph_cupy.device import HEADERS, Array, Kernel, Shape
+from refgraph_cupy.device import HEADERS, Array, Kernel, Shape, is_laid
 
 _COMPILERS = ("g++", "clang++", "c++")
 _FLAGS = ("-std=c++17", "-O1", "-shared", "-fPIC", "-fwrapv", "-ffp-contract=off", "-fno-strict-aliasing", "-w")
@@ -62,6 +62,7 @@ class Host:
         return np.array(array).view(np.ndarray)
 
     def address(self, array: Array) -> int:
+        assert isinstance(array, HostArray), "what a kernel is given is an array of the device"
         return int(array.__array_interface__["data"][0])
 
     def broadcast(self, array: Array, shape: Shape) -> Array:
@@ -95,5 +96,9 @@ class Host:
     def argsort(self, array: Array) -> Array:
         return np.argsort(array, kind="stable").view(HostArray)
 
-    def matmul(self, a: Array, b: Array, out: Array) -> None:
-        np.matmul(a.view(np.ndarray), b.view(np.ndarray), out=out.view(np.ndarray))
+    def gemm(self, a: Array, b: Array, c: Array, alpha: complex = 1, beta: complex = 0) -> None:
+        assert c.flags.c_contiguous and None not in (is_laid(a), is_laid(b)), "matrices are laid as cuBLAS takes them"
+        wide = "float32" if c.dtype == "float16" else c.dtype
+        z = np.matmul(*[np.asarray(x, wide) for x in (a, b)])
+        z = z if alpha == 1 else z * np.asarray(alpha, wide)
+        c[...] = z if beta == 0 else c * np.asarray(beta, wide) + z

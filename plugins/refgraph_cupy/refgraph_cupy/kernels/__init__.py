@@ -6,4 +6,5 @@ from refgraph_cupy.kernels import elementwise as elementwise
 from refgraph_cupy.kernels import indexing as indexing
 from refgraph_cupy.kernels import joining as joining
 from refgraph_cupy.kernels import nnet as nnet
+from refgraph_cupy.kernels import products as products
 from refgraph_cupy.kernels import shape as shape
