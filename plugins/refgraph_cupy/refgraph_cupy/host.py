@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ class Host:
         self._folder = Path(os.environ.get("REFGRAPH_CUPY_CACHE") or tempfile.mkdtemp(prefix="refgraph_cupy_"))
         self._folder.mkdir(parents=True, exist_ok=True)
         self._made: dict[Kernel, Any] = {}
+        self._lock = threading.Lock()
 
     def empty(self, shape: Shape, dtype: Any) -> Array:
         return np.empty(tuple(shape), dtype).view(HostArray)
@@ -73,7 +75,8 @@ class Host:
         if function is None:
             function = self._made[kernel] = self._compiled(kernel)
         places = np.array([*grid, *block], np.uint32)
-        function(arguments.ctypes.data, places.ctypes.data, places.ctypes.data + 12)
+        with self._lock:  # what stands for threadIdx and its like is there once
+            function(arguments.ctypes.data, places.ctypes.data, places.ctypes.data + 12)
 
     def _compiled(self, kernel: Kernel) -> Any:
         headers = "".join([p.read_text() for p in sorted(HEADERS.rglob("*.h"))])

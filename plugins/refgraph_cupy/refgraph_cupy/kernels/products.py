@@ -248,7 +248,7 @@ def tensordot(node: Apply) -> Run:
 
 
 def _contracted(device: Device, a: Array, b: Array, counts: tuple[int, ...], shape: Sequence[int]) -> Array:
-    """The products of arrays whose axes are, so many each: shared ones, rows, terms; and shared ones, terms, columns."""
+    """The products of arrays whose axes are, so many each: shared, rows, terms; and shared, terms, columns."""
     shared, rows, terms, columns = counts
     a, b = grouped(device, a, (shared, rows, terms)), grouped(device, b, (shared, terms, columns))
     out = device.empty((a.shape[0], a.shape[1], b.shape[2]), a.dtype)
