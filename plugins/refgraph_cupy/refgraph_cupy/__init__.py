@@ -15,26 +15,30 @@ def _missing() -> str:
 
 
 def _to_device(array: Any) -> Any:
+    """An array of the device; a single integer stays on the host, where positions and lengths are wanted."""
     from refgraph_cupy.device import current
+    from refgraph_cupy.known import known
 
+    if array.ndim == 0 and array.dtype.kind in "iu":
+        return known(array)
     return current().upload(array)
 
 
 def _to_numpy(array: Any) -> Any:
-    from refgraph_cupy.device import current
+    from refgraph_cupy.known import values
 
-    return current().download(array)
+    return values(array)
 
 
 backend = Backend("cupy", device="cuda", to_device=_to_device, to_numpy=_to_numpy, speed=20.0, available=_missing)
 
 
 @backend.kernel(Op)
-def kernel(node: Apply) -> Any:
+def kernel(node: Apply, compile: Any) -> Any:
     """What runs one node on the device."""
     from refgraph_cupy.making import find
 
-    return find(node)
+    return find(node, compile)
 
 
 @backend.program

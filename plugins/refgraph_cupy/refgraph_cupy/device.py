@@ -15,6 +15,9 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from refgraph_cupy import blas
+from refgraph_cupy.faults import Faults
+
 HEADERS = Path(__file__).parent / "cuda"
 BARRIER = "__syncthreads"
 
@@ -62,11 +65,23 @@ class Device(Protocol):
     def address(self, array: Array) -> int:
         """Where the first element lies."""
 
+    def broadcast(self, array: Array, shape: Shape) -> Array:
+        """The same elements, repeated without a copy. Raises ValueError where the shape does not fit."""
+
     def launch(self, kernel: Kernel, grid: Shape, block: Shape, arguments: np.ndarray[Any, Any]) -> None:
         """Run a kernel: `grid` blocks of `block` threads, three lengths each. `arguments` are int64."""
 
-    def matmul(self, a: Array, b: Array, out: Array) -> None:
-        """out = a @ b, of arrays of one dtype and at least two axes."""
+    def argsort(self, array: Array) -> Array:
+        """The positions of the elements of a vector, int64, in rising order; equal ones stay in theirs."""
+
+    def multiply(self, product: blas.Product) -> None:
+        """Compute a product of matrices in memory."""
+
+    def flag(self) -> Array:
+        """What kernels set where they find something wrong: see faults.py."""
+
+    def check(self, error: Exception) -> None:
+        """Raise an error if one has."""
 
     def owns(self, value: Any) -> bool:
         """Whether a value is an array of this device."""
@@ -91,7 +106,7 @@ class Work(Protocol):
         """Put all of them on the device."""
 
 
-class Cuda:
+class Cuda(Faults):
     """The current device of CuPy's. Work is put on CuPy's current stream."""
 
     name = "cuda"
@@ -99,6 +114,7 @@ class Cuda:
     def __init__(self) -> None:
         import cupy
 
+        super().__init__()
         self._cupy = cupy
         self._made: dict[Kernel, Any] = {}
 
@@ -114,6 +130,9 @@ class Cuda:
     def address(self, array: Array) -> int:
         return int(array.data.ptr)
 
+    def broadcast(self, array: Array, shape: Shape) -> Array:
+        return self._cupy.broadcast_to(array, tuple(shape))
+
     def launch(self, kernel: Kernel, grid: Shape, block: Shape, arguments: np.ndarray[Any, Any]) -> None:
         function = self._made.get(kernel)
         if function is None:
@@ -128,8 +147,12 @@ class Cuda:
         self._made[kernel] = function = module.get_function(kernel.name)
         return int(function.kernel.ptr)
 
-    def matmul(self, a: Array, b: Array, out: Array) -> None:
-        self._cupy.matmul(a, b, out=out)
+    def argsort(self, array: Array) -> Array:
+        return self._cupy.argsort(array, kind="stable")
+
+    def multiply(self, product: blas.Product) -> None:
+        stream, allocate = self._cupy.cuda.get_current_stream().ptr, self._cupy.cuda.alloc
+        blas.gemm(*product, stream, allocate)
 
     def owns(self, value: Any) -> bool:
         return isinstance(value, self._cupy.ndarray)

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -16,7 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from refgraph_cupy.blas import Operand, Product
 from refgraph_cupy.device import HEADERS, Array, Kernel, Shape
+from refgraph_cupy.faults import Faults
 
 _COMPILERS = ("g++", "clang++", "c++")
 _FLAGS = ("-std=c++17", "-O1", "-shared", "-fPIC", "-fwrapv", "-ffp-contract=off", "-fno-strict-aliasing", "-w")
@@ -44,15 +47,17 @@ def includes() -> list[Path]:
     return [root, *[root / "cupy/_cccl" / part for part in ("libcudacxx", "thrust", "cub")]]
 
 
-class Host:
+class Host(Faults):
     """Runs kernels on the host. What was compiled is kept in a folder, by content."""
 
     name = "host"
 
     def __init__(self) -> None:
+        super().__init__()
         self._folder = Path(os.environ.get("REFGRAPH_CUPY_CACHE") or tempfile.mkdtemp(prefix="refgraph_cupy_"))
         self._folder.mkdir(parents=True, exist_ok=True)
         self._made: dict[Kernel, Any] = {}
+        self._lock = threading.Lock()
 
     def empty(self, shape: Shape, dtype: Any) -> Array:
         return np.empty(tuple(shape), dtype).view(HostArray)
@@ -64,14 +69,19 @@ class Host:
         return np.array(array).view(np.ndarray)
 
     def address(self, array: Array) -> int:
+        assert isinstance(array, HostArray), "what a kernel is given is an array of the device"
         return int(array.__array_interface__["data"][0])
+
+    def broadcast(self, array: Array, shape: Shape) -> Array:
+        return np.broadcast_to(array, tuple(shape), subok=True)
 
     def launch(self, kernel: Kernel, grid: Shape, block: Shape, arguments: np.ndarray[Any, Any]) -> None:
         function = self._made.get(kernel)
         if function is None:
             function = self._made[kernel] = self._compiled(kernel)
         places = np.array([*grid, *block], np.uint32)
-        function(arguments.ctypes.data, places.ctypes.data, places.ctypes.data + 12)
+        with self._lock:  # what stands for threadIdx and its like is there once
+            function(arguments.ctypes.data, places.ctypes.data, places.ctypes.data + 12)
 
     def _compiled(self, kernel: Kernel) -> Any:
         headers = "".join([p.read_text() for p in sorted(HEADERS.rglob("*.h"))])
@@ -91,8 +101,18 @@ class Host:
         function.argtypes, function.restype = [ctypes.c_void_p] * 3, None
         return function
 
-    def matmul(self, a: Array, b: Array, out: Array) -> None:
-        np.matmul(a.view(np.ndarray), b.view(np.ndarray), out=out.view(np.ndarray))
+    def argsort(self, array: Array) -> Array:
+        return np.argsort(array, kind="stable").view(HostArray)
+
+    def multiply(self, product: Product) -> None:
+        count, m, n, k = product.lengths
+        wide = np.dtype("float32" if product.dtype == "float16" else product.dtype)
+        a, b, c = [
+            _matrices(product.dtype, (count, *lengths), x)
+            for x, lengths in zip(product.operands, ((m, k), (k, n), (m, n)), strict=True)
+        ]
+        z = np.matmul(a.astype(wide), b.astype(wide)) * wide.type(product.alpha)
+        c[...] = z if product.beta == 0 else c * wide.type(product.beta) + z
 
     def owns(self, value: Any) -> bool:
         return isinstance(value, HostArray)
@@ -105,6 +125,16 @@ class Host:
 
     def work(self, launches: Sequence[Any]) -> _Repeated:
         return _Repeated(self, launches)
+
+
+def _matrices(dtype: str, shape: Shape, operand: Operand) -> np.ndarray[Any, Any]:
+    """A stack of matrices in memory, as an array on it."""
+    size = np.dtype(dtype).itemsize
+    near, far = size, operand.leading * size
+    strides = (operand.step * size, *((near, far) if operand.is_transposed else (far, near)))
+    reach = sum([(n - 1) * s for n, s in zip(shape, strides, strict=True)]) + size
+    memory = (ctypes.c_char * reach).from_address(operand.address)
+    return np.ndarray(tuple(shape), dtype, memory, strides=strides)
 
 
 class _Repeated:

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from refgraph.backend import Backend, Constant, Graph, TensorType
-from refgraph_cupy.device import Array, current
-from refgraph_cupy.tape import Tape, recording
+from refgraph_cupy.device import Array, Device, current
+from refgraph_cupy.known import Known, known
+from refgraph_cupy.tape import Given, Tape, answered, given, recording
 
 _TAPES = 16
 """Sets of shapes that a function keeps a tape for."""
@@ -56,7 +57,7 @@ class Kernels:
         device = current()
         values: list[Any] = [*arrays, *[None] * (self.count - len(arrays))]
         for i, value in self.constants:
-            values[i] = device.upload(value) if isinstance(value, np.ndarray) else value
+            values[i] = _there(device, value)
         for step in self.steps:
             results = step.run(*[values[i] for i in step.ins])
             if len(step.outs) == 1:
@@ -74,50 +75,81 @@ class Program:
 
     def __init__(self, kernels: Kernels, states: Mapping[int, int]) -> None:
         self._kernels, self._states = kernels, dict(states)
-        self._tapes: dict[Any, Tape | str] = {}
+        self._tapes: dict[Any, list[Tape] | str] = {}
         self._lock = Lock()
 
     @property
     def remarks(self) -> list[str]:
         """How calls of each set of shapes are put on the device, and why one by one, where they are."""
-        return [f"{_said(key)}: {t if isinstance(t, str) else t.remark}" for key, t in self._tapes.items()]
+        found = []
+        for key, tapes in self._tapes.items():
+            said = tapes if isinstance(tapes, str) else "; ".join(dict.fromkeys([t.remark for t in tapes]))
+            found.append(f"{_said(key)}: {said}")
+        return found
 
     def __call__(self, *values: Any) -> list[Any]:
         key = tuple([(v.shape, v.dtype.char) for v in values])
-        tape = self._tapes.get(key)
-        if isinstance(tape, str) or not self._lock.acquire(blocking=False):
+        tapes = self._tapes.setdefault(key, [])
+        if isinstance(tapes, str) or not self._lock.acquire(blocking=False):
             return self._once(values)
         try:
-            results = None if tape is None else tape.play(values)
-            return self._recorded(key, values) if results is None else results
+            for tape in tapes:
+                if tape.is_for(values):
+                    results = tape.play(values)
+                    if results is not None:
+                        return results
+                    tapes.remove(tape)
+                    break
+            return self._recorded(key, values)
         finally:
             self._lock.release()
 
     def _once(self, values: Sequence[Any]) -> list[Any]:
         """A call that leaves no trace."""
         device = current()
-        given = [device.upload(v) if isinstance(v, np.ndarray) and not device.owns(v) else v for v in values]
-        return self._kernels(*given)
+        return self._kernels(*[_there(device, v) for v in values])
 
     def _recorded(self, key: Any, values: Sequence[Any]) -> list[Any]:
         device = current()
-        states = set(self._states.values())
+        states = {n: i for n, i in self._states.items() if device.owns(values[i])}
         with recording(device) as recorder:
-            slots = [v if i in states and device.owns(v) else _own(device, v) for i, v in enumerate(values)]
-            outputs = self._kernels(*slots)
+            slots = [v if i in states.values() else _own(device, v) for i, v in enumerate(values)]
+            inputs = [given(v, s) if _is_number(v) else s for v, s in zip(values, slots, strict=True)]
+            outputs = self._kernels(*inputs)
+        if recorder.faults and device.download(recorder.flagged)[0]:
+            raise recorder.faults[0]
         if recorder.stopped:
             self._tapes[key] = f"launched one by one: {recorder.stopped}"
             return outputs
-        if len(self._tapes) >= _TAPES:
+        fixed = {i: int(v) for i, v in enumerate(inputs) if isinstance(v, Given) and v.is_read}
+        self._keep(key, Tape(recorder, device, slots, outputs, states, fixed))
+        return [out if n in states and device.owns(out) else answered(device, out) for n, out in enumerate(outputs)]
+
+    def _keep(self, key: Any, tape: Tape) -> None:
+        tapes = self._tapes[key]
+        assert isinstance(tapes, list)
+        tapes.append(tape)
+        if len(tapes) > _TAPES:
+            self._tapes[key] = "launched one by one: integers that decide where or how much differ from call to call"
+        while len(self._tapes) > _TAPES:
             self._tapes.pop(next(iter(self._tapes)))
-        states_there = {n: i for n, i in self._states.items() if device.owns(values[i])}
-        self._tapes[key] = Tape(recorder, device, slots, outputs, states_there)
-        return [out if n in states_there else device.download(out) for n, out in enumerate(outputs)]
 
 
-def _own(device: Any, value: Any) -> Array:
+def _is_number(value: Any) -> bool:
+    return value.ndim == 0 and value.dtype.kind in "iu"
+
+
+def _there(device: Device, value: Any) -> Any:
+    """A value as kernels take it."""
+    if device.owns(value) or isinstance(value, Known):
+        return value
+    return known(value) if _is_number(value) else device.upload(value)
+
+
+def _own(device: Device, value: Any) -> Array:
+    """A copy on the device."""
     slot = device.empty(value.shape, value.dtype)
-    device.fill(slot, value)
+    device.fill(slot, np.asarray(value) if isinstance(value, Known) else value)
     return slot
 
 

@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from refgraph_cupy.blas import Product
 from refgraph_cupy.device import Array, Device, Kernel, Shape, using
+from refgraph_cupy.known import Known
 
 
 class Launch(NamedTuple):
@@ -43,8 +45,10 @@ class Recorder:
 
     def __init__(self, device: Device) -> None:
         self.name, self._device = device.name, device
-        self.launches: list[Launch] = []
+        self.launches: list[Launch | Product] = []
         self.kept: list[Any] = []
+        self.flagged: Array = None
+        self.faults: list[Exception] = []
         self.stopped = ""
 
     def empty(self, shape: Shape, dtype: Any) -> Array:
@@ -76,9 +80,26 @@ class Recorder:
         self._device.launch(kernel, grid, block, arguments)
         self.launches.append(Launch(kernel, tuple(grid), tuple(block), arguments.astype(np.int64, copy=True)))
 
-    def matmul(self, a: Array, b: Array, out: Array) -> None:
-        self._device.matmul(a, b, out)
-        self.stopped = self.stopped or "a product is not recorded"
+    def multiply(self, product: Product) -> None:
+        self._device.multiply(product)
+        self.launches.append(product)
+
+    def argsort(self, array: Array) -> Array:
+        self.stopped = self.stopped or "a sort is CuPy's own"
+        return self._device.argsort(array)
+
+    def broadcast(self, array: Array, shape: Shape) -> Array:
+        return self._device.broadcast(array, shape)
+
+    def flag(self) -> Array:
+        """A flag of the tape's own."""
+        if self.flagged is None:
+            self.flagged = self._device.upload(np.zeros(1, np.int32))
+        return self.flagged
+
+    def check(self, error: Exception) -> None:
+        """Look at the flag when all is done."""
+        self.faults.append(error)
 
 
 @contextmanager
@@ -90,6 +111,28 @@ def recording(device: Device) -> Iterator[Recorder]:
         yield recorder
 
 
+class Given(Known):
+    """A single integer that a recorded call was given. It is read on the device, as all else; or on the host, and then
+    what was recorded is true of that very number only."""
+
+    slot: Array
+    is_read: bool
+
+    def there(self) -> Array:
+        return self.slot
+
+    def look(self) -> np.ndarray[Any, Any]:
+        self.is_read = True
+        return super().look()
+
+
+def given(value: np.ndarray[Any, Any], slot: Array) -> Given:
+    """The integer, and where it lies on the device."""
+    made = np.array(value).view(Given)
+    made.slot, made.is_read = slot, False
+    return made
+
+
 class Tape:
     """What one call put on the device: with where its inputs were read and its outputs came to lie.
 
@@ -98,10 +141,18 @@ class Tape:
     """
 
     def __init__(
-        self, recorder: Recorder, device: Device, slots: Sequence[Array], outputs: Sequence[Array], states: Mapping[int, int]
+        self,
+        recorder: Recorder,
+        device: Device,
+        slots: Sequence[Array],
+        outputs: Sequence[Any],
+        states: Mapping[int, int],
+        fixed: Mapping[int, int],
     ) -> None:
-        """slots: for each input the array that is read. states: outputs, by number, and the inputs that they replace."""
-        self._device, self._kept = device, recorder.kept
+        """slots: for each input the array that is read. states: outputs, by number, and the inputs that they replace.
+        fixed: inputs, by number, and the integers that they must be."""
+        self._device, self._kept, self._fixed = device, recorder.kept, dict(fixed)
+        self._flag, self._faults = recorder.flagged, recorder.faults
         self.slots, self.outputs = list(slots), list(outputs)
         owned = [n for n in states if _is_own(outputs[n]) and sum([out is outputs[n] for out in outputs]) == 1]
         self.states = {n: states[n] for n in owned if not any([outputs[n] is slot for slot in slots])}
@@ -122,6 +173,10 @@ class Tape:
             found[b, b + new.nbytes] = a - b
         return found
 
+    def is_for(self, values: Sequence[Any]) -> bool:
+        """Whether what was recorded is true of these values, of the shapes that it was recorded for."""
+        return all([int(values[i]) == n for i, n in self._fixed.items()])
+
     def play(self, values: Sequence[Any]) -> list[Any] | None:
         """The outputs for these values: arrays of the device for states, NumPy's for all else. None where somebody
         holds an array that would be written over."""
@@ -134,8 +189,11 @@ class Tape:
             if i not in inputs:
                 device.fill(slot, value)
         self._works[side].run()
+        if self._faults and device.download(self._flag)[0]:
+            device.fill(self._flag, np.zeros(1, np.int32))
+            raise self._faults[0]
         return [
-            (self.slots[self.states[n]] if side else out) if n in self.states else device.download(out)
+            (self.slots[self.states[n]] if side else out) if n in self.states else answered(device, out)
             for n, out in enumerate(self.outputs)
         ]
 
@@ -154,9 +212,14 @@ class Tape:
         return 0
 
 
+def answered(device: Device, out: Any) -> np.ndarray[Any, Any]:
+    """An output, in memory of nobody else's."""
+    return np.array(out, subok=False) if isinstance(out, Known) else device.download(out)
+
+
 def _is_own(array: Array) -> bool:
     """Whether an array has its memory for itself."""
-    return array.base is None and array.flags.c_contiguous
+    return not isinstance(array, Known) and array.base is None and array.flags.c_contiguous
 
 
 def _is_free(arrays: list[Array], n: int) -> bool:
