@@ -43,7 +43,7 @@ def includes() -> list[Path]:
 
 
 class Host:
-    """Runs kernels on the host. What was compiled is kept in a folder, by content."""
+    """Runs kernels on the host. What was compiled is kept in a folder, by content, and its text (KEY.cu) beside it."""
 
     name = "host"
 
@@ -72,9 +72,11 @@ class Host:
         function(arguments.ctypes.data, places.ctypes.data, places.ctypes.data + 12)
 
     def _compiled(self, kernel: Kernel) -> Any:
-        headers = "".join([p.read_text() for p in sorted(HEADERS.rglob("*.h"))])
+        headers = "".join([p.read_text() for p in (HEADERS / "host/platform.h", *kernel.headers)])
         key = hashlib.sha256((headers + kernel.source).encode()).hexdigest()[:32]
-        library = self._folder / f"{key}.so"
+        library, text = self._folder / f"{key}.so", self._folder / f"{key}.cu"
+        if not text.exists():
+            text.write_text(kernel.source)
         if not library.exists():
             with tempfile.TemporaryDirectory(dir=self._folder) as folder:
                 source, made = Path(folder) / "kernel.cpp", Path(folder) / "kernel.so"
