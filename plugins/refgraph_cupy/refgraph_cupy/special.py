@@ -1,7 +1,7 @@
 """Special functions: SciPy's own, which CuPy brings as headers for devices (xsf), called with the names of rows.
 
-All of them compute in float64, or complex128. What xsf has for the host only (AMOS: ive, kve) or compiles in
-minutes (betaincinv) has no kernel.
+All of them compute in float64, or complex128. What xsf has for the host only (AMOS: jv, yv, kv, ive, kve), or so that
+a compiler for devices takes a minute for it (betaincinv), has no kernel.
 """
 
 from __future__ import annotations
@@ -54,10 +54,9 @@ REAL = {
     "i0": Function("cephes/i0", "xsf::cephes::i0(x)"),
     "i1": Function("cephes/i1", "xsf::cephes::i1(x)"),
     "k0": Function("cephes/k0", "xsf::cephes::k0(x)"),
-    "k1": Function("cephes/k1", "xsf::cephes::k1(x)"),
-    "jv": Function("cephes/jv", "xsf::cephes::jv(x, y)", 2),
-    "yv": Function("cephes/yv", "xsf::cephes::yv(x, y)", 2),
+    "k1": Function("cephes/i1 cephes/k1", "xsf::cephes::k1(x)"),
     "iv": Function("cephes/scipy_iv", "xsf::cephes::iv(x, y)", 2),
+    "spherical_jn": Function("error", "spherical(x, y)", 2),
 }
 COMPLEX = {
     "erf": Function("erf", "xsf::erf(x)"),
