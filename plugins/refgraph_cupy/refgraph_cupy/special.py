@@ -47,10 +47,12 @@ REAL = {
     "gammainccinv": Function("cephes/igami", "xsf::cephes::igamci(x, y)", 2),
     "chi2sf": Function("cephes/chdtr", "xsf::cephes::chdtrc(y, x)", 2),
     "betainc": Function("cephes/incbet", "xsf::cephes::incbet(x, y, w)", 3),
-    "j0": Function("cephes/j0", "xsf::cephes::j0(x)"),
-    "j1": Function("cephes/j1", "xsf::cephes::j1(x)"),
-    "y0": Function("cephes/j0", "xsf::cephes::y0(x)"),
-    "y1": Function("cephes/j1", "xsf::cephes::y1(x)"),
+    "j0": Function("cephes/j0", "::fabs(x) > 25 ? hankel(0, false, ::fabs(x)) : xsf::cephes::j0(x)"),
+    "j1": Function(
+        "cephes/j1", "::fabs(x) > 25 ? (x < 0 ? -1 : 1) * hankel(1, false, ::fabs(x)) : xsf::cephes::j1(x)"
+    ),
+    "y0": Function("cephes/j0", "x > 25 ? hankel(0, true, x) : xsf::cephes::y0(x)"),
+    "y1": Function("cephes/j1", "x > 25 ? hankel(1, true, x) : xsf::cephes::y1(x)"),
     "i0": Function("cephes/i0", "xsf::cephes::i0(x)"),
     "i1": Function("cephes/i1", "xsf::cephes::i1(x)"),
     "k0": Function("cephes/k0", "xsf::cephes::k0(x)"),

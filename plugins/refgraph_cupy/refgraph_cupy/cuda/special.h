@@ -6,6 +6,18 @@ typedef std::complex<double> Complex;
 RG_DEVICE Complex given(complex128 z) { return Complex(z.real(), z.imag()); }
 RG_DEVICE complex128 found(Complex z) { return complex128(z.real(), z.imag()); }
 
+// Bessel functions of order 0 and 1, J or (`second`) Y, at x > 25: Hankel's expansion, DLMF 10.17.3 and 10.17.4. The
+// phase is rounded as SciPy (to 1.17) rounds it, which is felt where x is huge.
+RG_CALLED float64 hankel(int order, bool second, float64 x) {
+    float64 p = 1, q = 0, term = 1;
+    for (int k = 1; k <= 24 && ::fabs(term) > 1e-18; k++) {
+        term *= (4 * order - (2 * k - 1) * (2 * k - 1)) / (8 * k * x);
+        (k & 1 ? q : p) += (k & 2) ? -term : term; // signs + - - +
+    }
+    const float64 phase = x - (2 * order + 1) * 0.78539816339744830962, c = ::cos(phase), s = ::sin(phase);
+    return (second ? p * s + q * c : p * c - q * s) / ::sqrt(1.57079632679489661923 * x);
+}
+
 // Spherical Bessel functions of the first kind: downward by DLMF 10.51.1 from where the ratio of neighbours is known as
 // a continued fraction (W. Lentz, 1976), to order 0 or 1, whichever is larger.
 RG_CALLED float64 spherical(float64 order, float64 x) {
