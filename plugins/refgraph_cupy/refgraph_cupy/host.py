@@ -1,4 +1,4 @@
-"""The host as a device, on which kernels are tested where there is no GPU: their very texts, compiled by a C++ compiler."""
+"""The host as a device, to test kernels where there is no GPU: their very texts, compiled by a C++ compiler."""
 
 from __future__ import annotations
 

@@ -48,9 +48,7 @@ REAL = {
     "chi2sf": Function("cephes/chdtr", "xsf::cephes::chdtrc(y, x)", 2),
     "betainc": Function("cephes/incbet", "xsf::cephes::incbet(x, y, w)", 3),
     "j0": Function("cephes/j0", "::fabs(x) > 25 ? hankel(0, false, ::fabs(x)) : xsf::cephes::j0(x)"),
-    "j1": Function(
-        "cephes/j1", "::fabs(x) > 25 ? (x < 0 ? -1 : 1) * hankel(1, false, ::fabs(x)) : xsf::cephes::j1(x)"
-    ),
+    "j1": Function("cephes/j1", "::fabs(x) > 25 ? (x < 0 ? -1 : 1) * hankel(1, false, ::fabs(x)) : xsf::cephes::j1(x)"),
     "y0": Function("cephes/j0", "x > 25 ? hankel(0, true, x) : xsf::cephes::y0(x)"),
     "y1": Function("cephes/j1", "x > 25 ? hankel(1, true, x) : xsf::cephes::y1(x)"),
     "i0": Function("cephes/i0", "xsf::cephes::i0(x)"),
@@ -77,7 +75,7 @@ def text(name: str, dtype: str) -> str | None:
     found = (COMPLEX if is_complex else REAL).get(name)
     if found is None:
         return None
-    return f"special::{'complex_' * is_complex}{name}({', '.join(['{%s}' % v for v in 'xyw'[: found.arity]])})"
+    return f"special::{'complex_' * is_complex}{name}({', '.join(['{' + v + '}' for v in 'xyw'[: found.arity]])})"
 
 
 def defined(body: str) -> str:

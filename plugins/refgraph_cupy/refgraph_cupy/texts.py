@@ -75,7 +75,7 @@ def expression(op: Elemwise, given: tuple[str, ...], is_natural: bool = False) -
     of = computed[0] if op.name == "ldexp" else computed[op.arity - 1]
     if not text.startswith("special::"):
         text = _NUMBER.sub(lambda number: _number(number[0], of), text)
-    converted = [_as("{%s}" % v, a, b) for v, a, b in zip("xyw", given, computed, strict=False)]
+    converted = [_as("{" + v + "}", a, b) for v, a, b in zip("xyw", given, computed, strict=False)]
     said = text.format(**dict(zip("xyw", converted, strict=False)), T=loop[-1])
     return _as(said, computed[-1], loop[-1]), loop[-1]
 
@@ -138,5 +138,7 @@ def literal(value: np.ndarray[Any, Any]) -> str | None:
     if dtype == "bool":
         return "true" if number else "false"
     if dtype[0] in "iu" and dtype[-1].isdigit():
-        return f"{dtype}({number}{'ull' if number > 2**63 - 1 else 'll'})" if number != -(2**63) else "int64(1ull << 63)"
+        return (
+            f"{dtype}({number}{'ull' if number > 2**63 - 1 else 'll'})" if number != -(2**63) else "int64(1ull << 63)"
+        )
     return None

@@ -75,7 +75,9 @@ class Elementwise:
         rows = [i for i in range(len(ins)) if ways[i] == "row"]
         fields = [f"const {d} *x{i};" for i, d in enumerate(ins)] + [f"{d} *z{i};" for i, d in enumerate(outs)]
         once = [f"const {ins[i]} x{i} = *a.x{i};" for i in range(len(ins)) if i not in rows]
-        loads = [f"const Lanes<{ins[i]}, {lanes}> y{i} = *(const Lanes<{ins[i]}, {lanes}> *)(a.x{i} + first);" for i in rows]
+        loads = [
+            f"const Lanes<{ins[i]}, {lanes}> y{i} = *(const Lanes<{ins[i]}, {lanes}> *)(a.x{i} + first);" for i in rows
+        ]
         kept = [f"Lanes<{d}, {lanes}> w{i};" for i, d in enumerate(outs)]
         stores = [f"*(Lanes<{d}, {lanes}> *)(a.z{i} + first) = w{i};" for i, d in enumerate(outs)]
         vector = [f"y{i}.at[k]" if i in rows else f"x{i}" for i in range(len(ins))]
@@ -159,7 +161,11 @@ class Moves:
             if self._ways[i] == "row":
                 lines.append(f"*({self._vector(i)} *)p{i} = w{i};")
             else:
-                lines += ["#pragma unroll", f"for (int k = 0; k < {self._lanes}; k++)", f"    {self._each(i)} = w{i}.at[k];"]
+                lines += [
+                    "#pragma unroll",
+                    f"for (int k = 0; k < {self._lanes}; k++)",
+                    f"    {self._each(i)} = w{i}.at[k];",
+                ]
         return lines
 
 

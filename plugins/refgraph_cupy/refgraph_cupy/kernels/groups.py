@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from refgraph.backend import Apply, Constant, Elemwise, Fused, Graph, Reduction, Variable
-from refgraph_cupy.device import Array, Kernel, current
+from refgraph_cupy.device import Array, current
 from refgraph_cupy.kernels.elementwise import Elementwise
 from refgraph_cupy.kernels.group import Group
 from refgraph_cupy.kernels.reductions import Folded, Reduced, passes
@@ -42,6 +40,8 @@ class Groups:
         shapes = tuple([tuple(a.shape) for a in given])
         plan = self._plans.get(shapes)
         if plan is None:
+            if len(self._plans) > 99:
+                self._plans.clear()
             plan = self._plans[shapes] = self._plan(shapes)
         found: dict[Variable, Array] = {}
         for run, outs in plan:
@@ -85,6 +85,7 @@ class Groups:
 def groups(node: Apply) -> Callable[..., Any] | str:
     """A group of elementwise ops, and of reductions of what these compute."""
     op: Any = node.op
+    graph: Graph
     if isinstance(op, Fused):
         graph = op.graph
     else:

@@ -136,7 +136,9 @@ class Reduced:
         places = [device.address(a) for a in arrays]
         ways = ways_of(inner_strides, sizes)
         if chunk > 1:
-            ways = tuple([_aligned(*w, chunk) for w in zip(ways, places, kept_strides, inner_strides, sizes, strict=True)])
+            ways = tuple(
+                [_aligned(*w, chunk) for w in zip(ways, places, kept_strides, inner_strides, sizes, strict=True)]
+            )
         partial = device.empty((parts * n * sum([f.bytes for f in self._folded]),), "uint8") if parts > 1 else None
         to = [device.address(a) for a in outs]
         place = 0 if partial is None else device.address(partial)
@@ -181,7 +183,9 @@ class Reduced:
 
 def _is_across(n: int, kept: Sequence[Any], inner: Sequence[Any]) -> bool:
     """Whether neighbours in memory belong to different results."""
-    return n >= 32 and any([abs(k[-1]) < abs(i[-1]) and k[-1] != 0 for k, i in zip(kept, inner, strict=True) if k and i])
+    return n >= 32 and any(
+        [abs(k[-1]) < abs(i[-1]) and k[-1] != 0 for k, i in zip(kept, inner, strict=True) if k and i]
+    )
 
 
 def _chunk(inner: Sequence[int], length: int, sizes: Sequence[int]) -> int:
