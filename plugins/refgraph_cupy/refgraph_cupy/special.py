@@ -1,7 +1,7 @@
 """Special functions: SciPy's own, which CuPy brings as headers for devices (xsf), called with the names of rows.
 
 All of them compute in float64, or complex128. What xsf has for the host only (AMOS: jv, yv, kv, ive, kve), or so that
-a compiler for devices takes a minute for it (betaincinv), has no kernel.
+a compiler for devices takes a minute for it (betainc and betaincinv, which SciPy has of Boost), has no kernel.
 """
 
 from __future__ import annotations
@@ -46,7 +46,6 @@ REAL = {
     "gammaincinv": Function("cephes/igami", "xsf::cephes::igami(x, y)", 2),
     "gammainccinv": Function("cephes/igami", "xsf::cephes::igamci(x, y)", 2),
     "chi2sf": Function("cephes/chdtr", "xsf::cephes::chdtrc(y, x)", 2),
-    "betainc": Function("cephes/incbet", "xsf::cephes::incbet(x, y, w)", 3),
     "j0": Function("cephes/j0", "::fabs(x) > 25 ? hankel(0, false, ::fabs(x)) : xsf::cephes::j0(x)"),
     "j1": Function("cephes/j1", "::fabs(x) > 25 ? (x < 0 ? -1 : 1) * hankel(1, false, ::fabs(x)) : xsf::cephes::j1(x)"),
     "y0": Function("cephes/j0", "x > 25 ? hankel(0, true, x) : xsf::cephes::y0(x)"),

@@ -82,7 +82,7 @@ class Groups:
 
 
 @makes(Elemwise, Reduction, Fused)
-def groups(node: Apply) -> Callable[..., Any] | str:
+def group(node: Apply) -> Callable[..., Any] | str:
     """A group of elementwise ops, and of reductions of what these compute."""
     op: Any = node.op
     graph: Graph
