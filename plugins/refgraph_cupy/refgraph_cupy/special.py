@@ -20,7 +20,10 @@ class Function(NamedTuple):
 
 REAL = {
     "erfcx": Function("erf", "xsf::erfcx(x)"),
-    "erfinv": Function("cephes/erfinv", "xsf::cephes::erfinv(x)"),
+    "erfinv": Function(
+        "cephes/erfinv",
+        "::fabs(x) > 0.5 ? ::copysign(xsf::cephes::erfcinv(1 - ::fabs(x)), x) : xsf::cephes::erfinv(x)",
+    ),
     "erfcinv": Function("cephes/erfinv", "xsf::cephes::erfcinv(x)"),
     # log1p(-erfc(t) / 2), and by erfcx where that cancels, with t = x / sqrt(2)
     "log_ndtr": Function(

@@ -28,6 +28,7 @@ _TEXTS = {
     "frexp_mantissa": "mantissa({x})",
     "frexp_exponent": "exponent({x})",
     "ldexp": "scaled({x}, {y})",
+    "ndtr": "ndtr({x})",
     "isnan": "isnan({x})",
     "isinf": "isinf({x})",
     "isfinite": "isfinite({x})",

@@ -156,6 +156,16 @@ template <typename T> RG_DEVICE T power(T x, T y) {
     return (T)z;
 }
 
+// The standard normal distribution, of erfc(-x / sqrt(2)) / 2 and, far left, what the rounding of its argument makes of
+// it: with t = x / sqrt(2), which is rounded by d, it is erfc(-t) (1 - 2 t d) / 2.
+#define RG_NDTR(T, RATIO, REST)                                                                                        \
+    RG_DEVICE T ndtr(T x) {                                                                                            \
+        const T t = x * RATIO, half = T(0.5) * ::erfc(-t);                                                             \
+        return t < -1 && half > 0 ? half - 2 * t * (::fma(x, RATIO, -t) + x * REST) * half : half;                     \
+    }
+RG_NDTR(float32, 0.70710676908493042f, 1.21016172e-8f)
+RG_NDTR(float64, 0.70710678118654752440, -4.83364665672645672e-17)
+
 RG_DEVICE float64 squared(float64 x) { return x * x; }
 
 // x = m 2^e with 1/2 <= |m| < 1.
