@@ -31,6 +31,7 @@ REAL = {
         "x < -1 ? ::log(xsf::erfcx(-x * 0.70710678118654752440) / 2) - x * x / 2"
         " : ::log1p(-::erfc(x * 0.70710678118654752440) / 2)",
     ),
+    "ndtr": Function("cephes/ndtr", "xsf::cephes::ndtr(x)"),
     "ndtri": Function("cephes/ndtri", "xsf::cephes::ndtri(x)"),
     "owens_t": Function("cephes/owens_t", "xsf::cephes::owens_t(x, y)", 2),
     "psi": Function("digamma", "xsf::digamma(x)"),

@@ -36,11 +36,10 @@ _TEXTS = {
     "complex_from_polar": "{T}({x} * cos({y}), {x} * sin({y}))",
 }
 _TEXTS_OF = {
+    "float16": {"relu": "{x} >= 0 || {x} != {x} ? {x} : 0"},  # -0 of -0
     "b": {"invert": "!{x}"},
     "i": {"pow": "power({x}, {y})", "reciprocal": "reciprocal({x})"},
     "c": {
-        "pow": "power({x}, {y})",
-        "float_power": "power({x}, {y})",
         "reciprocal": "reciprocal({x})",
         "sign": "sign({x})",
         "logical_and": "as<bool>({x}) && as<bool>({y})",
@@ -49,9 +48,9 @@ _TEXTS_OF = {
         "logical_not": "!as<bool>({x})",
     },
 }
-"""The same for kinds of dtypes; unsigned integers are as signed ones."""
-_NOT_COMPLEX = frozenset("signbit isposinf isneginf sinc xlogx sigmoid softplus relu".split())
-"""Rows whose text means something else, or nothing, of complex numbers."""
+"""The same for dtypes or kinds of them; unsigned integers are as signed ones."""
+_NOT_COMPLEX = frozenset("signbit isposinf isneginf sinc xlogx sigmoid softplus relu pow float_power".split())
+"""Rows whose text means something else, or nothing, of complex numbers, or is other than NumPy's by many roundings."""
 _NARROW = ("nextafter", "spacing")
 """Rows that mean something else when float16 is computed in float32."""
 _WIDER = {"float16": "float32"}
@@ -98,18 +97,23 @@ def _text(op: Elemwise, loop: list[str], is_natural: bool) -> tuple[str, dict[st
     """The text of an op of these dtypes, and which of them it is computed in others for."""
     name, dtype = op.name, loop[op.arity - 1]
     kind = np.dtype(dtype).kind
-    if name in special.REAL or (kind == "c" and name in special.COMPLEX):
+    if (
+        name in special.REAL
+        and not (name in _TEXTS and dtype == "float32")
+        or (kind == "c" and name in special.COMPLEX)
+    ):
         text = special.text(name, dtype)
         if text is None:
             raise Unsaid(f"no kernel for {name} of {dtype}")
         return text, _WIDEST
-    text = _TEXTS_OF.get("i" if kind == "u" else kind, {}).get(name) or _TEXTS.get(name, op.c)
+    own = _TEXTS_OF.get(dtype) or _TEXTS_OF.get("i" if kind == "u" else kind) or {}
+    text = own.get(name) or _TEXTS.get(name, op.c)
     if not text or (kind == "c" and name in _NOT_COMPLEX):
         raise Unsaid(f"no kernel for {name}" + f" of {dtype}" * bool(text))
     if name == "pow" and kind == "i" and not is_natural:
         raise Unsaid("integers to powers that may be negative")
-    if name == "pow" and dtype == "complex64":
-        raise Unsaid("powers of complex64, of which NumPy's are off by more than a rounding")
+    if name == "sinc" and dtype == "float16":
+        raise Unsaid("no kernel for sinc of float16, which NumPy rounds at every step")
     return text, {} if name in _NARROW else _WIDER
 
 

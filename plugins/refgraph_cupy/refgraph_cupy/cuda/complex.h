@@ -90,19 +90,4 @@ RG_OF_COMPLEX(complex64, float32)
 RG_OF_COMPLEX(complex128, float64)
 
 RG_DEVICE float64 squared(complex128 x) { return x.real() * x.real() + x.imag() * x.imag(); }
-
-// x to the power y: small whole powers by multiplication, as NumPy does, else exp(y log(x)).
-RG_DEVICE complex128 power(complex128 x, complex128 y) {
-    if (y.real() == 0 && y.imag() == 0)
-        return complex128(1, 0);
-    if (x.real() == 0 && x.imag() == 0)
-        return y.real() > 0 ? complex128(0, 0) : complex128(NAN, NAN);
-    const int n = ::fabs(y.real()) < 100 ? (int)y.real() : 0;
-    if (n == 0 || y.imag() != 0 || y.real() != n)
-        return ::exp(y * ::log(x));
-    complex128 z(1, 0);
-    for (int left = n < 0 ? -n : n; left; left >>= 1, x = x * x)
-        z = left & 1 ? z * x : z;
-    return n < 0 ? complex128(1, 0) / z : z;
-}
 } // namespace rg

@@ -158,13 +158,10 @@ template <typename T> RG_DEVICE T power(T x, T y) {
 
 // The standard normal distribution, of erfc(-x / sqrt(2)) / 2 and, far left, what the rounding of its argument makes of
 // it: with t = x / sqrt(2), which is rounded by d, it is erfc(-t) (1 - 2 t d) / 2.
-#define RG_NDTR(T, RATIO, REST)                                                                                        \
-    RG_DEVICE T ndtr(T x) {                                                                                            \
-        const T t = x * RATIO, half = T(0.5) * ::erfc(-t);                                                             \
-        return t < -1 && half > 0 ? half - 2 * t * (::fma(x, RATIO, -t) + x * REST) * half : half;                     \
-    }
-RG_NDTR(float32, 0.70710676908493042f, 1.21016172e-8f)
-RG_NDTR(float64, 0.70710678118654752440, -4.83364665672645672e-17)
+RG_DEVICE float32 ndtr(float32 x) {
+    const float32 ratio = 0.70710676908493042f, t = x * ratio, half = 0.5f * ::erfcf(-t);
+    return t < -1 && half > 0 ? half - 2 * t * (::fmaf(x, ratio, -t) + x * 1.21016172e-8f) * half : half;
+}
 
 RG_DEVICE float64 squared(float64 x) { return x * x; }
 
@@ -240,11 +237,11 @@ RG_DEVICE float16 nextafter(float16 x, float16 y) {
     memcpy(&x, &bits, 2);
     return to != to ? y : x;
 }
-RG_DEVICE float16 spacing(float16 x) {
-    const float32 from = (float32)x;
+RG_DEVICE float16 spacing(float16 x) { // always positive, where that of wider numbers has the sign of x
+    const float32 from = fabs((float32)x);
     if (from - from != 0)
         return (float16)(from - from);
-    return (float16)((float32)nextafter(x, (float16)(from < 0 ? -INFINITY : INFINITY)) - from);
+    return (float16)((float32)nextafter((float16)from, (float16)INFINITY) - from);
 }
 #endif
 } // namespace rg
