@@ -72,12 +72,9 @@ COMPLEX = {
 _CALLED = re.compile(r"\bspecial::(complex_)?(\w+)\(")
 
 
-def text(name: str, dtype: str) -> str | None:
-    """A row as a call, of inputs that are float64 or complex128; None where there is no such function."""
-    is_complex = dtype.startswith("complex")
-    found = (COMPLEX if is_complex else REAL).get(name)
-    if found is None:
-        return None
+def text(name: str, is_complex: bool) -> str:
+    """A row as a call, of inputs that are float64 or complex128."""
+    found = (COMPLEX if is_complex else REAL)[name]
     return f"special::{'complex_' * is_complex}{name}({', '.join(['{' + v + '}' for v in 'xyw'[: found.arity]])})"
 
 

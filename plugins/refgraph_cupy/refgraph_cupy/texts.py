@@ -97,15 +97,8 @@ def _text(op: Elemwise, loop: list[str], is_natural: bool) -> tuple[str, dict[st
     """The text of an op of these dtypes, and which of them it is computed in others for."""
     name, dtype = op.name, loop[op.arity - 1]
     kind = np.dtype(dtype).kind
-    if (
-        name in special.REAL
-        and not (name in _TEXTS and dtype == "float32")
-        or (kind == "c" and name in special.COMPLEX)
-    ):
-        text = special.text(name, dtype)
-        if text is None:
-            raise Unsaid(f"no kernel for {name} of {dtype}")
-        return text, _WIDEST
+    if name in (special.COMPLEX if kind == "c" else special.REAL) and not (name in _TEXTS and dtype == "float32"):
+        return special.text(name, kind == "c"), _WIDEST
     own = _TEXTS_OF.get(dtype) or _TEXTS_OF.get("i" if kind == "u" else kind) or {}
     text = own.get(name) or _TEXTS.get(name, op.c)
     if not text or (kind == "c" and name in _NOT_COMPLEX):
