@@ -237,11 +237,11 @@ RG_DEVICE float16 nextafter(float16 x, float16 y) {
     memcpy(&x, &bits, 2);
     return to != to ? y : x;
 }
-RG_DEVICE float16 spacing(float16 x) { // always positive, where that of wider numbers has the sign of x
-    const float32 from = fabs((float32)x);
+RG_DEVICE float16 spacing(float16 x) { // upwards, where that of wider numbers is away from 0
+    const float32 from = (float32)x;
     if (from - from != 0)
         return (float16)(from - from);
-    return (float16)((float32)nextafter((float16)from, (float16)INFINITY) - from);
+    return (float16)((float32)nextafter(x, (float16)INFINITY) - from);
 }
 #endif
 } // namespace rg
