@@ -30,7 +30,15 @@ def _to_numpy(array: Any) -> Any:
     return values(array)
 
 
-backend = Backend("cupy", device="cuda", to_device=_to_device, to_numpy=_to_numpy, speed=20.0, available=_missing)
+backend = Backend(
+    "cupy",
+    device="cuda",
+    to_device=_to_device,
+    to_numpy=_to_numpy,
+    speed=20.0,
+    available=_missing,
+    xfails={"test_edge_values_agree*-j1-float64-edges*": "SciPy loses digits of x / 2 where x is below 1e-307"},
+)
 
 
 @backend.kernel(Op)

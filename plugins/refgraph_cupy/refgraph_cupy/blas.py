@@ -36,8 +36,8 @@ class Operand(NamedTuple):
 
 
 class Product(NamedTuple):
-    """c = alpha * (a @ b) + beta * c, of `count` matrices of (m, k) and (k, n): lengths are count, m, n, k; operands are
-    a, b, c."""
+    """c = alpha * (a @ b) + beta * c, of `count` matrices of (m, k) and (k, n): lengths are count, m, n, k; operands
+    are a, b, c."""
 
     dtype: str
     lengths: tuple[int, int, int, int]
@@ -61,16 +61,16 @@ def _moved(address: int, places: Mapping[tuple[int, int], int]) -> int:
 def product_of(device: Any, a: Any, b: Any, c: Any, alpha: complex = 1, beta: complex = 0) -> Product:
     """c = alpha * (a @ b) + beta * c, of stacks of matrices, three axes each, of one floating or complex dtype.
 
-    Of each matrix of a and b, neighbours lie along the last axis or the one before (see `is_laid`); c lies as C lays it.
-    Nothing is read of c where beta is 0. No length is 0.
+    Of each matrix of a and b, neighbours lie along the last axis or the one before (see `is_laid`); c lies as C lays
+    it. Nothing is read of c where beta is 0. No length is 0.
     """
     operands = [Operand(device.address(x), *is_laid(x)) for x in (a, b, c)]
     return Product(str(c.dtype), (*c.shape, a.shape[2]), tuple(operands), alpha, beta)  # type: ignore[arg-type]
 
 
 def is_laid(stack: Any) -> Any:
-    """How a stack of matrices lies, for `gemm`: whether neighbours are along columns, and, in elements, how far apart rows
-    (else columns) are, and matrices. None where it must be copied first."""
+    """How a stack of matrices lies, for `product_of`: whether neighbours are along columns, and, in elements, how far
+    apart rows (else columns) are, and matrices. None where it must be copied first."""
     itemsize = stack.dtype.itemsize
     steps = [int(s) // itemsize for s in stack.strides]
     if any([int(s) % itemsize for s in stack.strides]) or steps[0] < 0:

@@ -6,6 +6,7 @@ Nothing here touches a device before something is to be computed on it.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from refgraph_cupy import blas
+from refgraph_cupy import blas, special
 from refgraph_cupy.faults import Faults
 
 HEADERS = Path(__file__).parent / "cuda"
@@ -38,14 +39,25 @@ class Kernel(NamedTuple):
     @property
     def source(self) -> str:
         """The whole text: what the body is written in, and the body in its namespace."""
-        lines = [f"#define {flag}" for flag, word in _FLAGS.items() if word in self.body]
+        words = set(_WORD.findall(self.body))
+        lines = [f"#define {flag}" for flag, named in _FLAGS.items() if named & words]
         lines += ['#include "platform.h"', '#include "types.h"']
-        lines += [f'#include "{name}"' for name in _HEADERS_OF if f"{name[:-2]}::" in self.body]
+        lines += [f'#include "{header}"' for header, named in _HEADERS_OF.items() if named & words]
+        if "special" in words:
+            lines.append(special.defined(self.body))
         return "\n".join([*lines, "namespace rg {", self.body, "}", f"RG_MADE({self.name})", ""])
 
+    @property
+    def headers(self) -> list[Path]:
+        """The headers of ours that it is made of, apart from the platform's."""
+        return [HEADERS / name for name in ("types.h", *_HEADERS_OF, "special.h") if f'"{name}"' in self.source]
 
-_FLAGS = {"RG_COMPLEX": "complex", "RG_HALF": "float16", "RG_BARRIERS": BARRIER}
-_HEADERS_OF = ("folds.h",)
+
+_WORD = re.compile(r"\w+")
+_COMPLEX = {"complex64", "complex128", "special"}
+_FLAGS = {"RG_COMPLEX": _COMPLEX, "RG_HALF": {"float16"}, "RG_BARRIERS": {BARRIER}}
+_HEADERS_OF = {"complex.h": _COMPLEX, "folds.h": {"folds"}}
+"""Which words of a body tell what it needs."""
 
 
 class Device(Protocol):

@@ -11,9 +11,7 @@ from typing import Any
 
 import numpy as np
 
-
 Array = Any
-
 
 
 class Faults:

@@ -1,4 +1,4 @@
-"""The host as a device, on which kernels are tested where there is no GPU: their very texts, compiled by a C++ compiler."""
+"""The host as a device, to test kernels where there is no GPU: their very texts, compiled by a C++ compiler."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def includes() -> list[Path]:
 
 
 class Host(Faults):
-    """Runs kernels on the host. What was compiled is kept in a folder, by content."""
+    """Runs kernels on the host. What was compiled is kept in a folder, by content, and its text (KEY.cu) beside it."""
 
     name = "host"
 
@@ -84,9 +84,11 @@ class Host(Faults):
             function(arguments.ctypes.data, places.ctypes.data, places.ctypes.data + 12)
 
     def _compiled(self, kernel: Kernel) -> Any:
-        headers = "".join([p.read_text() for p in sorted(HEADERS.rglob("*.h"))])
+        headers = "".join([p.read_text() for p in (HEADERS / "host/platform.h", *kernel.headers)])
         key = hashlib.sha256((headers + kernel.source).encode()).hexdigest()[:32]
-        library = self._folder / f"{key}.so"
+        library, text = self._folder / f"{key}.so", self._folder / f"{key}.cu"
+        if not text.exists():
+            text.write_text(kernel.source)
         if not library.exists():
             with tempfile.TemporaryDirectory(dir=self._folder) as folder:
                 source, made = Path(folder) / "kernel.cpp", Path(folder) / "kernel.so"

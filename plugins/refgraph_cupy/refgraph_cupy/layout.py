@@ -25,7 +25,7 @@ def broadcast(*shapes: Shape) -> tuple[int, ...]:
 
 def over(array: Any, shape: Shape) -> Strides:
     """The strides, in bytes, with which an array is gone through as one of that shape: 0 where it is repeated."""
-    more = len(shape) - array.ndim
+    more = len(shape) - int(array.ndim)
     own = zip(array.shape, array.strides, strict=True)
     return (0,) * more + tuple([0 if n == 1 else int(s) for n, s in own])
 

@@ -193,4 +193,3 @@ def kernels(graph: Graph, backend: Backend) -> Kernels | None:
 
 class Declined(Exception):
     """A graph that an op holds has an op without a kernel."""
-

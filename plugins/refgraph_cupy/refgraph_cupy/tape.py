@@ -1,7 +1,7 @@
 """Tapes: the work that a call puts on the device, recorded, to be put there again for other values of the same shapes.
 
-While a call is recorded its kernels run as ever, through a device that notes what is launched with which arguments. What
-a call allocates is the tape's for as long as that lives, so that addresses stay true. On CUDA the tape is captured as
+While a call is recorded its kernels run as ever, through a device that notes what is launched with which arguments.
+What a call allocates is the tape's for as long as that lives, so that addresses stay true. On CUDA the tape is captured as
 one CUDA graph (CUDA C++ Programming Guide, "CUDA Graphs") the second time it is wanted, and a call is one launch.
 """
 
@@ -104,7 +104,7 @@ class Recorder:
 
 @contextmanager
 def recording(device: Device) -> Iterator[Recorder]:
-    """What is put on the current device in this thread is noted meanwhile. Its memory comes from an arena of its own."""
+    """What this thread puts on the current device is noted meanwhile. Its memory comes from an arena of its own."""
     recorder = Recorder(device)
     with device.arena() as arena, using(recorder):
         recorder.kept.append(arena)
@@ -156,7 +156,10 @@ class Tape:
         self.slots, self.outputs = list(slots), list(outputs)
         owned = [n for n in states if _is_own(outputs[n]) and sum([out is outputs[n] for out in outputs]) == 1]
         self.states = {n: states[n] for n in owned if not any([outputs[n] is slot for slot in slots])}
-        self._works = [device.work(recorder.launches), device.work([x.moved(self._places()) for x in recorder.launches])]
+        self._works = [
+            device.work(recorder.launches),
+            device.work([x.moved(self._places()) for x in recorder.launches]),
+        ]
 
     @property
     def remark(self) -> str:

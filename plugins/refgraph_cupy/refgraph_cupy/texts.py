@@ -7,13 +7,13 @@ A row that is added to refgraph's table is here without another edit. dtypes are
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from refgraph.backend import Elemwise
+from refgraph_cupy import special
 
 _NUMBER = re.compile(r"(?<![\w.])(\d+\.?\d*(?:e[-+]?\d+)?|\.\d+)(?![\w.])")
 
@@ -28,21 +28,33 @@ _TEXTS = {
     "frexp_mantissa": "mantissa({x})",
     "frexp_exponent": "exponent({x})",
     "ldexp": "scaled({x}, {y})",
+    "ndtr": "ndtr({x})",
+    "isnan": "isnan({x})",
+    "isinf": "isinf({x})",
+    "isfinite": "isfinite({x})",
     "complex": "{T}({x}, {y})",
     "complex_from_polar": "{T}({x} * cos({y}), {x} * sin({y}))",
-    "relu": "{x} > {T}(0) || {x} != {x} ? {x} : {T}(0)",
 }
-_INTEGER_TEXTS = {
-    "pow": "power({x}, {y})",
-    "reciprocal": "reciprocal({x})",
+_TEXTS_OF = {
+    "float16": {"relu": "{x} >= 0 || {x} != {x} ? {x} : 0"},  # -0 of -0
+    "b": {"invert": "!{x}"},
+    "i": {"pow": "power({x}, {y})", "reciprocal": "reciprocal({x})"},
+    "c": {
+        "reciprocal": "reciprocal({x})",
+        "sign": "sign({x})",
+        "logical_and": "as<bool>({x}) && as<bool>({y})",
+        "logical_or": "as<bool>({x}) || as<bool>({y})",
+        "logical_xor": "as<bool>({x}) != as<bool>({y})",
+        "logical_not": "!as<bool>({x})",
+    },
 }
-_NOT_WIDENED = ("nextafter", "spacing")
-"""Ops of float16 that mean something else when they are computed in float32."""
-_ONLY_REAL = frozenset(
-    "sign maximum minimum clip relu lt le gt ge logical_and logical_or logical_xor logical_not isposinf isneginf signbit "
-    "sinc log2 exp2 log1p expm1 log10 rint trunc floor ceil xlogx xlogy sigmoid softplus reciprocal sqrt".split()
-)
-"""Rows whose text means something else, or nothing, of complex numbers."""
+"""The same for dtypes or kinds of them; unsigned integers are as signed ones."""
+_NOT_COMPLEX = frozenset("signbit isposinf isneginf sinc xlogx sigmoid softplus relu pow float_power".split())
+"""Rows whose text means something else, or nothing, of complex numbers, or is other than NumPy's by many roundings."""
+_NARROW = ("nextafter", "spacing")
+"""Rows that mean something else when float16 is computed in float32."""
+_WIDER = {"float16": "float32"}
+_WIDEST = {"float16": "float64", "float32": "float64", "complex64": "complex128"}
 
 
 class Unsaid(Exception):
@@ -50,47 +62,60 @@ class Unsaid(Exception):
 
 
 @cache
-def expression(op: Elemwise, given: tuple[str, ...]) -> tuple[str, str]:
+def expression(op: Elemwise, given: tuple[str, ...], is_natural: bool = False) -> tuple[str, str]:
     """An op of inputs of these dtypes as an expression in {x}, {y} and {w}, and the dtype of that.
 
-    Raises Unsaid where there is none.
+    `is_natural`: the exponent of a power is known not to be negative. Raises Unsaid where there is no expression.
     """
     if op.name.startswith("cast{"):
         return f"as<{op.name[5:-1]}>({{x}})", op.name[5:-1]
+    loop = _loop(op, given)
+    text, wider = _text(op, loop, is_natural)
+    computed = [wider.get(d, d) for d in loop]
+    of = computed[0] if op.name == "ldexp" else computed[op.arity - 1]
+    if not text.startswith("special::"):
+        text = _NUMBER.sub(lambda number: _number(number[0], of), text)
+    converted = [_as("{" + v + "}", a, b) for v, a, b in zip("xyw", given, computed, strict=False)]
+    said = text.format(**dict(zip("xyw", converted, strict=False)), T=loop[-1])
+    return _as(said, computed[-1], loop[-1]), loop[-1]
+
+
+def _loop(op: Elemwise, given: tuple[str, ...]) -> list[str]:
+    """The dtypes that inputs are converted to, and the output's."""
     try:
         loop = [d.name for d in op.loop([np.dtype(d) for d in given])]
     except TypeError:
         raise Unsaid(f"{op.name} means nothing of {', '.join(given)}") from None
-    out = loop[-1]
-    wide = [{"float16": "float32"}.get(d, d) for d in loop]
-    if wide != loop and op.name in _NOT_WIDENED:
-        raise Unsaid(f"no kernel for {op.name} of float16")
-    computed = wide[op.arity - 1] if op.name not in ("ldexp", "complex", "complex_from_polar") else wide[0]
-    text = _text(op, computed, out)
-    names = dict(zip("xyw", [_as("{%s}" % v, a, b) for v, a, b in zip("xyw", given, wide, strict=False)], strict=False))
-    said = _NUMBER.sub(rf"{computed}(\1)", text) if op.name not in ("complex",) else text
-    return _as(said.format(**names, T=out if "complex" in op.name else computed), _result(op, wide), out), out
+    if op.name.startswith("complex"):  # of its parts
+        return [*["float32" if loop[-1] == "complex64" else "float64"] * 2, loop[-1]]
+    if op.name == "angle" and given[0].startswith("complex"):
+        return [given[0], loop[-1]]
+    return loop
 
 
-def _result(op: Elemwise, wide: Sequence[str]) -> str:
-    """The dtype that a text has before it becomes the output's."""
-    return wide[-1]
-
-
-def _text(op: Elemwise, dtype: str, out: str) -> str:
+def _text(op: Elemwise, loop: list[str], is_natural: bool) -> tuple[str, dict[str, str]]:
+    """The text of an op of these dtypes, and which of them it is computed in others for."""
+    name, dtype = op.name, loop[op.arity - 1]
     kind = np.dtype(dtype).kind
-    text = _TEXTS.get(op.name, op.c)
-    if kind in "biu":
-        text = _INTEGER_TEXTS.get(op.name, text)
-    if not text:
-        raise Unsaid(f"no kernel for {op.name}")
-    if kind == "c" and op.name in _ONLY_REAL:
-        raise Unsaid(f"no kernel for {op.name} of {dtype}")
-    if kind == "b" and op.name in ("invert", "left_shift", "right_shift", "neg"):
-        raise Unsaid(f"no kernel for {op.name} of bool")
-    if op.name == "pow" and kind == "i":
+    if name in (special.COMPLEX if kind == "c" else special.REAL) and not (name in _TEXTS and dtype == "float32"):
+        return special.text(name, kind == "c"), _WIDEST
+    own = _TEXTS_OF.get(dtype) or _TEXTS_OF.get("i" if kind == "u" else kind) or {}
+    text = own.get(name) or _TEXTS.get(name, op.c)
+    if not text or (kind == "c" and name in _NOT_COMPLEX):
+        raise Unsaid(f"no kernel for {name}" + f" of {dtype}" * bool(text))
+    if name == "pow" and kind == "i" and not is_natural:
         raise Unsaid("integers to powers that may be negative")
-    return text
+    if name == "sinc" and dtype == "float16":
+        raise Unsaid("no kernel for sinc of float16, which NumPy rounds at every step")
+    return text, {} if name in _NARROW else _WIDER
+
+
+def _number(text: str, dtype: str) -> str:
+    """A number of a text, as one of a dtype."""
+    if dtype not in ("float32", "float64"):
+        return f"{dtype}({text})"
+    whole = text if any([c in text for c in ".e"]) else f"{text}.0"
+    return f"{whole}f" if dtype == "float32" else whole
 
 
 def _as(text: str, given: str, wanted: str) -> str:
@@ -100,15 +125,18 @@ def _as(text: str, given: str, wanted: str) -> str:
 def literal(value: np.ndarray[Any, Any]) -> str | None:
     """A constant without axes as a literal of its dtype; None where it has none."""
     dtype, number = value.dtype.name, value.item()
-    if dtype == "float16":
-        return f"float16({float(number)!r}f)" if np.isfinite(number) else None
-    if dtype.startswith("float"):
-        if not np.isfinite(number):
-            return None
-        return f"{dtype}({float(number).hex()})"
     if dtype.startswith("complex"):
-        parts = [literal(np.asarray(p, f"float{dtype[7:8] == '6' and 32 or 64}")) for p in (number.real, number.imag)]
-        return None if None in parts else f"{dtype}({parts[0]}, {parts[1]})"
+        part = "float32" if dtype == "complex64" else "float64"
+        return f"{dtype}({literal(np.asarray(number.real, part))}, {literal(np.asarray(number.imag, part))})"
+    if dtype.startswith("float"):
+        short = "" if dtype == "float64" else "f"
+        if np.isfinite(number):
+            return f"{dtype}({float(number).hex()}{short})"
+        return f"{dtype}({'NAN' if number != number else 'INFINITY' if number > 0 else '-INFINITY'})"
     if dtype == "bool":
         return "true" if number else "false"
-    return f"{dtype}({number}{'ull' if number > 2**63 - 1 else 'll'})" if number != -(2**63) else "int64(1ull << 63)"
+    if dtype[0] in "iu" and dtype[-1].isdigit():
+        return (
+            f"{dtype}({number}{'ull' if number > 2**63 - 1 else 'll'})" if number != -(2**63) else "int64(1ull << 63)"
+        )
+    return None

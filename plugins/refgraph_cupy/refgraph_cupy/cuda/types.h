@@ -13,13 +13,10 @@ typedef unsigned int uint32;
 typedef unsigned long long uint64;
 typedef float float32;
 typedef double float64;
-#ifdef RG_COMPLEX
-typedef complex<float> complex64;
-typedef complex<double> complex128;
-#endif
 
 #define RG_DEVICE static __device__ __forceinline__
 #define RG_SPECIAL __device__ __forceinline__
+#define RG_CALLED static __device__ __noinline__
 
 // Neighbours in memory that are moved as one.
 template <typename T, int N> struct alignas(sizeof(T) * N) Lanes {
@@ -69,20 +66,6 @@ RG_INTEGERS(RG_OF_INTEGERS)
     RG_DEVICE T carg(T x) { return ::atan2(T(0), x); }
 RG_OF_REALS(float32)
 RG_OF_REALS(float64)
-
-#ifdef RG_COMPLEX
-#define RG_OF_COMPLEX(T, R)                                                                                            \
-    RG_DEVICE R fabs(T x) { return ::hypot(x.real(), x.imag()); }                                                      \
-    RG_DEVICE R creal(T x) { return x.real(); }                                                                        \
-    RG_DEVICE R cimag(T x) { return x.imag(); }                                                                        \
-    RG_DEVICE R carg(T x) { return ::atan2(x.imag(), x.real()); }                                                      \
-    RG_DEVICE T conj(T x) { return T(x.real(), -x.imag()); }                                                           \
-    RG_DEVICE bool isnan(T x) { return isnan(x.real()) || isnan(x.imag()); }                                           \
-    RG_DEVICE bool isinf(T x) { return isinf(x.real()) || isinf(x.imag()); }                                           \
-    RG_DEVICE bool isfinite(T x) { return isfinite(x.real()) && isfinite(x.imag()); }
-RG_OF_COMPLEX(complex64, float32)
-RG_OF_COMPLEX(complex128, float64)
-#endif
 
 // --- what rows mean that have no text in C
 
@@ -173,6 +156,15 @@ template <typename T> RG_DEVICE T power(T x, T y) {
     return (T)z;
 }
 
+// The standard normal distribution, of erfc(-x / sqrt(2)) / 2 and, far left, what the rounding of its argument makes of
+// it: with t = x / sqrt(2), which is rounded by d, it is erfc(-t) (1 - 2 t d) / 2.
+RG_DEVICE float32 ndtr(float32 x) {
+    const float32 ratio = 0.70710676908493042f, t = x * ratio, half = 0.5f * ::erfcf(-t);
+    return t < -1 && half > 0 ? half - 2 * t * (::fmaf(x, ratio, -t) + x * 1.21016172e-8f) * half : half;
+}
+
+RG_DEVICE float64 squared(float64 x) { return x * x; }
+
 // x = m 2^e with 1/2 <= |m| < 1.
 template <typename T> RG_DEVICE T mantissa(T x) {
     int e;
@@ -233,11 +225,23 @@ RG_INTEGERS(RG_FROM_HALF)
 #define RG_TO_HALF(T)                                                                                                  \
     template <> RG_SPECIAL float16 as<float16, T>(T x) { return (float16)(float32)x; }
 RG_INTEGERS(RG_TO_HALF)
-#endif
-#ifdef RG_COMPLEX
-#define RG_TRUTH(T)                                                                                                    \
-    template <> RG_SPECIAL bool as<bool, T>(T x) { return x.real() != 0 || x.imag() != 0; }
-RG_TRUTH(complex64)
-RG_TRUTH(complex128)
+
+// The next number towards y: numbers of one sign are in the order of their bits.
+RG_DEVICE float16 nextafter(float16 x, float16 y) {
+    const float32 from = (float32)x, to = (float32)y;
+    if (from != from || from == to)
+        return from != from ? x : y;
+    unsigned short bits;
+    memcpy(&bits, &x, 2);
+    bits = from == 0 ? (to < 0) << 15 | 1 : (from < to) == (from > 0) ? bits + 1 : bits - 1;
+    memcpy(&x, &bits, 2);
+    return to != to ? y : x;
+}
+RG_DEVICE float16 spacing(float16 x) { // upwards, where that of wider numbers is away from 0
+    const float32 from = (float32)x;
+    if (from - from != 0)
+        return (float16)(from - from);
+    return (float16)((float32)nextafter(x, (float16)INFINITY) - from);
+}
 #endif
 } // namespace rg

@@ -1,8 +1,9 @@
 """Kernels, a file for each family of ops. Importing this declares all that make them."""
 
 from refgraph_cupy.kernels import construct as construct
+from refgraph_cupy.kernels import control as control
 from refgraph_cupy.kernels import cumulative as cumulative
-from refgraph_cupy.kernels import elementwise as elementwise
+from refgraph_cupy.kernels import groups as groups
 from refgraph_cupy.kernels import indexing as indexing
 from refgraph_cupy.kernels import joining as joining
 from refgraph_cupy.kernels import nnet as nnet

@@ -77,7 +77,7 @@ class _Loop:
             raise ValueError("a state has as many initial values as its taps reach back")
         past = [deque([x[i] for i in range(depth)], depth) for x, depth in zip(initials, op.depths, strict=True)]
         kept = [deque(list(p), None if keep is None else keep) for p, keep in zip(past, op.keep, strict=False)]
-        records: list[deque[Array]] = [deque([], keep) for keep in op.keep[len(past) :]]
+        records: list[deque[Array]] = [deque(maxlen=keep) for keep in op.keep[len(past) :]]
         taken = 0
         for t in range(n):
             reads = [p[-k] for p, taps in zip(past, op.taps, strict=True) for k in taps]
@@ -100,7 +100,7 @@ class _Loop:
         return (*found, *([known(taken, "int64")] if op.until else []))
 
     def _blanks(self, sequences: Any, past: Any, carried: Any, whole: Any) -> list[tuple[int, ...]]:
-        """The shapes of records of no step: a step on zeros tells those that are not known; where it fails they are 0."""
+        """The shapes of records of no step: a step on zeros tells those that are not known, or they are 0."""
         op = self._op
         shapes = [x.type.shape for x in op.records]
         if any([None in shape for shape in shapes]):

@@ -1,198 +1,174 @@
-"""Elementwise ops and reductions: kernels of groups of them, each of which goes over memory once."""
+"""Elementwise ops: kernels of groups of them, each of which goes over memory once."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from refgraph.backend import Apply, Constant, Elemwise, Fused, Graph, Reduction, Variable
-from refgraph_cupy.device import Array, Device, Kernel, current
+from refgraph.backend import Variable
+from refgraph_cupy.device import Array, Device, Kernel
+from refgraph_cupy.kernels.group import Group, dtype_of, joined
 from refgraph_cupy.layout import broadcast, collapsed, over, size
-from refgraph_cupy.making import makes
-from refgraph_cupy.texts import Unsaid, expression, literal
+from refgraph_cupy.writing import THREADS, named
 
 NDIM = 8
 """Axes that arrays have at most."""
-_THREADS = 256
-_VECTOR = 16  # bytes that a thread moves at once
-
-_FOLDS = {
-    "sum": "Sum", "mean": "Mean", "norm": "Root", "count_nonzero": "Sum", "prod": "Prod", "prod_no_zeros": "Prod",
-    "max": "Max", "min": "Min", "all": "All", "any": "Any", "bitwise_and_reduce": "And", "bitwise_or_reduce": "Or",
-    "bitwise_xor_reduce": "Xor", "argmax": "ArgMax", "argmin": "ArgMin", "logsumexp": "LogSumExp",
-}  # fmt: skip
-"""For each reduction its fold in cuda/folds.h."""
-_NEED_ONE = ("max", "min", "argmax", "argmin")
-
-
-class Group:
-    """A graph of elementwise ops as C++: leaves are x0, x1, ...; what is computed of them v0, v1, ..."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.leaves: list[Variable] = list(graph.inputs)
-        self.dtypes = [_dtype(x) for x in self.leaves]
-        self.names = {x: f"x{i}" for i, x in enumerate(self.leaves)}
-        self.lines: list[str] = []
-        self.leaves_of = {x: {i} for i, x in enumerate(self.leaves)}
-        """For each value the leaves that it is computed of, which give it its shape."""
-        for node in graph.nodes:
-            if isinstance(node.op, Elemwise):
-                self._add(node)
-
-    def _add(self, node: Apply) -> None:
-        op: Any = node.op
-        given = [self._name(x) for x in node.inputs]
-        if op.name == "pow" and _is_natural(node):
-            text, dtype = "power({x}, {y})", _dtype(node.outputs[0])
-            text = f"power(as<{dtype}>({{x}}), as<{dtype}>({{y}}))"
-        else:
-            text, dtype = expression(op, tuple([_dtype(x) for x in node.inputs]))
-        name = f"v{len(self.lines)}"
-        self.lines.append(f"const {dtype} {name} = {text.format(**dict(zip('xyw', given, strict=False)))};")
-        out = node.outputs[0]
-        self.names[out] = name
-        self.leaves_of[out] = set().union(*[self.leaves_of.get(x, set()) for x in node.inputs])
-
-    def _name(self, x: Variable) -> str:
-        if x not in self.names:
-            assert isinstance(x, Constant)
-            text = literal(x.value) if x.value.ndim == 0 else None
-            if text is None:
-                self.names[x] = f"x{len(self.leaves)}"
-                self.leaves_of[x] = {len(self.leaves)}
-                self.leaves.append(x)
-                self.dtypes.append(_dtype(x))
-            else:
-                self.names[x] = text
-        return self.names[x]
-
-    def body(self, indent: str = "    ") -> str:
-        return "\n".join([indent + line for line in self.lines])
-
-    def params(self) -> str:
-        return ", ".join([f"const {d} x{i}" for i, d in enumerate(self.dtypes)])
-
-
-def _dtype(x: Any) -> str:
-    return str(x.type.dtype)
-
-
-def _is_natural(node: Apply) -> bool:
-    """Whether a power of integers has an exponent that is known not to be negative."""
-    exponent, out = node.inputs[1], _dtype(node.outputs[0])
-    if out[0] not in "iu":
-        return False
-    return _dtype(exponent)[0] in "bu" or (isinstance(exponent, Constant) and bool(np.all(exponent.value >= 0)))
-
-
-def named(words: Iterable[str], text: str) -> str:
-    """A name for a kernel: what it does, and a number that is its text's."""
-    said = "_".join(dict.fromkeys(["".join([c if c.isalnum() else "_" for c in w]).strip("_") for w in words]))
-    return f"{said[:60]}_{hashlib.sha256(text.encode()).hexdigest()[:10]}"
-
-
-# --- elementwise
+VECTOR = 16
+"""Bytes that a thread moves at once."""
 
 
 class Elementwise:
-    """Values of a group, each stored whole."""
+    """Values of a group, of one shape, each stored whole."""
 
     def __init__(self, group: Group, outs: Sequence[Variable], words: Sequence[str]) -> None:
-        self.dtypes, self.outs = list(group.dtypes), [_dtype(x) for x in outs]
-        self.shaped_by = [sorted(group.leaves_of[x]) for x in outs]
-        results = [f"{d} &z{i}" for i, d in enumerate(self.outs)]
-        function = ", ".join([*([group.params()] if self.dtypes else []), *results])
-        stores = "\n".join([f"    z{i} = {group.names[x]};" for i, x in enumerate(outs)])
-        self._computed = f"RG_DEVICE void computed({function}) {{\n{group.body()}\n{stores}\n}}\n"
+        part = group.part(outs)
+        self.leaves, self.dtypes = part.leaves, [group.dtypes[i] for i in part.leaves]
+        self.outs = [dtype_of(x) for x in outs]
+        params = [*[f"const {d} x{i}" for i, d in zip(self.leaves, self.dtypes, strict=True)]]
+        params += [f"{d} &z{i}" for i, d in enumerate(self.outs)]
+        lines = [*part.lines, *[f"z{i} = {group.names[x]};" for i, x in enumerate(outs)]]
+        self._computed = f"RG_DEVICE void computed({', '.join(params)}) {{\n{joined(lines, 4)}\n}}\n"
         self._words = words
         self._kernels: dict[Any, Kernel] = {}
 
     def __call__(self, device: Device, arrays: Sequence[Array]) -> list[Array]:
-        shape = broadcast(*[a.shape for a in arrays])
-        outs = [
-            device.empty(broadcast(*[arrays[i].shape for i in leaves]), d)
-            for leaves, d in zip(self.shaped_by, self.outs, strict=True)
-        ]
-        self.into(device, arrays, outs, shape)
+        """The values, of the arrays of all leaves of the group."""
+        given = [arrays[i] for i in self.leaves]
+        shape = broadcast(*[a.shape for a in given])
+        outs = [device.empty(shape, d) for d in self.outs]
+        if size(shape):
+            self._into(device, [*given, *outs], shape)
         return outs
 
-    def into(self, device: Device, arrays: Sequence[Array], outs: Sequence[Array], shape: Sequence[int]) -> None:
-        """Compute elements of this shape into `outs`."""
-        every = [*arrays, *outs]
-        n = size(shape)
-        if n == 0:
-            if any([size(a.shape) for a in outs]):
-                raise ValueError("what is stored is larger than what is computed with it")
-            return
+    def _into(self, device: Device, every: Sequence[Array], shape: Sequence[int]) -> None:
         shape, strides = collapsed(shape, [over(a, shape) for a in every])
         places = [device.address(a) for a in every]
-        flat = self._flat(shape, strides, places)
-        if flat is not None:
-            single, lanes = flat
-            kernel = self._kernel(("flat", single, lanes))
-            arguments, count = [n, *places], -(-n // lanes)
-        else:
-            kernel = self._kernel(("any", n < 2**31))
-            arguments, count = [n, len(shape), *_padded(shape)], n
-            for place, steps in zip(places, strides, strict=True):
-                arguments += [place, *_padded(steps)]
-        device.launch(kernel, (-(-count // _THREADS), 1, 1), (_THREADS, 1, 1), np.array(arguments, np.uint64))
-
-    def _flat(self, shape: Sequence[int], strides: Sequence[Any], places: Sequence[int]) -> Any:
-        """Which leaves are single elements, and how many neighbours a thread takes, where all else lies as one row."""
-        if len(shape) > 1:
-            return None
         sizes = [np.dtype(d).itemsize for d in (*self.dtypes, *self.outs)]
-        single = tuple([shape == () or s[0] == 0 for s in strides[: len(self.dtypes)]])
-        rows = [i for i in range(len(places)) if i >= len(single) or not single[i]]
-        if any([shape and strides[i][0] != sizes[i] for i in rows]):
-            return None
-        lanes = max(1, _VECTOR // max([sizes[i] for i in rows]))
-        while any([places[i] % (sizes[i] * lanes) for i in rows]):
-            lanes //= 2
-        return single, lanes
+        ways = ways_of(strides, sizes)
+        is_flat = len(shape) < 2 and "any" not in ways
+        lanes = lanes_of(shape, strides, places, sizes, ways, is_flat)
+        count = -(-size(shape) // lanes)
+        if is_flat:
+            arguments = [size(shape), *places]
+            kernel = self._kernel(("flat", ways, lanes))
+        else:
+            arguments = [count, len(shape), *padded([*shape[:-1], shape[-1] // lanes])]
+            for place, steps in zip(places, strides, strict=True):
+                arguments += [place, *padded([*steps[:-1], steps[-1] * lanes]), steps[-1]]
+            kernel = self._kernel(("any", ways if lanes > 1 else None, lanes, count < 2**31))
+        device.launch(kernel, (-(-count // THREADS), 1, 1), (THREADS, 1, 1), np.array(arguments, np.uint64))
 
     def _kernel(self, kind: Any) -> Kernel:
         made = self._kernels.get(kind)
         if made is None:
-            body = self._computed + (self._row(*kind[1:]) if kind[0] == "flat" else self._any(kind[1]))
+            body = self._computed + (self._flat(*kind[1:]) if kind[0] == "flat" else self._any(*kind[1:]))
             name = named(self._words, body)
             made = self._kernels[kind] = Kernel(name, body.replace("KERNEL", name))
         return made
 
-    def _row(self, single: Sequence[bool], lanes: int) -> str:
+    def _flat(self, ways: Sequence[str], lanes: int) -> str:
         """The kernel of arrays that lie as one row: a thread has `lanes` neighbours, moved as one."""
         ins, outs = self.dtypes, self.outs
-        rows = [i for i in range(len(ins)) if not single[i]]
+        rows = [i for i in range(len(ins)) if ways[i] == "row"]
         fields = [f"const {d} *x{i};" for i, d in enumerate(ins)] + [f"{d} *z{i};" for i, d in enumerate(outs)]
-        once = [f"const {ins[i]} x{i} = *a.x{i};" for i in range(len(ins)) if single[i]]
-        loads = [f"const Lanes<{ins[i]}, {lanes}> y{i} = *(const Lanes<{ins[i]}, {lanes}> *)(a.x{i} + first);" for i in rows]
+        once = [f"const {ins[i]} x{i} = *a.x{i};" for i in range(len(ins)) if i not in rows]
+        loads = [
+            f"const Lanes<{ins[i]}, {lanes}> y{i} = *(const Lanes<{ins[i]}, {lanes}> *)(a.x{i} + first);" for i in rows
+        ]
         kept = [f"Lanes<{d}, {lanes}> w{i};" for i, d in enumerate(outs)]
         stores = [f"*(Lanes<{d}, {lanes}> *)(a.z{i} + first) = w{i};" for i, d in enumerate(outs)]
         vector = [f"y{i}.at[k]" if i in rows else f"x{i}" for i in range(len(ins))]
         alone = [f"a.x{i}[i]" if i in rows else f"x{i}" for i in range(len(ins))]
-        return _ROW.format(
-            fields=_lines(fields, 4), threads=_THREADS, lanes=lanes, once=_lines(once, 4), loads=_lines(loads, 8),
-            kept=_lines(kept, 8), vector=", ".join([*vector, *[f"w{i}.at[k]" for i in range(len(outs))]]),
-            stores=_lines(stores, 8), alone=", ".join([*alone, *[f"a.z{i}[i]" for i in range(len(outs))]]),
+        return _FLAT.format(
+            fields=joined(fields, 4), threads=THREADS, lanes=lanes, once=joined(once, 4), loads=joined(loads, 8),
+            kept=joined(kept, 8), vector=", ".join([*vector, *[f"w{i}.at[k]" for i in range(len(outs))]]),
+            stores=joined(stores, 8), alone=", ".join([*alone, *[f"a.z{i}[i]" for i in range(len(outs))]]),
         )  # fmt: skip
 
-    def _any(self, is_small: bool) -> str:
-        """The kernel of arrays of any strides: a thread has one element."""
-        ins, outs = self.dtypes, self.outs
-        count = len(ins) + len(outs)
-        given = [f"*(const {d} *)(a.array[{i}].data + at[{i}])" for i, d in enumerate(ins)]
-        made = [f"*({d} *)(a.array[{len(ins) + i}].data + at[{len(ins) + i}])" for i, d in enumerate(outs)]
-        index = "uint32" if is_small else "int64"
+    def _any(self, ways: Sequence[str] | None, lanes: int, is_small: bool) -> str:
+        """The kernel of arrays of any strides: a thread has `lanes` neighbours along the last axis."""
+        dtypes = [*self.dtypes, *self.outs]
+        moves = Moves(dtypes, ways or ["row"] * len(dtypes), lanes)
+        given = [moves.element(i) for i in range(len(self.dtypes))]
+        made = [f"w{i}.at[k]" for i in range(len(self.dtypes), len(dtypes))]
+        places = [f"char *p{i} = a.array[{i}].data + at[{i}];" for i in range(len(dtypes))]
         return _ANY.format(
-            count=count, threads=_THREADS, index=index, ndim=NDIM, given=", ".join([*given, *made])
+            count=len(dtypes), threads=THREADS, index="uint32" if is_small else "int64", ndim=NDIM, lanes=lanes,
+            places=joined(places, 4), loads=joined(moves.loads(range(len(self.dtypes))), 4),
+            kept=joined(moves.kept(range(len(self.dtypes), len(dtypes))), 4), given=", ".join([*given, *made]),
+            stores=joined(moves.stores(range(len(self.dtypes), len(dtypes))), 4),
         )  # fmt: skip
 
 
-_ROW = """
+def ways_of(strides: Sequence[Sequence[int]], sizes: Sequence[int]) -> tuple[str, ...]:
+    """How each array lies along the last axis: as a row, as one element that is repeated, or in any other way."""
+    last = [s[-1] if s else 0 for s in strides]
+    return tuple(["one" if s == 0 else "row" if s == n else "any" for s, n in zip(last, sizes, strict=True)])
+
+
+def lanes_of(
+    shape: Sequence[int], strides: Any, places: Any, sizes: Sequence[int], ways: Sequence[str], is_flat: bool
+) -> int:
+    """How many neighbours along the last axis a thread takes: as many as make a vector, where rows begin at vectors."""
+    rows = [i for i, way in enumerate(ways) if way == "row"]
+    lanes = max(1, VECTOR // max(sizes))
+    if not is_flat:
+        while not shape or shape[-1] % lanes:
+            lanes //= 2
+    while any([n % (sizes[i] * lanes) for i in rows for n in (places[i], *strides[i][:-1])]):
+        lanes //= 2
+    return lanes
+
+
+class Moves:
+    """Text that moves neighbours along the last axis between arrays, at p0, p1, ..., and registers."""
+
+    def __init__(self, dtypes: Sequence[str], ways: Sequence[str], lanes: int) -> None:
+        self._dtypes, self._ways, self._lanes = dtypes, ways, lanes
+
+    def _vector(self, i: int) -> str:
+        return f"Lanes<{self._dtypes[i]}, {self._lanes}>"
+
+    def _each(self, i: int) -> str:
+        return f"*({self._dtypes[i]} *)(p{i} + k * a.array[{i}].step)"
+
+    def loads(self, which: Sequence[int]) -> list[str]:
+        lines = []
+        for i in which:
+            d, vector = self._dtypes[i], self._vector(i)
+            if self._ways[i] == "one":
+                lines.append(f"const {d} y{i} = *(const {d} *)p{i};")
+            elif self._ways[i] == "row":
+                lines.append(f"const {vector} y{i} = *(const {vector} *)p{i};")
+            else:
+                lines += [f"{vector} y{i};", "#pragma unroll", f"for (int k = 0; k < {self._lanes}; k++)"]
+                lines.append(f"    y{i}.at[k] = {self._each(i)};")
+        return lines
+
+    def element(self, i: int) -> str:
+        """The element number k of what was loaded."""
+        return f"y{i}" if self._ways[i] == "one" else f"y{i}.at[k]"
+
+    def kept(self, which: Sequence[int]) -> list[str]:
+        return [f"{self._vector(i)} w{i};" for i in which]
+
+    def stores(self, which: Sequence[int]) -> list[str]:
+        lines = []
+        for i in which:
+            if self._ways[i] == "row":
+                lines.append(f"*({self._vector(i)} *)p{i} = w{i};")
+            else:
+                lines += [
+                    "#pragma unroll",
+                    f"for (int k = 0; k < {self._lanes}; k++)",
+                    f"    {self._each(i)} = w{i}.at[k];",
+                ]
+        return lines
+
+
+_FLAT = """
 struct Arguments {{
     int64 n;
 {fields}
@@ -222,7 +198,7 @@ struct Arguments {{
     int64 n, ndim, shape[{ndim}];
     struct {{
         char *data;
-        int64 strides[{ndim}];
+        int64 strides[{ndim}], step;
     }} array[{count}];
 }};
 
@@ -238,262 +214,19 @@ extern "C" __global__ void __launch_bounds__({threads}) KERNEL(const Arguments a
         for (int k = 0; k < {count}; k++)
             at[k] += (int64)i * a.array[k].strides[d];
     }}
-    computed({given});
-}}
-"""
-
-
-# --- reductions
-
-
-class Reduced:
-    """One reduction of a value of a group."""
-
-    def __init__(self, group: Group, node: Apply) -> None:
-        op: Any = node.op
-        self.op, x = op, node.inputs[0]
-        self.dtypes = list(group.dtypes)
-        self.shaped_by = sorted(group.leaves_of[x])
-        self.out = _dtype(node.outputs[0])
-        value, acc = _folded(op, group.names[x], _dtype(x), self.out)
-        self.fold = f"folds::{_FOLDS[op.name]}<{acc}>"
-        loads = [f"const {d} x{i} = *(const {d} *)(p{i} + at[{i}]);" for i, d in enumerate(self.dtypes)]
-        places = [f"const char *p{i} = a.array[{i}].data + at[{i}];" for i in range(len(self.dtypes))]
-        body = _REDUCED.format(
-            count=len(self.dtypes), ndim=NDIM, fold=self.fold, out=self.out, threads=_THREADS,
-            places=_lines(places, 8), loads=_lines(loads, 12), body=group.body(" " * 12), value=value,
-        )  # fmt: skip
-        name = named([op.name], body)
-        self._kernel = Kernel(name, body.replace("KERNEL", name))
-        joined = _JOINED.format(fold=self.fold, out=self.out, threads=_THREADS)
-        name = named([op.name, "joined"], joined)
-        self._join = Kernel(name, joined.replace("KERNEL", name))
-        self._bytes = 16 * max(1, -(-2 * np.dtype(acc).itemsize // 16))
-        """What a fold takes in memory at most."""
-
-    def __call__(self, device: Device, arrays: Sequence[Array]) -> Array:
-        shape = broadcast(*[arrays[i].shape for i in self.shaped_by])
-        if shape != broadcast(*[a.shape for a in arrays]):
-            raise ValueError("what is reduced is smaller than what is computed with it")
-        axes = self.op.axis
-        kept = [n for a, n in enumerate(shape) if a not in axes]
-        reduced = [shape[a] for a in axes]
-        lengths = [1 if a in axes else n for a, n in enumerate(shape)] if self.op.keepdims else kept
-        out = device.empty(lengths, self.out)
-        n, length = size(kept), size(reduced)
-        if length == 0 and self.op.name in _NEED_ONE and (n or self.op.name.startswith("arg")):
-            raise ValueError("a reduction of no elements has no value")
-        if n:
-            self._run(device, arrays, shape, out, n, length)
-        return out
-
-    def _run(self, device: Device, arrays: Sequence[Array], shape: Any, out: Array, n: int, length: int) -> None:
-        axes = self.op.axis
-        every = [over(a, shape) for a in arrays]
-        kept, kept_strides = collapsed(
-            [m for a, m in enumerate(shape) if a not in axes],
-            [tuple([s for a, s in enumerate(strides) if a not in axes]) for strides in every],
-        )
-        inner, inner_strides = collapsed([shape[a] for a in axes], [tuple([s[a] for a in axes]) for s in every])
-        wide, tall = _block(n, length, kept_strides, inner_strides)
-        blocks = -(-n // wide)
-        parts = max(1, min(64, length // (tall * 16), 512 // blocks))
-        part = -(-length // parts) if length else 1
-        parts = -(-length // part) if length else 1
-        partial = device.empty((parts * n * self._bytes,), "uint8") if parts > 1 else None
-        place = device.address(partial if partial is not None else out)
-        arguments = [n, length, part, place, len(kept), len(inner), *_padded(kept), *_padded(inner)]
-        for a, k, i in zip(arrays, kept_strides, inner_strides, strict=True):
-            arguments += [device.address(a), *_padded(k), *_padded(i)]
-        device.launch(self._kernel, (blocks, parts, 1), (wide, tall, 1), np.array(arguments, np.int64))
-        if partial is not None:
-            rest = [n, parts, length, place, device.address(out)]
-            device.launch(self._join, (-(-n // 32), 1, 1), (32, 8, 1), np.array(rest, np.int64))
-
-
-def _block(n: int, length: int, kept: Sequence[Any], inner: Sequence[Any]) -> tuple[int, int]:
-    """How many results a block has beside each other, and how many threads share one: neighbours in memory are taken
-    by neighbouring threads."""
-    across = sum([abs(k[-1]) < abs(i[-1]) and k[-1] != 0 for k, i in zip(kept, inner, strict=True) if k and i])
-    if across and n >= 32:
-        return 32, 8
-    tall = 1
-    while tall < min(length, _THREADS):
-        tall *= 2
-    return max(1, min(_THREADS // tall, 32)), tall
-
-
-_FOLDING = """
-    if (blockDim.y > 1) {{
-        __shared__ __attribute__((aligned(16))) char raw[{threads} * sizeof(Fold)];
-        Fold *all = (Fold *)raw;
-        const int mine = threadIdx.y * blockDim.x + threadIdx.x;
-        all[mine] = fold;
-        for (int half = blockDim.y / 2; half; half /= 2) {{
-            __syncthreads();
-            if (threadIdx.y < half)
-                all[mine].join(all[mine + half * blockDim.x]);
-        }}
-        fold = all[mine];
-    }}
-"""
-
-_REDUCED = """
-typedef {fold} Fold;
-
-struct Arguments {{
-    int64 n, length, part;
-    char *to;
-    int64 kept, inner, kept_shape[{ndim}], inner_shape[{ndim}];
-    struct {{
-        const char *data;
-        int64 kept[{ndim}], inner[{ndim}];
-    }} array[{count}];
-}};
-
-extern "C" __global__ void __launch_bounds__({threads}) KERNEL(const Arguments a) {{
-    const int64 o = (int64)blockIdx.x * blockDim.x + threadIdx.x;
-    const int64 first = blockIdx.y * a.part, last = first + a.part < a.length ? first + a.part : a.length;
-    Fold fold;
-    fold.begin();
-    if (o < a.n) {{
-        int64 at[{count}] = {{0}}, rest = o;
-        for (int d = (int)a.kept - 1; d >= 0; d--) {{
-            const int64 i = rest % a.kept_shape[d];
-            rest /= a.kept_shape[d];
-            for (int k = 0; k < {count}; k++)
-                at[k] += i * a.array[k].kept[d];
-        }}
 {places}
-        for (int64 r = first + threadIdx.y; r < last; r += blockDim.y) {{
-            int64 left = r;
-            for (int k = 0; k < {count}; k++)
-                at[k] = 0;
-            for (int d = (int)a.inner - 1; d >= 0; d--) {{
-                const int64 before = d ? left / a.inner_shape[d] : 0, i = left - before * a.inner_shape[d];
-                left = before;
-                for (int k = 0; k < {count}; k++)
-                    at[k] += i * a.array[k].inner[d];
-            }}
 {loads}
-{body}
-            fold.take({value}, r);
-        }}
-    }}
-""" + _FOLDING + """
-    if (threadIdx.y == 0 && o < a.n) {{
-        if (gridDim.y > 1)
-            ((Fold *)a.to)[blockIdx.y * a.n + o] = fold;
-        else
-            (({out} *)a.to)[o] = as<{out}>(fold.done(a.length));
-    }}
-}}
-"""
-
-_JOINED = """
-typedef {fold} Fold;
-
-struct Arguments {{
-    int64 n, parts, length;
-    const Fold *from;
-    {out} *to;
-}};
-
-extern "C" __global__ void __launch_bounds__({threads}) KERNEL(const Arguments a) {{
-    const int64 o = (int64)blockIdx.x * blockDim.x + threadIdx.x;
-    Fold fold;
-    fold.begin();
-    if (o < a.n)
-        for (int64 part = threadIdx.y; part < a.parts; part += blockDim.y)
-            fold.join(a.from[part * a.n + o]);
-""" + _FOLDING + """
-    if (threadIdx.y == 0 && o < a.n)
-        a.to[o] = as<{out}>(fold.done(a.length));
+{kept}
+#pragma unroll
+    for (int k = 0; k < {lanes}; k++)
+        computed({given});
+{stores}
 }}
 """
 
 
-_WIDER = {"float16": "float64", "float32": "float64", "complex64": "complex128"}
-
-
-def _folded(op: Any, value: str, dtype: str, out: str) -> tuple[str, str]:
-    """The element that a fold takes, and the dtype of its accumulator."""
-    name = op.name
-    if name not in _FOLDS:
-        raise Unsaid(f"no kernel for {name}")
-    if name in ("max", "min", "argmax", "argmin") or name.startswith("bitwise"):
-        if dtype.startswith("complex"):
-            raise Unsaid(f"no kernel for {name} of {dtype}")
-        acc = "float32" if dtype == "float16" else dtype
-    elif name in ("all", "any"):
-        acc = "bool"
-    elif name == "count_nonzero":
-        return f"int64(as<bool>({value}))", "int64"
-    elif name == "logsumexp":
-        if dtype.startswith("complex"):
-            raise Unsaid(f"no kernel for {name} of {dtype}")
-        acc = "float64"
-    elif name == "norm":
-        if dtype.startswith("complex"):
-            value = f"as<complex128>({value})"
-            return f"({value}.real() * {value}.real() + {value}.imag() * {value}.imag())", "float64"
-        value = f"as<float64>({value})"
-        return f"({value} * {value})", "float64"
-    else:
-        acc = op.dtypes_for(dtype)[1] or out
-        acc = _WIDER.get(acc, acc)
-    return f"as<{acc}>({value})", acc
-
-
-def _padded(numbers: Sequence[int]) -> list[int]:
+def padded(numbers: Sequence[int]) -> list[int]:
+    """Numbers for each axis that there may be."""
     if len(numbers) > NDIM:
         raise ValueError(f"more than {NDIM} axes")
     return [*numbers, *[0] * (NDIM - len(numbers))]
-
-
-def _lines(lines: Sequence[str], indent: int) -> str:
-    return "\n".join([" " * indent + line for line in lines])
-
-
-# --- what runs a node
-
-
-@makes(Elemwise, Reduction, Fused)
-def group(node: Apply) -> Callable[..., Any] | str:
-    """A group of elementwise ops, and of reductions of what these compute."""
-    op: Any = node.op
-    if isinstance(op, Fused):
-        graph = op.graph
-    else:
-        fresh = [x.type.variable() for x in node.inputs]
-        graph = Graph(fresh, node.with_inputs(fresh).outputs)
-    try:
-        return _kernel(graph, [n.op.name for n in graph.nodes])
-    except Unsaid as why:
-        return str(why)
-
-
-def _kernel(graph: Graph, words: Sequence[str]) -> Callable[..., Any]:
-    """What computes the outputs of such a graph. Raises Unsaid where there is no kernel."""
-    group = Group(graph)
-    makers = {out: node for node in graph.nodes for out in node.outputs}
-    stored = [x for x in graph.outputs if not isinstance(makers[x].op, Reduction)]
-    reduced = {x: Reduced(group, makers[x]) for x in graph.outputs if isinstance(makers[x].op, Reduction)}
-    store = Elementwise(group, stored, words) if stored else None
-    constants = [x.value for x in group.leaves if isinstance(x, Constant)]
-    uploaded: list[Array] = []
-
-    def run(*arrays: Array) -> Any:
-        device = current()
-        if constants and not uploaded:
-            uploaded.extend([device.upload(value) for value in constants])
-        given = [*arrays, *uploaded]
-        found: dict[Variable, Array] = {}
-        if store is not None:
-            found.update(zip(stored, store(device, given), strict=True))
-        for x, reduce in reduced.items():
-            found[x] = reduce(device, given)
-        results = tuple([found[x] for x in graph.outputs])
-        return results if len(results) > 1 else results[0]
-
-    return run

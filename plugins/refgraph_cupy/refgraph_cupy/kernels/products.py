@@ -18,7 +18,7 @@ from refgraph_cupy.blas import is_laid, product_of
 from refgraph_cupy.device import Array, Device, current
 from refgraph_cupy.kernels.construct import clear
 from refgraph_cupy.kernels.elementwise import NDIM as FEW_AXES
-from refgraph_cupy.kernels.elementwise import group
+from refgraph_cupy.kernels.groups import group
 from refgraph_cupy.kernels.shape import sum_over
 from refgraph_cupy.layout import broadcast, collapsed, over, size
 from refgraph_cupy.making import Kernel as Run

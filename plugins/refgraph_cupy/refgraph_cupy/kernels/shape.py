@@ -27,7 +27,7 @@ from refgraph.backend import (
     ZeroGrad,
 )
 from refgraph_cupy.device import Array, current
-from refgraph_cupy.kernels.elementwise import group
+from refgraph_cupy.kernels.groups import group
 from refgraph_cupy.known import known
 from refgraph_cupy.making import Kernel, after, makes
 from refgraph_cupy.moving import contiguous

@@ -13,6 +13,7 @@
 #define __host__
 #define __global__
 #define __forceinline__ inline
+#define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
 #define __restrict__
 #define __shared__ static
@@ -37,8 +38,6 @@ static int rg_now, rg_ended;
 static inline void __syncthreads() {
     swapcontext(&rg_fibers[rg_now], &rg_scheduler);
 }
-
-
 #endif
 
 static inline void rg_place(rg_dim3 *at, rg_dim3 of, unsigned n) {
