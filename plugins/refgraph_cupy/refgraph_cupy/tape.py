@@ -1,8 +1,8 @@
 """Tapes: the work that a call puts on the device, recorded, to be put there again for other values of the same shapes.
 
 While a call is recorded its kernels run as ever, through a device that notes what is launched with which arguments.
-What a call allocates is the tape's for as long as that lives, so that addresses stay true. On CUDA the tape is captured as
-one CUDA graph (CUDA C++ Programming Guide, "CUDA Graphs") the second time it is wanted, and a call is one launch.
+What a call allocates is the tape's for as long as that lives, so that addresses stay true. On CUDA the tape is captured
+as one CUDA graph (CUDA C++ Programming Guide, "CUDA Graphs") the second time it is wanted, and a call is one launch.
 """
 
 from __future__ import annotations

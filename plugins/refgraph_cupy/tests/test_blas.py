@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from refgraph_cupy import blas
-from refgraph_cupy.device import is_laid
+from refgraph_cupy.blas import is_laid
 
 _DTYPES = {number: name for name, number in blas._TYPES.items()}
 
