@@ -43,9 +43,9 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[device.Kernel]]:
 
     monkeypatch.setenv("REFGRAPH_CUPY_DEVICE", "host")
     monkeypatch.setattr(host.Host, "launch", kept)
-    device.current.cache_clear()
+    device._standard.cache_clear()
     yield kernels
-    device.current.cache_clear()
+    device._standard.cache_clear()
 
 
 def _values(dtype: str, shape: tuple[int, ...], low: int = 0) -> np.ndarray[Any, Any]:
