@@ -56,7 +56,14 @@ class Kernel(NamedTuple):
 _WORD = re.compile(r"\w+")
 _COMPLEX = {"complex64", "complex128", "special"}
 _FLAGS = {"RG_COMPLEX": _COMPLEX, "RG_HALF": {"float16"}, "RG_BARRIERS": {BARRIER}}
-_HEADERS_OF = {"complex.h": _COMPLEX, "folds.h": {"folds"}}
+_COUNTS = {"successes", "events"}
+_HEADERS_OF = {
+    "complex.h": _COMPLEX,
+    "folds.h": {"folds"},
+    "order.h": {"precedes"},
+    "philox.h": {"philox", *_COUNTS},
+    "counts.h": _COUNTS,
+}
 """Which words of a body tell what it needs."""
 
 

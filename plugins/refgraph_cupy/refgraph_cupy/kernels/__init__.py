@@ -8,4 +8,6 @@ from refgraph_cupy.kernels import indexing as indexing
 from refgraph_cupy.kernels import joining as joining
 from refgraph_cupy.kernels import nnet as nnet
 from refgraph_cupy.kernels import products as products
+from refgraph_cupy.kernels import random as random
 from refgraph_cupy.kernels import shape as shape
+from refgraph_cupy.kernels import sorting as sorting
