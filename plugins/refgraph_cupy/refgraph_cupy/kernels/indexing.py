@@ -21,6 +21,7 @@ from refgraph.backend import (
 )
 from refgraph_cupy.device import Array, Device, Kernel, current
 from refgraph_cupy.kernels.cumulative import accumulated
+from refgraph_cupy.kernels.sorting import argsorted
 from refgraph_cupy.layout import Strides, broadcast, collapsed, over, size
 from refgraph_cupy.making import Kernel as Run
 from refgraph_cupy.making import makes
@@ -390,7 +391,7 @@ def _chained(device: Device, places: Array) -> Array:
     if n <= _FEW:
         run(device, written("chain", _CHAIN.format(threads=THREADS)), n, arguments)
     else:
-        order = device.argsort(places)
+        order = argsorted(device, places)
         run(device, written("chain_sorted", _SORTED.format(threads=THREADS)), n, [*arguments, device.address(order)])
     return chains
 
