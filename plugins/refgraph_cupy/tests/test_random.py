@@ -66,6 +66,6 @@ def test_parameters_out_of_range_are_refused_and_the_next_call_works(size: int) 
     p = T.dscalar()
     f = rg.function([p], Stream(seed=1).bernoulli(p, size=size), backend="cupy", strict=True)
     for wrong in (1.5, np.nan):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="a probability is"):
             f(wrong)
     assert f(1.0).tolist() == [1] * size

@@ -280,10 +280,12 @@ def integers(node: Apply) -> Run:
         ]
     )
 
+    is_sure = _is_sure(node)
+
     def make(state: Array, first: Array, end: Array, *lengths: Any) -> Array:
         device = current()
         out = device.empty(filled_in(op.shape, lengths), op.dtype)
-        if out.size and not _is_sure(node):
+        if out.size and not is_sure:
             _require(device, good, [first, end], "there is nothing to choose from, or it does not fit")
         return _draw(device, kernel, 2, state, out, [first, end])
 
