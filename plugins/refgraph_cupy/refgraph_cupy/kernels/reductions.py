@@ -147,10 +147,10 @@ class Reduced:
         for at, k, i in zip(places, kept_strides, inner_strides, strict=True):
             arguments += [at, *padded(k), *padded(i), i[-1] if i else 0]
         kernel = self._kernel((chunk, ways if chunk > 1 else None, max(n, length) < 2**31))
-        device.launch(kernel, (blocks, parts, 1), (wide, tall, 1), np.array(arguments, np.uint64))
+        device.launch(kernel, (blocks, parts, 1), (wide, tall, 1), np.array(arguments, np.int64))
         if partial is not None:
             wide, tall = _block(n, parts, n >= 32)
-            rest = np.array([n, parts, length, place, *to], np.uint64)
+            rest = np.array([n, parts, length, place, *to], np.int64)
             device.launch(self._kernel("join"), (-(-n // wide), 1, 1), (wide, tall, 1), rest)
 
     def _kernel(self, kind: Any) -> Kernel:
