@@ -164,6 +164,7 @@ class Backend:
         `function_class`, which makes of `Function` the class of functions that do (docs/adr/0029). A program that can
         say what its nodes take has `time(add)`: it then calls `add(node, runs, seconds)` after each call; without it, a
         function that is profiled runs node by node. `remarks`, lines of text on how it runs, are shown in `f.report()`.
+        `f.free()` calls its `free()`, if it keeps memory from call to call.
         Raises BackendError for a second one.
         """
         if self._program is not None:

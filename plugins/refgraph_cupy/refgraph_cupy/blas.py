@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -49,13 +49,11 @@ class Product(NamedTuple):
         """Put it on the device."""
         device.multiply(self)
 
-    def moved(self, places: Mapping[tuple[int, int], int]) -> Product:
-        """The same with other memory: `places` says for ranges of addresses by how much they are moved."""
-        return self._replace(operands=tuple([x._replace(address=_moved(x.address, places)) for x in self.operands]))
-
-
-def _moved(address: int, places: Mapping[tuple[int, int], int]) -> int:
-    return address + sum([by for (first, end), by in places.items() if first <= address < end])
+    def moved(self, move: Callable[[Any], Any]) -> Product:
+        """The same with other memory: `move` takes and answers addresses."""
+        places = move(np.array([x.address for x in self.operands], np.int64))
+        a, b, c = [x._replace(address=int(p)) for x, p in zip(self.operands, places, strict=True)]
+        return self._replace(operands=(a, b, c))
 
 
 def product_of(device: Any, a: Any, b: Any, c: Any, alpha: complex = 1, beta: complex = 0) -> Product:

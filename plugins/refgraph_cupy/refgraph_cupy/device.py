@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from threading import local
@@ -108,9 +108,8 @@ class Device(Protocol):
     def fill(self, to: Array, value: Any) -> None:
         """Copy an array of NumPy's, or of the device, into one of the same shape and dtype."""
 
-    def arena(self) -> AbstractContextManager[Any]:
-        """What this thread allocates meanwhile comes from memory that nothing else is given, as long as the arena is
-        kept."""
+    def within(self, owner: Array, offset: int, like: Any) -> Array:
+        """An array in the memory of another, from so many bytes on: `like` has its shape, dtype and strides."""
 
     def work(self, launches: Sequence[Any]) -> Work:
         """Launches to be put on the device again and again, in this order."""
@@ -182,11 +181,8 @@ class Cuda(Faults):
         else:
             to[...] = value
 
-    @contextmanager
-    def arena(self) -> Iterator[Any]:
-        pool = self._cupy.cuda.MemoryPool()
-        with self._cupy.cuda.using_allocator(pool.malloc):
-            yield pool
+    def within(self, owner: Array, offset: int, like: Any) -> Array:
+        return self._cupy.ndarray(like.shape, like.dtype, owner.data + offset, like.strides)
 
     def work(self, launches: Sequence[Any]) -> Work:
         return _Captured(self, launches)

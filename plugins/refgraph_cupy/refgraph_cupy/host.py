@@ -11,7 +11,6 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,64 @@ _COMPILERS = ("g++", "clang++", "c++")
 _FLAGS = ("-std=c++17", "-O1", "-shared", "-fPIC", "-fwrapv", "-ffp-contract=off", "-fno-strict-aliasing", "-w")
 
 
-class HostArray(np.ndarray[Any, Any]):
-    """An array on the host that stands for one on a device."""
+class HostArray:
+    """An array on the host that stands for one of CuPy's: it has the same views, indexed it never answers a scalar, and
+    NumPy cannot read it.
+
+    base: the array whose memory it is a view of; None where it has memory of its own.
+    """
+
+    __slots__ = ("_array", "base")
+
+    def __init__(self, array: np.ndarray[Any, Any], base: HostArray | None = None) -> None:
+        self._array, self.base = array, base
+
+    shape: Any = property(lambda self: self._array.shape)
+    strides: Any = property(lambda self: self._array.strides)
+    dtype: Any = property(lambda self: self._array.dtype)
+    ndim: Any = property(lambda self: self._array.ndim)
+    size: Any = property(lambda self: self._array.size)
+    itemsize: Any = property(lambda self: self._array.itemsize)
+    nbytes: Any = property(lambda self: self._array.nbytes)
+    flags: Any = property(lambda self: self._array.flags)
+    T: Any = property(lambda self: self.transpose())
+
+    def _view(self, array: np.ndarray[Any, Any]) -> HostArray:
+        return HostArray(array, self if self.base is None else self.base)
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __getitem__(self, index: Any) -> HostArray:
+        index = index if isinstance(index, tuple) else (index,)
+        found = self._array[index if Ellipsis in index else (*index, Ellipsis)]
+        assert np.may_share_memory(found, self._array) or not found.size, "elements are picked by kernels"
+        return self._view(found)
+
+    def reshape(self, *shape: Any) -> HostArray:
+        return self._view(self._array.reshape(*shape, copy=False))
+
+    def transpose(self, *axes: Any) -> HostArray:
+        return self._view(self._array.transpose(*axes))
+
+    def swapaxes(self, first: int, second: int) -> HostArray:
+        return self._view(self._array.swapaxes(first, second))
+
+    def squeeze(self, axis: Any = None) -> HostArray:
+        return self._view(self._array.squeeze(axis))
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> HostArray:
+        return self._view(self._array.diagonal(offset, axis1, axis2))
+
+    def view(self, dtype: Any) -> HostArray:
+        return self._view(self._array.view(dtype))
+
+    def __array__(self, *args: Any, **options: Any) -> Any:
+        raise TypeError("an array of the device is not converted to one of NumPy's unless it is downloaded")
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        """Views that are asked of NumPy."""
+        return self._view(function(*[a._array if a is self else a for a in args], **options))
 
 
 def why_missing() -> str:
@@ -60,20 +115,20 @@ class Host(Faults):
         self._lock = threading.Lock()
 
     def empty(self, shape: Shape, dtype: Any) -> Array:
-        return np.empty(tuple(shape), dtype).view(HostArray)
+        return HostArray(np.empty(tuple(shape), dtype))
 
     def upload(self, array: np.ndarray[Any, Any]) -> Array:
-        return np.array(array, order="C", ndmin=0, copy=True).view(HostArray)
+        return HostArray(np.array(array, order="C", subok=False))
 
     def download(self, array: Array) -> np.ndarray[Any, Any]:
-        return np.array(array).view(np.ndarray)
+        return np.array(array._array)
 
     def address(self, array: Array) -> int:
         assert isinstance(array, HostArray), "what a kernel is given is an array of the device"
-        return int(array.__array_interface__["data"][0])
+        return int(array._array.__array_interface__["data"][0])
 
     def broadcast(self, array: Array, shape: Shape) -> Array:
-        return np.broadcast_to(array, tuple(shape), subok=True)
+        return array._view(np.broadcast_to(array._array, tuple(shape)))
 
     def launch(self, kernel: Kernel, grid: Shape, block: Shape, arguments: np.ndarray[Any, Any]) -> None:
         function = self._made.get(kernel)
@@ -104,7 +159,7 @@ class Host(Faults):
         return function
 
     def argsort(self, array: Array) -> Array:
-        return np.argsort(array, kind="stable").view(HostArray)
+        return HostArray(np.argsort(array._array, kind="stable"))
 
     def multiply(self, product: Product) -> None:
         count, m, n, k = product.lengths
@@ -120,10 +175,11 @@ class Host(Faults):
         return isinstance(value, HostArray)
 
     def fill(self, to: Array, value: Any) -> None:
-        to[...] = value
+        to._array[...] = value._array if isinstance(value, HostArray) else value
 
-    def arena(self) -> AbstractContextManager[Any]:
-        return nullcontext()
+    def within(self, owner: Array, offset: int, like: Any) -> Array:
+        memory = owner._array.reshape(-1).view(np.uint8)
+        return owner._view(np.ndarray(like.shape, like.dtype, memory, offset, like.strides))
 
     def work(self, launches: Sequence[Any]) -> _Repeated:
         return _Repeated(self, launches)
@@ -135,7 +191,7 @@ def _matrices(dtype: str, shape: Shape, operand: Operand) -> np.ndarray[Any, Any
     near, far = size, operand.leading * size
     strides = (operand.step * size, *((near, far) if operand.is_transposed else (far, near)))
     reach = sum([(n - 1) * s for n, s in zip(shape, strides, strict=True)]) + size
-    memory = (ctypes.c_char * reach).from_address(operand.address)
+    memory: Any = (ctypes.c_char * reach).from_address(operand.address)
     return np.ndarray(tuple(shape), dtype, memory, strides=strides)
 
 

@@ -9,7 +9,7 @@ it is uploaded when it is first read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,10 +38,43 @@ class Known(np.ndarray[Any, Any]):
         return np.array(self, subok=False)
 
 
+class Given(Known):
+    """Numbers that are another's in another call: an integer that a recorded call was given, or what is made of such.
+
+    They are read on the device, as all else; or on the host, and then what was recorded is true of the very integers
+    that they come from, `sources`, only.
+    """
+
+    sources: frozenset[int]
+    make: Callable[[], Array]
+    read: set[int]
+
+    def there(self) -> Array:
+        if self._there is None:
+            self._there = self.make()
+        return self._there
+
+    def look(self) -> np.ndarray[Any, Any]:
+        self.read |= self.sources
+        return super().look()
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether they are the same in all calls that what was recorded is true of."""
+        return self.sources <= self.read
+
+
 def known(value: Any, dtype: Any = None) -> Known:
     """A copy of a few numbers, which nobody writes into."""
     array = np.array(value, dtype, order="C").view(Known)
     array.flags.writeable = False
+    return array
+
+
+def given(value: Any, sources: frozenset[int], make: Callable[[], Array], read: set[int]) -> Given:
+    """The same of what is given. make: puts it on the device. read: the sources that the host has looked at."""
+    array = known(value).view(Given)
+    array.sources, array.make, array.read = sources, make, read
     return array
 
 
@@ -66,26 +99,48 @@ class Placed:
     """A kernel that is given each input where it wants it: those numbered in `read` on the host."""
 
     def __init__(self, node: Apply, kernel: Any, read: Sequence[int]) -> None:
-        self._kernel, self._read = kernel, frozenset(read)
-        self._impl = node.op.bind(node, lambda graph: Plan(graph).run) if is_small(node) else None
-        self._dtypes: list[Any] = [out.type.dtype for out in node.outputs] if self._impl else []  # type: ignore[attr-defined]
+        self._node, self._kernel, self._read = node, kernel, frozenset(read)
+        self._is_small = is_small(node)
+        self._impl: Any = None
 
     def __call__(self, *arrays: Array) -> Any:
-        if self._impl is not None and all([isinstance(a, Known) for a in arrays]):
-            return self._interpreted(arrays)
-        given = []
+        if not self._is_small or not all([isinstance(a, Known) for a in arrays]):
+            return self._there(arrays)
+        found = self._interpreted(arrays)
+        if changing := [a for a in arrays if isinstance(a, Given)]:
+            found = self._given(found, arrays, changing)
+        return found[0] if len(found) == 1 else tuple(found)
+
+    def _there(self, arrays: Sequence[Array]) -> Any:
+        """By the kernel, on the device."""
+        found = []
         for i, a in enumerate(arrays):
             if i in self._read:
                 a = values(a)
             elif isinstance(a, Known):
                 a = a.there()
-            given.append(a)
-        return self._kernel(*given)
+            found.append(a)
+        return self._kernel(*found)
 
-    def _interpreted(self, arrays: Sequence[Known]) -> Any:
-        assert self._impl is not None
+    def _interpreted(self, arrays: Sequence[Known]) -> list[Known]:
+        """By the interpreter, here."""
+        node = self._node
+        if self._impl is None:
+            self._impl = node.op.bind(node, lambda graph: Plan(graph).run)
         with np.errstate(all="ignore"):
-            found = self._impl(*[a.look() for a in arrays])
-        if len(self._dtypes) == 1:
-            return known(found, self._dtypes[0])
-        return tuple([known(v, d) for v, d in zip(found, self._dtypes, strict=True)])
+            found = self._impl(*[np.array(a, subok=False) for a in arrays])
+        dtypes = [out.type.dtype for out in node.outputs]  # type: ignore[attr-defined]  # tensors
+        return [known(v, d) for v, d in zip([found] if len(dtypes) == 1 else found, dtypes, strict=True)]
+
+    def _given(self, found: Sequence[Known], arrays: Sequence[Known], changing: Sequence[Given]) -> list[Known]:
+        """What is here, and is made there by the kernel when another first reads it, in other calls anew."""
+        made: list[Array] = []
+
+        def make(n: int) -> Array:
+            if not made:
+                results = self._there(arrays)
+                made.extend([results] if len(found) == 1 else results)
+            return made[n].there() if isinstance(made[n], Known) else made[n]
+
+        sources = frozenset().union(*[a.sources for a in changing])
+        return [given(v, sources, lambda n=n: make(n), changing[0].read) for n, v in enumerate(found)]  # type: ignore[misc]

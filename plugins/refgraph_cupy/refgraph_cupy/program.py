@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from threading import Lock
+from threading import RLock
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 
-from refgraph.backend import Backend, Constant, Graph, TensorType
+from refgraph.backend import Backend, Constant, Fused, Graph, TensorType
 from refgraph_cupy.device import Array, Device, current
-from refgraph_cupy.known import Known, known
-from refgraph_cupy.tape import Given, Tape, answered, given, recording
+from refgraph_cupy.known import Given, Known, given, known
+from refgraph_cupy.recording import recording
+from refgraph_cupy.tape import Sides, Tape, answered, is_whole
 
 _TAPES = 16
 """Sets of shapes that a function keeps a tape for."""
@@ -32,6 +34,7 @@ class Kernels:
     def __init__(self, graph: Graph, found: Sequence[Callable[..., Any]]) -> None:
         numbers: dict[Any, int] = {x: i for i, x in enumerate(graph.inputs)}
         self.constants: list[tuple[int, Any]] = []
+        self._uploaded: list[tuple[int, Any]] | None = None
         last: dict[int, int] = {}
         places: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
         for n, node in enumerate(graph.nodes):
@@ -54,10 +57,12 @@ class Kernels:
         return numbers[x]
 
     def __call__(self, *arrays: Any) -> list[Any]:
-        device = current()
+        if self._uploaded is None:
+            device = current()
+            self._uploaded = [(i, _there(device, value)) for i, value in self.constants]
         values: list[Any] = [*arrays, *[None] * (self.count - len(arrays))]
-        for i, value in self.constants:
-            values[i] = _there(device, value)
+        for i, array in self._uploaded:
+            values[i] = array
         for step in self.steps:
             results = step.run(*[values[i] for i in step.ins])
             if len(step.outs) == 1:
@@ -76,33 +81,38 @@ class Program:
     def __init__(self, kernels: Kernels, states: Mapping[int, int]) -> None:
         self._kernels, self._states = kernels, dict(states)
         self._tapes: dict[Any, list[Tape] | str] = {}
-        self._lock = Lock()
+        self._sides: WeakValueDictionary[Any, Sides] = WeakValueDictionary()
+        self._lock = RLock()
+        self._is_busy = False
 
     @property
     def remarks(self) -> list[str]:
         """How calls of each set of shapes are put on the device, and why one by one, where they are."""
         found = []
-        for key, tapes in self._tapes.items():
+        for key, tapes in list(self._tapes.items()):
             said = tapes if isinstance(tapes, str) else "; ".join(dict.fromkeys([t.remark for t in tapes]))
             found.append(f"{_said(key)}: {said}")
         return found
 
+    def free(self) -> None:
+        """Give back what is kept from call to call."""
+        with self._lock:
+            self._tapes.clear()
+
     def __call__(self, *values: Any) -> list[Any]:
         key = tuple([(v.shape, v.dtype.char) for v in values])
-        tapes = self._tapes.setdefault(key, [])
-        if isinstance(tapes, str) or not self._lock.acquire(blocking=False):
-            return self._once(values)
-        try:
-            for tape in tapes:
-                if tape.is_for(values):
-                    results = tape.play(values)
-                    if results is not None:
-                        return results
-                    tapes.remove(tape)
-                    break
-            return self._recorded(key, values)
-        finally:
-            self._lock.release()
+        with self._lock:  # as a device runs one call after the other
+            tapes = self._tapes.get(key, ())
+            if self._is_busy or isinstance(tapes, str):
+                return self._once(values)
+            self._is_busy = True
+            try:
+                for tape in tapes:
+                    if tape.is_for(values):
+                        return tape.play(values)
+                return self._recorded(key, values)
+            finally:
+                self._is_busy = False
 
     def _once(self, values: Sequence[Any]) -> list[Any]:
         """A call that leaves no trace."""
@@ -111,32 +121,44 @@ class Program:
 
     def _recorded(self, key: Any, values: Sequence[Any]) -> list[Any]:
         device = current()
-        states = {n: i for n, i in self._states.items() if device.owns(values[i])}
+        slots = _slots(device, values)
+        read: set[int] = set()
         with recording(device) as recorder:
-            slots = [v if i in states.values() else _own(device, v) for i, v in enumerate(values)]
-            inputs = [given(v, s) if _is_number(v) else s for v, s in zip(values, slots, strict=True)]
-            outputs = self._kernels(*inputs)
+            for slot in slots:
+                recorder.watch(slot)
+            inputs = [
+                given(v, frozenset([i]), lambda slot=slot: slot, read) if _is_number(v) else slot  # type: ignore[misc]
+                for i, (v, slot) in enumerate(zip(values, slots, strict=True))
+            ]
+            found = self._kernels(*inputs)
+            outputs = [out.there() if isinstance(out, Given) and not out.is_fixed else out for out in found]
         if recorder.faults and device.download(recorder.flagged)[0]:
             raise recorder.faults[0]
+        states = {n: i for n, i in self._states.items() if device.owns(values[i]) or isinstance(values[i], Known)}
+        new: Mapping[int, int] = {}
         if recorder.stopped:
             self._tapes[key] = f"launched one by one: {recorder.stopped}"
-            return outputs
-        fixed = {i: int(v) for i, v in enumerate(inputs) if isinstance(v, Given) and v.is_read}
-        self._keep(key, Tape(recorder, device, slots, outputs, states, fixed))
-        return [out if n in states and device.owns(out) else answered(device, out) for n, out in enumerate(outputs)]
+        else:
+            tape = Tape(recorder, device, slots, outputs, states, {i: int(values[i]) for i in read})
+            self._keep(key, tape)
+            new = tape.swapped
+            for n, i in new.items():
+                sides = Sides(device, [slots[i], outputs[n]])
+                tape.sides[i] = self._sides.setdefault((i, slots[i].shape, slots[i].dtype), sides)
+        return [out if n in new else answered(device, out, n in states) for n, out in enumerate(outputs)]
 
     def _keep(self, key: Any, tape: Tape) -> None:
-        tapes = self._tapes[key]
-        assert isinstance(tapes, list)
-        tapes.append(tape)
-        if len(tapes) > _TAPES:
+        tapes = self._tapes.get(key, ())
+        self._tapes[key] = [*tapes, tape]
+        if len(tapes) >= _TAPES:
             self._tapes[key] = "launched one by one: integers that decide where or how much differ from call to call"
         while len(self._tapes) > _TAPES:
             self._tapes.pop(next(iter(self._tapes)))
 
 
 def _is_number(value: Any) -> bool:
-    return value.ndim == 0 and value.dtype.kind in "iu"
+    """Whether a value is a single integer that the host knows."""
+    return isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "iu"
 
 
 def _there(device: Device, value: Any) -> Any:
@@ -146,11 +168,20 @@ def _there(device: Device, value: Any) -> Any:
     return known(value) if _is_number(value) else device.upload(value)
 
 
-def _own(device: Device, value: Any) -> Array:
-    """A copy on the device."""
-    slot = device.empty(value.shape, value.dtype)
-    device.fill(slot, np.asarray(value) if isinstance(value, Known) else value)
-    return slot
+def _slots(device: Device, values: Sequence[Any]) -> list[Array]:
+    """The values on the device, each in memory that it has for itself."""
+    found: list[Array] = []
+    taken: list[tuple[int, int]] = []
+    for value in values:
+        slot = value if device.owns(value) else device.upload(np.asarray(value))
+        first = device.address(slot)
+        if not is_whole(device, slot) or any([first < e and b < first + slot.nbytes for b, e in taken]):
+            slot = device.empty(value.shape, value.dtype)
+            device.fill(slot, value)
+            first = device.address(slot)
+        taken.append((first, first + slot.nbytes))
+        found.append(slot)
+    return found
 
 
 def _said(key: Any) -> str:
@@ -170,26 +201,10 @@ def program(graph: Graph, backend: Backend, states: Mapping[int, int]) -> Progra
 def kernels(graph: Graph, backend: Backend) -> Kernels | None:
     """A graph as kernels; None where some of it has none."""
     inside: dict[Graph, Kernels] = {}
-
-    def compile(inner: Graph) -> Any:
-        if inner not in inside:
-            found = kernels(inner, backend)
-            if found is None:
-                raise Declined
-            inside[inner] = found
-        return inside[inner]
-
-    found: list[Any] = []
-    for node in graph.nodes:
-        try:
-            kernel = backend.find(node, compile)
-        except Declined:
+    for inner in [g for node in graph.nodes if not isinstance(node.op, Fused) for g in getattr(node.op, "graphs", ())]:
+        made = inside.get(inner) or kernels(inner, backend)
+        if made is None:
             return None
-        if isinstance(kernel, str):
-            return None
-        found.append(kernel)
-    return Kernels(graph, found)
-
-
-class Declined(Exception):
-    """A graph that an op holds has an op without a kernel."""
+        inside[inner] = made
+    found = [backend.find(node, inside.__getitem__) for node in graph.nodes]
+    return None if any([isinstance(kernel, str) for kernel in found]) else Kernels(graph, found)  # type: ignore[arg-type]

@@ -75,28 +75,29 @@ class _Loop:
             raise ValueError("a loop takes 0 steps or more, and its sequences have as many items")
         if any([len(x) != depth for x, depth in zip(initials, op.depths, strict=True)]):
             raise ValueError("a state has as many initial values as its taps reach back")
+        states = len(initials)
+        room = None if op.until else n
+        kept = [_Kept(keep, room, x) for keep, x in zip(op.keep, initials, strict=False)]
+        kept += [_Kept(keep, room) for keep in op.keep[states:]]
         past = [deque([x[i] for i in range(depth)], depth) for x, depth in zip(initials, op.depths, strict=True)]
-        kept = [deque(list(p), None if keep is None else keep) for p, keep in zip(past, op.keep, strict=False)]
-        records: list[deque[Array]] = [deque(maxlen=keep) for keep in op.keep[len(past) :]]
         taken = 0
         for t in range(n):
             reads = [p[-k] for p, taps in zip(past, op.taps, strict=True) for k in taps]
             results = self._step(*[x[t] for x in sequences], *reads, *carried, *whole)
-            states, rest = results[: len(past)], results[len(past) + op.n_carried :]
-            carried = results[len(past) : len(past) + op.n_carried]
-            for p, k, value in zip(past, kept, states, strict=True):
-                p.append(there(value))
-                k.append(p[-1])
-            for r, value in zip(records, rest, strict=False):
-                r.append(there(value))
+            carried = results[states : states + op.n_carried]
+            recorded = [*results[:states], *results[states + op.n_carried :]]
+            entries = [k.added(there(value)) for k, value in zip(kept, recorded, strict=False)]
+            for p, entry in zip(past, entries, strict=False):
+                p.append(entry)
             taken = t + 1
             if op.until and values(results[-1]):
                 break
-        types = [x.type for x in op.records]
-        blanks = [None] * len(records) if n else self._blanks(sequences, past, carried, whole)
-        found = [_stacked(k, x[0].shape, x.dtype) for k, x in zip(kept, initials, strict=True)]
-        found += carried
-        found += [_stacked(r, b, t.dtype) for r, b, t in zip(records, blanks, types, strict=True)]
+        if not n:
+            blanks = self._blanks(sequences, past, carried, whole)
+            for k, shape, x in zip(kept[states:], blanks, op.records, strict=True):
+                k.begin(shape, x.type.dtype)
+        found: list[Any] = [k.stacked() for k in kept]
+        found[states:states] = carried
         return (*found, *([known(taken, "int64")] if op.until else []))
 
     def _blanks(self, sequences: Any, past: Any, carried: Any, whole: Any) -> list[tuple[int, ...]]:
@@ -115,13 +116,48 @@ class _Loop:
         return shapes
 
 
-def _stacked(entries: Sequence[Array], shape: Any, dtype: Any) -> Array:
-    """Arrays of one shape along a new first axis. Raises ValueError where one has another shape."""
-    device = current()
-    first = tuple(entries[0].shape if entries else shape)
-    out = device.empty((len(entries), *first), dtype)
-    for i, entry in enumerate(entries):
-        if entry.shape != first:
+class _Kept:
+    """What a loop keeps of an output: all entries, in an array that is made with room for them, or the last `keep`.
+
+    Where it is not known how many steps there will be, all entries are kept apart until the end.
+    """
+
+    def __init__(self, keep: int | None, steps: int | None, initial: Array = None) -> None:
+        """steps: how many there will be. initial: a state's entries before the first."""
+        self._keep, self._steps = keep, steps
+        self._shape: tuple[int, ...] | None = None
+        self._whole: Array = None
+        self._count = 0
+        self._last: deque[Array] = deque(maxlen=keep)
+        if initial is not None:
+            self.begin(initial.shape[1:], initial.dtype, len(initial))
+            for i in range(len(initial)):
+                self.added(initial[i])
+
+    def begin(self, shape: Any, dtype: Any, more: int = 0) -> None:
+        """Entries are of this shape and dtype, and `more` than there are steps."""
+        self._shape, self._dtype = tuple(shape), dtype
+        if self._keep is None and self._steps is not None:
+            self._whole = current().empty((more + self._steps, *self._shape), dtype)
+
+    def added(self, entry: Array) -> Array:
+        """The entry, where it is kept. Raises ValueError where it has another shape than those before."""
+        if self._shape is None:
+            self.begin(entry.shape, entry.dtype)
+        if entry.shape != self._shape:
             raise ValueError("what a loop puts out has one shape in all steps")
-        copy(device, entry, out[i : i + 1].reshape(first))
-    return out
+        if self._whole is None:
+            self._last.append(entry)
+            return entry
+        place = self._whole[self._count]
+        copy(current(), entry, place)
+        self._count += 1
+        return place
+
+    def stacked(self) -> Array:
+        """The entries along a new first axis."""
+        if self._whole is None:
+            self._whole = current().empty((len(self._last), *(self._shape or ())), self._dtype)
+            for i, entry in enumerate(self._last):
+                copy(current(), entry, self._whole[i])
+        return self._whole

@@ -58,7 +58,7 @@ class Elementwise:
             for place, steps in zip(places, strides, strict=True):
                 arguments += [place, *padded([*steps[:-1], steps[-1] * lanes]), steps[-1]]
             kernel = self._kernel(("any", ways if lanes > 1 else None, lanes, count < 2**31))
-        device.launch(kernel, (-(-count // THREADS), 1, 1), (THREADS, 1, 1), np.array(arguments, np.uint64))
+        device.launch(kernel, (-(-count // THREADS), 1, 1), (THREADS, 1, 1), np.array(arguments, np.int64))
 
     def _kernel(self, kind: Any) -> Kernel:
         made = self._kernels.get(kind)

@@ -28,14 +28,14 @@ class Groups:
         self._folded = {x: Folded(node, self._group.names[node.inputs[0]]) for x, node in nodes.items()}
         self._values = {x: self._folded[x].x if x in self._folded else x for x in graph.outputs}
         self._constants = [x.value for x in self._group.leaves if isinstance(x, Constant)]
-        self._uploaded: list[Array] = []
+        self._uploaded: list[Array] | None = None
         self._plans: dict[Any, list[tuple[Pass, list[Variable]]]] = {}
         self._made: dict[Any, Pass] = {}
 
     def __call__(self, *arrays: Array) -> Any:
         device = current()
-        if self._constants and not self._uploaded:
-            self._uploaded.extend([device.upload(value) for value in self._constants])
+        if self._uploaded is None:
+            self._uploaded = [device.upload(value) for value in self._constants]
         given = [*arrays, *self._uploaded]
         shapes = tuple([tuple(a.shape) for a in given])
         plan = self._plans.get(shapes)
