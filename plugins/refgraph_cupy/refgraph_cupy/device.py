@@ -265,12 +265,6 @@ def why_missing() -> str:
         from refgraph_cupy.host import why_missing
 
         return why_missing()
-    try:
-        import cupy
-    except ImportError as error:
-        return f"CuPy is missing ({error}): pip install 'refgraph[cuda]'"
-    try:
-        count = cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        return f"CuPy finds no device: {error}"
-    return "" if count else "CuPy finds no device"
+    from refgraph_cupy import presence
+
+    return presence.why_missing()
