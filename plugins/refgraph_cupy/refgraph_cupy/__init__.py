@@ -30,6 +30,12 @@ def _to_numpy(array: Any) -> Any:
     return values(array)
 
 
+def _memory() -> tuple[int, int]:
+    from refgraph_cupy.device import current
+
+    return current().memory()
+
+
 backend = Backend(
     "cupy",
     device="cuda",
@@ -37,6 +43,7 @@ backend = Backend(
     to_numpy=_to_numpy,
     speed=20.0,
     available=_missing,
+    memory=_memory,
     xfails={"test_edge_values_agree*-j1-float64-edges*": "SciPy loses digits of x / 2 where x is below 1e-307"},
 )
 
