@@ -11,7 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -74,6 +74,7 @@ class Backend:
     speed: about how many times as fast as the interpreter it runs common programs, by which the flag backend=auto
         chooses; 0: only for those who ask for it by name.
     available: answers why it cannot run on this machine, or "" when it can; it is asked when a function is made.
+    memory: answers how many bytes of its device's memory are free, and how many there are.
     capabilities: see Capabilities.
     tolerances: how far results may lie from the interpreter's, in units in the last place (ulp), by "op-dtype", "op",
         "*-dtype" or "*"; the suite has a ceiling for each kind of op, and prints what is loosened.
@@ -93,6 +94,7 @@ class Backend:
         device: str = "cpu",
         speed: float = 0.0,
         available: Callable[[], str] | None = None,
+        memory: Callable[[], tuple[int, int]] | None = None,
         capabilities: Capabilities | None = None,
         tolerances: Mapping[str, float] | None = None,
         xfails: Mapping[str, str] | None = None,
@@ -117,7 +119,7 @@ class Backend:
         self.copy = copy or (lambda array: self.to_device(np.array(self.to_numpy(array))))
         self.capabilities = capabilities or Capabilities()
         self.tolerances, self.xfails = dict(tolerances or {}), dict(xfails or {})
-        self._available = available
+        self._available, self.memory = available, memory
         self._makers: dict[Any, AnyMaker] = {}
         self._program: AnyMaker | None = None
 
@@ -486,6 +488,38 @@ def _found_fastest(device: str) -> Backend:
         raise refused
     warnings.warn(f"{refused.message} ({refused.why}): functions run on the CPU", stacklevel=7)
     return _fastest("cpu")
+
+
+class Memory(NamedTuple):
+    """How much memory a device has, in bytes."""
+
+    free: int
+    total: int
+
+
+def memory_info() -> Memory:
+    """How many bytes of the GPU's memory are free, and how many it has. What is kept to be used again is not free.
+
+    Raises BackendError where there is no backend for a GPU that can run here.
+    """
+    reasons = []
+    for name in installed():
+        try:
+            backend = get_backend(name)
+        except BackendError as error:
+            reasons.append(error.message)
+            continue
+        if backend.device != "cuda" or backend.memory is None:
+            continue
+        why = backend.why_unavailable()
+        if not why:
+            return Memory(*backend.memory())
+        reasons.append(f"{name}: {why}")
+    raise BackendError(
+        "there is no GPU whose memory could be told of",
+        why="; ".join(reasons) or f"installed: {', '.join(installed())}",
+        help=_GPU,
+    )
 
 
 def forget() -> None:

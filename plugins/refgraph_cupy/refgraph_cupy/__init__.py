@@ -39,6 +39,12 @@ def _copy(array: Any) -> Any:
     return known(array) if isinstance(array, Known) else copied(current(), array)
 
 
+def _memory() -> tuple[int, int]:
+    from refgraph_cupy.device import current
+
+    return current().memory()
+
+
 backend = Backend(
     "cupy",
     device="cuda",
@@ -47,6 +53,7 @@ backend = Backend(
     copy=_copy,
     speed=20.0,
     available=_missing,
+    memory=_memory,
     xfails={"test_edge_values_agree*-j1-float64-edges*": "SciPy loses digits of x / 2 where x is below 1e-307"},
 )
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from refgraph import config
 from refgraph_cupy import blas, special
 from refgraph_cupy.faults import Faults
 
@@ -102,6 +103,9 @@ class Device(Protocol):
     def check(self, error: Exception) -> None:
         """Raise an error if one has."""
 
+    def memory(self) -> tuple[int, int]:
+        """How many bytes of its memory are free, and how many there are."""
+
     def owns(self, value: Any) -> bool:
         """Whether a value is an array of this device."""
 
@@ -158,6 +162,12 @@ class Cuda(Faults):
         pointers = np.array([arguments.ctypes.data], np.uintp)
         stream = self._cupy.cuda.get_current_stream().ptr
         self._cupy.cuda.driver.launchKernel(function, *grid, *block, 0, stream, pointers.ctypes.data, 0)
+        self._wait()
+
+    def _wait(self) -> None:
+        """Where the flag debug_sync is set, an error of what was launched is raised here."""
+        if config.debug_sync:
+            self._cupy.cuda.get_current_stream().synchronize()
 
     def _compiled(self, kernel: Kernel) -> int:
         """The address of the kernel's function. CuPy keeps what it compiled, on disk, by content."""
@@ -171,6 +181,10 @@ class Cuda(Faults):
     def multiply(self, product: blas.Product) -> None:
         stream, allocate = self._cupy.cuda.get_current_stream().ptr, self._cupy.cuda.alloc
         blas.gemm(*product, stream, allocate)
+        self._wait()
+
+    def memory(self) -> tuple[int, int]:
+        return self._cupy.cuda.runtime.memGetInfo()  # type: ignore[no-any-return]
 
     def owns(self, value: Any) -> bool:
         return isinstance(value, self._cupy.ndarray)
@@ -213,12 +227,13 @@ class _Captured:
         self.remark = "launched one by one, as it ran once"
 
     def run(self) -> None:
-        self._runs += 1
-        if self._runs == 2:
-            self._capture()
-        if self._graph is not None:
-            self._graph.launch()
-            return
+        if not config.debug_sync:  # which waits for each launch
+            self._runs += 1
+            if self._runs == 2:
+                self._capture()
+            if self._graph is not None:
+                self._graph.launch()
+                return
         for launch in self._launches:
             launch.put(self._device)
 
@@ -268,12 +283,6 @@ def why_missing() -> str:
         from refgraph_cupy.host import why_missing
 
         return why_missing()
-    try:
-        import cupy
-    except ImportError as error:
-        return f"CuPy is missing ({error}): pip install 'refgraph[cuda]'"
-    try:
-        count = cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        return f"CuPy finds no device: {error}"
-    return "" if count else "CuPy finds no device"
+    from refgraph_cupy import presence
+
+    return presence.why_missing()

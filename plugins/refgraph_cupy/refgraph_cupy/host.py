@@ -171,6 +171,10 @@ class Host(Faults):
         z = np.matmul(a.astype(wide), b.astype(wide)) * wide.type(product.alpha)
         c[...] = z if product.beta == 0 else c * wide.type(product.beta) + z
 
+    def memory(self) -> tuple[int, int]:
+        page = os.sysconf("SC_PAGE_SIZE")
+        return page * os.sysconf("SC_AVPHYS_PAGES"), page * os.sysconf("SC_PHYS_PAGES")
+
     def owns(self, value: Any) -> bool:
         return isinstance(value, HostArray)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from refgraph_cupy import blas
 from refgraph_cupy.blas import is_laid
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from refgraph_cupy import backend, device, host, special
-from refgraph_cupy.kernels.group import Group
-from refgraph_cupy.texts import Unsaid, expression
 
 import refgraph
 import refgraph.tensor as T
 from refgraph.backend import Elemwise, Graph
+from refgraph_cupy import backend, device, host, special
+from refgraph_cupy.kernels.group import Group
+from refgraph_cupy.texts import Unsaid, expression
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 import nvrtc

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from refgraph_cupy.device import current
 from refgraph_cupy.moving import copied, copy, repeated
 

@@ -67,26 +67,33 @@ def _job(job: tuple[Path, str]) -> tuple[Path, str, str]:
     return path, arch, compiled(path.read_text(), path.stem, arch)[0]
 
 
+def compile_all(
+    texts: Sequence[Path], architectures: Sequence[str] = ARCHITECTURES, processes: int | None = None
+) -> list[Path]:
+    """Compile each text for each architecture, and print the logs of those that do not compile. Answers these."""
+    jobs = [(path, arch) for path in texts for arch in architectures]
+    failed = {}
+    with multiprocessing.Pool(processes) as pool:
+        for path, arch, log in pool.imap_unordered(_job, jobs, chunksize=4):
+            if log:
+                failed[path] = arch
+                print(f"--- {path.name} for {arch}\n{log}\n", flush=True)
+    return list(failed)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--arch", action="append", help=f"repeatable; by default {' and '.join(ARCHITECTURES)}")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--jobs", type=int, help="processes; by default one a core")
     given = parser.parse_args(arguments)
     if why := why_missing():
         print(why, file=sys.stderr)
         return 2
-    architectures = given.arch or ARCHITECTURES
-    jobs = [(path, arch) for path in sorted(given.folder.glob("*.cu")) for arch in architectures]
-    failed = 0
-    with multiprocessing.Pool(given.jobs) as pool:
-        for path, arch, log in pool.imap_unordered(_job, jobs, chunksize=4):
-            if log:
-                failed += 1
-                print(f"--- {path.name} for {arch}\n{log}\n", flush=True)
-    kernels = len(jobs) // len(architectures)
-    print(f"{len(jobs) - failed} of {len(jobs)} compiled: {kernels} kernels for {', '.join(architectures)}")
-    return 1 if failed or not jobs else 0
+    architectures, texts = given.arch or ARCHITECTURES, sorted(given.folder.glob("*.cu"))
+    failed = compile_all(texts, architectures, given.jobs)
+    print(f"{len(texts) - len(failed)} of {len(texts)} kernels compile for {', '.join(architectures)}")
+    return 1 if failed or not texts else 0
 
 
 if __name__ == "__main__":
