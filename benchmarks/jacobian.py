@@ -130,6 +130,7 @@ def row(name: str, n: int, quick: bool) -> dict[str, Any]:
 
 
 def main() -> None:
+    refgraph.config.backend = "numpy"  # the interpreter is what is measured here
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", metavar="FILE", help="also write the numbers there")
     parser.add_argument("--quick", action="store_true", help="few repetitions: to see that it runs")

@@ -198,6 +198,7 @@ def planning(quick: bool) -> dict[str, float]:
 
 
 def main() -> None:
+    refgraph.config.backend = "numpy"  # the interpreter is what is measured here
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", metavar="FILE", help="also write the numbers there")
     parser.add_argument("--quick", action="store_true", help="small arrays, few repetitions: to see that it runs")

@@ -1,8 +1,10 @@
-"""What loops cost: microseconds and bytes a step from 10 to 100,000 steps, beside PyTensor and JAX where they are here.
+"""What loops cost: microseconds and bytes a step, compiled and on the interpreter, from 10 to 100,000 steps.
 
     uv run benchmarks/scan.py [--json FILE] [--quick]
     uv run --isolated --with pytensor --with jax benchmarks/scan.py
 
+Beside PyTensor and JAX where they are here, whose whole programs `compare.py` measures; here it is what a step adds.
+"refgraph" is the interpreter, of which ratios are multiples, and "compiled" refgraph-cython, where it is installed.
 Every time is the median of repetitions that take turns with what they are compared with; answers are compared before
 they are timed. All in float64 and on one thread; JAX with jit; PyTensor with its default mode, which compiles, and as
 "PyTensor py" with Python thunks only, an interpreter as ours is. What it takes to make a function and to call it once
@@ -82,12 +84,12 @@ def symbolic(tensor: Any, ndim: int) -> list[Any]:
     return [tensor.TensorType("float64", (None,) * d)() for d in ranks]
 
 
-def refgraphs(ndim: int, what: str) -> Made:
+def refgraphs(ndim: int, what: str, backend: str) -> Made:
     T = refgraph.tensor
     x, h0, w = symbolic(T, ndim)
     scan = refgraph.scan_checkpoints if "checkpoints" in what else refgraph.scan
     h, _ = scan(lambda x, h: step(T, ndim)(x, h, w), x, h0)
-    return refgraph.function([x, h0, w], answer(what, h, lambda cost: T.grad(cost, [w, h0])))
+    return refgraph.function([x, h0, w], answer(what, h, lambda cost: T.grad(cost, [w, h0])), backend=backend)
 
 
 def pytensors(ndim: int, what: str, compiled: bool) -> Made:
@@ -122,7 +124,9 @@ def jaxes(ndim: int, what: str) -> Made:
 
 def libraries(what: str) -> dict[str, Callable[[int, str], Made]]:
     """Those that are here and have what is asked."""
-    found: dict[str, Callable[[int, str], Made]] = {"refgraph": refgraphs}
+    found: dict[str, Callable[[int, str], Made]] = {"refgraph": lambda ndim, what: refgraphs(ndim, what, "numpy")}
+    if importlib.util.find_spec("refgraph_cython"):
+        found["compiled"] = lambda ndim, what: refgraphs(ndim, what, "cython")
     if "checkpoints" not in what:
         if importlib.util.find_spec("pytensor"):
             found["PyTensor"] = lambda ndim, what: pytensors(ndim, what, compiled=True)
@@ -164,7 +168,7 @@ def most_bytes(f: Made, arrays: list[Any]) -> int:
 
 
 def measured(functions: dict[str, Made], shape: tuple[int, ...], n: int, quick: bool) -> dict[str, Any]:
-    """Microseconds a step of each library, and our bytes."""
+    """Microseconds a step of each library, and the bytes of the interpreter."""
     arrays = arguments(shape, n)
     functions = {name: f for name, f in functions.items() if n <= PATIENCE or not name.endswith(" py")}
     seconds, first = [], None
@@ -231,12 +235,12 @@ def show(report: dict[str, Any]) -> None:
     for row in report["making"]:
         cells = [f"{row[name]:>13.3f}" if name in row else " " * 13 for name in names]
         print(f"{row['program']:<11} {row['answer']:<26}{''.join(cells)}".rstrip())
-    print("\nmicroseconds a step (and as a multiple of ours); bytes a step, and the most bytes in traces")
+    print("\nmicroseconds a step (and as a multiple of the interpreter's); bytes a step, and the most bytes in traces")
     heads = "".join([f"{name:>18}" for name in names])
     print(f"{'':<13} {'':<26} {'steps':>7}{heads} {'bytes':>9} {'traces':>8}")
     for row in report["loops"]:
         cells = [
-            f"{us:>9.2f} {'(' + format(row['ratio'][name], '.2f') + 'x)' if name in row['ratio'] else '':>8}"
+            f"{us:>8.2f} {'(' + format(row['ratio'][name], '.3f') + 'x)' if name in row['ratio'] else '':>9}"
             if (us := row["us_a_step"].get(name)) is not None
             else " " * 18
             for name in names

@@ -28,7 +28,7 @@ import numpy as np
 
 import refgraph
 import refgraph.tensor as T
-from refgraph.interp.plan import Plan, meaning  # noqa: TID251  (what runs is counted below the level of functions)
+from refgraph.interp.plan import INTERPRETER, Around, Plan  # noqa: TID251  (what runs is counted below the level of functions)
 
 sys.path.insert(0, str(Path(__file__).parent))
 from interpreter import interleaved, versions  # type: ignore[import-not-found]
@@ -102,17 +102,18 @@ def runs(graph: Any, arrays: list[Any]) -> dict[str, int]:
     """How many applications run in one call, and how many of them are products."""
     found = {"ops": 0, "products": 0}
 
-    def bind(node: Any, compile: Any) -> Callable[..., Any]:
-        kernel = meaning(node, compile)
+    class Counted(Around):
+        def bind(self, node: Any, compile: Any) -> Callable[..., Any]:
+            kernel = super().bind(node, compile)
 
-        def run(*inputs: Any, **options: Any) -> Any:
-            found["ops"] += 1
-            found["products"] += node.op.name in PRODUCTS
-            return kernel(*inputs, **options)
+            def run(*inputs: Any, **options: Any) -> Any:
+                found["ops"] += 1
+                found["products"] += node.op.name in PRODUCTS
+                return kernel(*inputs, **options)
 
-        return run
+            return run
 
-    Plan(graph, bind)(*arrays)
+    Plan(graph, Counted(INTERPRETER))(*arrays)
     return found
 
 
@@ -175,6 +176,7 @@ COLUMNS = (("products", 0, "d"), ("ops", 0, "d"), ("megabytes", 0, ".1f"), ("sec
 
 
 def main() -> None:
+    refgraph.config.backend = "numpy"  # the interpreter is what is measured here
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--json", type=Path, help="where to write the numbers")
     parser.add_argument("--quick", action="store_true", help="few repetitions of few steps")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ NAMES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
 """dtypes in the order of rg_dtype."""
 _C_TYPES = {"bool": "uint8_t", "float16": "float16", "float32": "float", "float64": "double"}
 SUFFIXES = {"float32": "f32", "float64": "f64"}
-FILES = ("float32", "float64", "integers", "casts")
+FILES = ("float32", "float64", "integers", "casts", "pairs")
 
 LESS_EXACT = {"j0", "j1", "y0", "y1", "ndtr"}
 """Rows whose C text is right, but less exact than SciPy's own loop, which is run instead."""
@@ -46,8 +47,8 @@ _WRAPS = frozenset(
     "neq switch bitwise_and bitwise_or bitwise_xor invert logical_and logical_or logical_xor logical_not".split()
 )
 """Rows that are the same for signed integers as for unsigned ones, which wrap around in C as in NumPy."""
-_FUSED = {"fma": "{x} * {y} + {w}", "fms": "{x} * {y} - {w}", "fnma": "{w} - {x} * {y}"}
-"""Instructions that are no rows: a product and a sum, which are one instruction of processors that have it."""
+_PAIRED = ("add", "sub", "mul", "neg")
+"""Rows that take less time than it takes to read and to write: two of them after each other are one instruction."""
 
 _CALL = re.compile(r"\b([a-z_][a-z0-9_]*)\s*\(")
 _NUMBER = re.compile(r"(?<![\w.])(\d+\.\d*(?:e[-+]?\d+)?|\.\d+)(?![\w.])")
@@ -68,7 +69,7 @@ class Instruction(NamedTuple):
 
     @property
     def function(self) -> str:
-        return f"{re.sub('[{}]', '_', self.op).rstrip('_')}_{'_'.join(self.ins)}"
+        return f"{re.sub('[{},]', '_', self.op).rstrip('_')}_{'_'.join(self.ins)}"
 
     @property
     def dtype(self) -> str:
@@ -77,6 +78,8 @@ class Instruction(NamedTuple):
 
     @property
     def file(self) -> str:
+        if "," in self.op:
+            return "pairs"
         if self.op.startswith("cast") or self.dtype.startswith("complex"):
             return "casts"
         return self.dtype if self.dtype in SUFFIXES else "integers"
@@ -129,7 +132,8 @@ def loops(row: Elemwise) -> Iterator[tuple[tuple[str, ...], str]]:
 class Text:
     """The C text of a row in one dtype: `careful` by C's own functions, `fast` by those of vectors where there are any.
 
-    `fast` is None where no text can be made. It is of vectors if `rare`.
+    `fast` is None where no text can be made. It is of vectors if `rare`. If there is a `begin`, that makes of x what is
+    the y of `fast`.
     """
 
     def __init__(self, text: str, arity: int, op: str, dtype: str, known: set[str]) -> None:
@@ -139,7 +143,11 @@ class Text:
         own = f"rg_{op}_{SUFFIXES.get(dtype)}"
         self.careful = _named(plain, dtype, set())
         self.fast: str | None
-        if own in known:
+        self.begin = ""
+        begin, end = (f"rg_{op}_{part}_{SUFFIXES.get(dtype)}" for part in ("begin", "end"))
+        if begin in known:
+            self.begin, self.fast = f"{begin}(x, &rare)", f"{end}(x, y, &rare)"
+        elif own in known:
             self.fast = f"{own}({', '.join('xyw'[:arity])}, &rare)"
         else:
             self.fast = _named(plain, dtype, known)
@@ -201,6 +209,8 @@ def code(function: str, ins: tuple[str, ...], out: str, text: Text) -> str:
     """One instruction: which of the loops it is, with which text."""
     if text.rare:
         assert {*ins, out} == {ins[0]}, f"{function}: vector mathematics is of one dtype"
+        if text.begin:
+            return f"RG_STAGES_{SUFFIXES[out]}({function}, {text.begin}, {text.fast}, {text.careful})"
         return f"RG_VECTORS_{len(ins)}_{SUFFIXES[out]}({function}, {text.fast}, {text.careful})"
     kind = {1: "RG_UNARY", 2: "RG_BINARY", 3: "RG_TERNARY"}[len(ins)]
     result = f"({text.fast}) != 0" if out == "bool" else text.fast
@@ -231,7 +241,7 @@ def rows(known: set[str]) -> Iterator[Instruction]:
             continue
         text = _TEXTS.get(op.name, op.c)
         if op.name == "complex":
-            yield from pairs()
+            yield from complexes()
         elif text:
             for ins, out in loops(op):
                 found = made(Instruction(op.name, ins, out), text, known)
@@ -239,7 +249,7 @@ def rows(known: set[str]) -> Iterator[Instruction]:
                     yield found
 
 
-def pairs() -> Iterator[Instruction]:
+def complexes() -> Iterator[Instruction]:
     """Complex numbers of their parts."""
     for part, out in (("float32", "complex64"), ("float64", "complex128")):
         bare = Instruction("complex", (part, part), out)
@@ -248,12 +258,22 @@ def pairs() -> Iterator[Instruction]:
         yield bare._replace(code=f"RG_BINARY({bare.function}, {out}, {ctype}, {ctype}, {text})")
 
 
-def fused() -> Iterator[Instruction]:
-    for name, text in _FUSED.items():
-        for dtype in SUFFIXES:
-            found = made(Instruction(name, (dtype,) * 3, dtype), text, set())
-            assert found is not None
-            yield found
+def pairs() -> Iterator[Instruction]:
+    """Two rows as one instruction, "first,second,place": what the first makes is the second's input at that place.
+
+    It is neither written nor read: such are superinstructions (M. A. Ertl and D. Gregg, "The structure and performance
+    of efficient interpreters", 2003). Inputs of the first row stand first. Where the order of the second one's inputs
+    means nothing there is place 0 alone. Each step is rounded as it is by itself: setup.py.
+    """
+    for first, second in product([OPS[name] for name in _PAIRED], repeat=2):
+        x = f"({first.c.format(x='x', y='y')})"
+        y = "xyw"[first.arity]
+        for place in range(1 if second.commutative else second.arity):
+            text = second.c.format(x=y, y=x) if place else second.c.format(x=x, y=y)
+            for dtype in SUFFIXES:
+                ins = (dtype,) * (first.arity + second.arity - 1)
+                bare = Instruction(f"{first.name},{second.name},{place}", ins, dtype)
+                yield bare._replace(code=code(bare.function, ins, dtype, Text(text, 3, "", dtype, set())))
 
 
 def casts() -> Iterator[Instruction]:
@@ -280,7 +300,7 @@ def _converted(a: str, b: str) -> str:
 
 def sources(folder: Path) -> Mapping[str, str]:
     """The files, by name: each has a table of its instructions."""
-    every = [*rows(vector_functions(folder)), *fused(), *casts()]
+    every = [*rows(vector_functions(folder)), *casts(), *pairs()]
     found: dict[str, Any] = {}
     for name in FILES:
         here = [i for i in every if i.file == name]

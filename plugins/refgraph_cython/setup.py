@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -14,20 +13,18 @@ import numpy as np
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.command.sdist import sdist
+from setuptools.errors import CompileError
 
 HERE = Path(__file__).resolve().parent
 WORKSPACE = HERE.parents[1]
-NATIVE = Path("refgraph_cython/native")
-FLAGS = ["-O3", "-g0", "-std=gnu11", "-fwrapv", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast",
-         "-fvisibility=hidden"]  # fmt: skip
-ISAS = {"base": [], "v3": ["-march=x86-64-v3"], "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"]}
-FOR_EACH_ISA = re.compile(r"instructions_.*|blocks")
-"""Files that are compiled once for each instruction set: native/variants.h."""
+sys.path.insert(0, str(HERE))
+from flags import flags, isas, several_here  # noqa: E402
 
+NATIVE = Path("refgraph_cython/native")
 MORE_FLAGS = os.environ.get("REFGRAPH_CYTHON_FLAGS", "").split()
 """Flags for the compiler and the linker, after all others: tools/sanitize.py gives some."""
 
-HAS_ISAS = platform.machine().lower() in ("x86_64", "amd64") and os.name == "posix"
+SEVERAL = several_here()
 
 
 def generate() -> None:
@@ -38,7 +35,7 @@ def generate() -> None:
     beside = (WORKSPACE / "refgraph/backend.py").exists()
     if not beside and list(NATIVE.glob("instructions_*.c")):
         return
-    sys.path[:0] = [str(HERE), *[str(WORKSPACE)] * beside]
+    sys.path[:0] = [str(WORKSPACE)] * beside
     import generate
 
     generate.write(NATIVE)
@@ -49,11 +46,6 @@ def written(path: Path) -> float:
     """When a file, or one that it includes, was last written."""
     names = re.findall(r'^#(?:include|define RG_SOURCE) "(.+)"', path.read_text(), re.MULTILINE)
     return max([path.stat().st_mtime, *[written(NATIVE / n) for n in names if (NATIVE / n).exists()]])
-
-
-def variants(source: Path) -> list[str]:
-    """The instruction sets that a file is compiled for."""
-    return list(ISAS) if HAS_ISAS and FOR_EACH_ISA.fullmatch(source.stem) else ["base"]
 
 
 class Sdist(sdist):
@@ -68,10 +60,12 @@ class BuildNative(build_ext):
     """Compiles what is older than its source or any header, two files at a time, then links."""
 
     def build_extension(self, ext: Extension) -> None:
+        if self.compiler.compiler_type == "msvc":
+            raise CompileError("MSVC has no vectors and no complex numbers of C11: needs GCC or Clang")
         generate()
         todo, objects = [], []
         for source in sorted(NATIVE.glob("*.c"), key=lambda p: -p.stat().st_size):  # what takes longest goes first
-            for isa in variants(source):
+            for isa in isas(source, SEVERAL):
                 folder = Path(self.build_temp) / isa
                 made = folder / source.with_suffix(".o")
                 objects.append(str(made))
@@ -86,9 +80,8 @@ class BuildNative(build_ext):
 
     def compiled(self, file: tuple[Path, Path, str]) -> None:
         source, folder, isa = file
-        macros = [("RG_ISA", isa)] if FOR_EACH_ISA.fullmatch(source.stem) else []
-        flags = [*FLAGS, *ISAS[isa], *MORE_FLAGS]
-        self.compiler.compile([str(source)], str(folder), macros, [str(NATIVE)], extra_postargs=flags)
+        told = [*flags(source, isa, SEVERAL), *MORE_FLAGS]
+        self.compiler.compile([str(source)], str(folder), [], [str(NATIVE)], extra_postargs=told)
 
 
 setup(

@@ -237,13 +237,13 @@ def explain(error: Exception, node: Apply, values: Sequence[Any] | None = None) 
     Use: `raise explain(error, node, values) from None`.
     """
     if isinstance(error, RefgraphError):
-        if error.node is None and error._saved is None:
+        if not is_explained(error):
             error.node, error.origin, error.inputs, error.values = node, node.origin, node.inputs, values
         return error
     kind = _kind(error, node)
     if kind is not None:
         return _translated(kind, error, node, values)
-    if not any(note.startswith(_NOTE) for note in getattr(error, "__notes__", ())):
+    if not is_explained(error):
         lines = [
             f"{_NOTE} {_short(str(node.op), 60)}",
             *_excerpt(node.origin, _operands(node.inputs, values)),
@@ -251,6 +251,13 @@ def explain(error: Exception, node: Apply, values: Sequence[Any] | None = None) 
         ]
         error.add_note("\n".join(lines))
     return error
+
+
+def is_explained(error: BaseException) -> bool:
+    """Whether an error says which application failed."""
+    if isinstance(error, RefgraphError):
+        return error.node is not None or error._saved is not None
+    return any(note.startswith(_NOTE) for note in getattr(error, "__notes__", ()))
 
 
 _NOTE = "while running"

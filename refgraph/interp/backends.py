@@ -8,9 +8,9 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pluggy import HookimplMarker, PluginManager
 
     from refgraph.core.types import Type
+    from refgraph.interp.entry_points import EntryPoint
 
 Kernel = Callable[..., Any]
 """What runs a node: from its inputs' arrays to its output's array, or the tuple of its outputs' arrays."""
@@ -157,7 +158,9 @@ class Backend:
 
         The decorated function is given the graph, `interpret`, `states`, and `assumed`, or the first of these.
         `interpret(node, why)` makes a kernel over NumPy arrays of a node that is to run on the interpreter, and says
-        so, and why, in `f.report()`. `states` says which outputs replace the values of which inputs, both by number.
+        so, and why, in `f.report()`; for a node in a graph that an op holds it is `interpret(node, why, inside)`, with
+        the nodes of such ops, the outermost first. `states` says which outputs replace the values of which inputs, both
+        by number.
         `assumed(graph)` answers the graph made simpler for calls in which nothing is broadcast, and which lengths must
         be equal for it to be right (refgraph.rewrite.assumed), or None where it would be no simpler. The function
         answers a program, or None where nodes are to be run one by one. A program is given each input as it lies: a
@@ -338,10 +341,10 @@ def installed() -> list[str]:
     return sorted({"numpy", *[point.name for point in _entry_points()]})
 
 
-def _entry_points() -> Iterable[Any]:
-    from importlib.metadata import entry_points
+def _entry_points() -> Iterable[EntryPoint]:
+    from refgraph.interp.entry_points import entry_points
 
-    return entry_points(group=GROUP)
+    return entry_points(GROUP)
 
 
 def get_backend(name: str | Backend) -> Backend:
@@ -385,7 +388,7 @@ def _load(name: str) -> Backend:
             help=_OURS.get(name) or nearest(name, names) or "install its plugin, or leave out backend",
         )
     try:
-        manager.load_setuptools_entrypoints(GROUP, name)
+        manager.register(points[0].load(), name)
         answers = manager.hook.refgraph_backend()
     except RefgraphError as error:
         raise BackendError(
@@ -413,9 +416,9 @@ def _load(name: str) -> Backend:
     return answers[0]
 
 
-def _mend(point: Any, answers: Sequence[Any]) -> str:
+def _mend(point: EntryPoint, answers: Sequence[Any]) -> str:
     """What the author of a plugin that answers no backend of its name has to do."""
-    if getattr(point, "attr", None):
+    if point.attr:
         return f"the value of the entry point is the module alone, {point.module!r}, not {point.value!r}"
     if not answers:
         return "mark its function refgraph_backend with @hookimpl, of refgraph.backend"
@@ -423,10 +426,9 @@ def _mend(point: Any, answers: Sequence[Any]) -> str:
 
 
 def _hookspecs() -> Any:
-    """This module, whose refgraph_backend is marked as the hook that plugins are held to."""
-    module = sys.modules[__name__]
+    """What plugins are held to: refgraph_backend, marked as a hook."""
     _markers()[0](refgraph_backend)
-    return module
+    return SimpleNamespace(refgraph_backend=refgraph_backend)
 
 
 # which one a function runs on

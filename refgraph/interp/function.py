@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from refgraph.core import collecting
 from refgraph.core.alias import Memory
 from refgraph.core.config import config
 from refgraph.core.errors import BackendError, GraphTypeError, InputError, UnusedInputError, UpdateError, nearest
@@ -268,8 +269,9 @@ class Maker:
         self.allow_downcast, self.profile = allow_downcast, profile
         self.asked, self.strict = asked, strict
         self.written: Graph | None = graph
-        self.fgraph = mode.rewrite(graph)
-        self._plan()
+        with collecting.put_off():
+            self.fgraph = mode.rewrite(graph)
+            self._plan()
 
     def _plan(self) -> None:
         position = {x: i for i, x in enumerate(self.fgraph.inputs)}
@@ -334,9 +336,10 @@ class Maker:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        if config.reoptimize_unpickled_function:
-            self.fgraph = self.mode.rewrite(self.fgraph)
-        self._plan()
+        with collecting.put_off():
+            if config.reoptimize_unpickled_function:
+                self.fgraph = self.mode.rewrite(self.fgraph)
+            self._plan()
 
     def remade(self, graph: Graph, updated: Sequence[Variable], profile: Profile | None) -> Maker:
         """The same function of another graph, whose last outputs are the new values of `updated`."""

@@ -19,7 +19,7 @@ from refgraph.core.errors import (
     NanGuardError,
 )
 from refgraph.core.graph import Apply, Graph
-from refgraph.core.op import Compile
+from refgraph.core.op import Compile, GraphOp
 from refgraph.interp.backends import Kernel
 from refgraph.interp.evaluate import program
 from refgraph.interp.plan import INTERPRETER, Around, Kernels, Plan
@@ -80,6 +80,10 @@ class Mode:
     @property
     def rules(self) -> tuple[Rule, ...]:
         """The rules by which it rewrites, in the order in which they are tried."""
+        return self._rules()
+
+    def _rules(self, loops: bool = True) -> tuple[Rule, ...]:
+        """Those for any graph, or for one without loops."""
         from refgraph.rewrite.select import chosen  # loads when something is to be rewritten
 
         optimizer = config.optimizer if self.optimizer == "default" else str(self.optimizer)
@@ -91,19 +95,20 @@ class Mode:
                 (self.required, config.optimizer_requiring),
             )
         )
-        return chosen(optimizer, more, less, must)
+        return chosen(optimizer, more, less, must, loops)
 
     def rewrite(self, graph: Graph, note: Note | None = None) -> Graph:
         """The graph to run instead of `graph`; `note` is told of each change (see refgraph.rewrite.engine.rewrite)."""
         from refgraph.rewrite.engine import rewrite
 
-        return rewrite(graph, self.rules, _printed(note) if config.optimizer_verbose else note)
+        rules = self._rules(_holds_graphs(graph))
+        return rewrite(graph, rules, _printed(note) if config.optimizer_verbose else note)
 
     def assumed(self, graph: Graph) -> Assumed | None:
         """A graph that was rewritten, made simpler for calls in which nothing is broadcast; see rewrite.assumed."""
         from refgraph.rewrite.assumed import assumed
 
-        return assumed(graph, self.rules)
+        return assumed(graph, self._rules(_holds_graphs(graph)))
 
     def watch(self, node: Apply, kernel: Kernel) -> Kernel:
         """What runs a node instead of its kernel. Here that kernel; a mode that looks at values calls it in its own."""
@@ -146,6 +151,13 @@ class Mode:
 
     def __repr__(self) -> str:
         return self.name or f"{type(self).__name__}(linker={self.linker!r}, optimizer={self.optimizer!r})"
+
+
+def _holds_graphs(graph: Graph) -> bool:
+    """Whether some op may be a loop, or hold one."""
+    from refgraph.ops.fused import Fused  # loads when something is to be rewritten
+
+    return any(isinstance(node.op, GraphOp) and not isinstance(node.op, Fused) for node in graph.nodes)
 
 
 class _Watched(Around):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from refgraph.core.errors import BackendError, RefgraphError, explain
+from refgraph.core.errors import BackendError, RefgraphError, explain, is_explained
 from refgraph.core.graph import Apply, Constant, Graph, Variable, rebuild
 from refgraph.core.op import Compile, GraphOp, Op
 from refgraph.core.origin import made_for
@@ -292,9 +292,16 @@ class WholeProgram:
     """A backend's program for a whole graph, between values as they are kept and as they are wanted."""
 
     def __init__(
-        self, backend: Backend, ends: Ends, program: Any, interpreted: Mapping[Apply, str], profiled: bool = False
+        self,
+        backend: Backend,
+        ends: Ends,
+        program: Any,
+        interpreted: Mapping[tuple[Apply, ...], str],
+        profiled: bool = False,
     ) -> None:
-        """interpreted: the nodes that the program leaves to the interpreter, each with the reason, or ""."""
+        """interpreted: the nodes that the program leaves to the interpreter, each with the reason, or "", and after the
+        nodes whose ops hold it, the outermost first.
+        """
         self.profiled = profiled
         self.backend, self.ends, self.program, self.interpreted = backend, ends, program, interpreted
         self.traffic = Traffic()
@@ -345,9 +352,12 @@ class WholeProgram:
         return self._there[n](value) if n in self._there else value
 
     def explained(self, error: Exception, values: Sequence[Any]) -> Exception:
-        """What to raise when the program raised: what the interpreter says of the same values, if it raises too."""
-        if isinstance(error, RefgraphError) and error.node is not None:
-            return error if error.node in self.interpreted else _of(self.backend, error)
+        """What to raise when the program raised: what the interpreter says of the same values, if it raises too.
+
+        What a node raised that the interpreter runs is said already: nothing is run again for that.
+        """
+        if is_explained(error):
+            return error if self._is_interpreted(error) else _of(self.backend, error)
         if isinstance(error, MemoryError):
             return error
         graph, backend = self.ends.graph, self.backend
@@ -356,9 +366,14 @@ class WholeProgram:
         try:
             Plan(graph)(*given)
         except Exception as again:
-            return again if getattr(again, "node", None) in self.interpreted else _of(backend, again)
+            return again if self._is_interpreted(again) else _of(backend, again)
         last = graph.nodes[-1] if graph.nodes else None
         return _is_wrong(backend, "on a whole function", error, _COMPUTED, origin=last.origin if last else None)
+
+    def _is_interpreted(self, error: Exception) -> bool:
+        """Whether an error is of a node that the program leaves to the interpreter."""
+        node = getattr(error, "node", None)
+        return node is not None and any(left is node for *_, left in self.interpreted)
 
 
 def whole_program(
@@ -374,11 +389,11 @@ def whole_program(
         in which nothing is broadcast. profile: where the program is to say what each node takes; one that cannot is
         none.
     """
-    interpreted: dict[Apply, str] = {}
+    interpreted: dict[tuple[Apply, ...], str] = {}
 
-    def interpret(node: Apply, why: str = "") -> Kernel:
-        interpreted[node] = why
-        return node.op.bind(node, lambda graph: Plan(graph).run)
+    def interpret(node: Apply, why: str = "", inside: tuple[Apply, ...] = ()) -> Kernel:
+        interpreted[(*inside, node)] = why
+        return _explaining(node, node.op.bind(node, lambda graph: Plan(graph).run))
 
     graph = INTERPRETER.prepared(ends.graph)
     program: Any = backend.compile(graph, interpret, states, assumed)
@@ -387,6 +402,22 @@ def whole_program(
     if profile is not None:
         program.time(profile.add)
     return WholeProgram(backend, ends._replace(graph=graph), program, interpreted, profile is not None)
+
+
+def _explaining(node: Apply, kernel: Kernel) -> Kernel:
+    """A kernel of the interpreter in a program, whose errors say what failed and where; they keep copies of values."""
+
+    def run(*arrays: Any) -> Any:
+        try:
+            return kernel(*arrays)
+        except Exception as error:
+            given = tuple([a.copy() if isinstance(a, np.ndarray) else a for a in arrays])
+            explained = explain(error, node, given)
+            if explained is error:
+                raise
+            raise explained from explained.__cause__
+
+    return run
 
 
 def kernels_for(backend: Backend, ends: Ends, alone: bool = False) -> Kernels:

@@ -91,14 +91,8 @@ def report(backend: Backend, graph: Graph, ran: Any) -> Report:
     if isinstance(ran, BackendKernels):
         return Report(backend.name, list(_by_node(ran, ran.plans[graph], 0)), False, ran.traffic)
     if isinstance(ran, WholeProgram):
-        left = ran.interpreted
-        rows = [
-            Row(node, NUMPY.name, left[node] or "its program leaves it to the interpreter", 0)
-            if node in left
-            else Row(node, backend.name, "", 0)
-            for node in ran.ends.graph.nodes
-        ]
-        return Report(backend.name, rows, True, ran.traffic, getattr(ran.program, "remarks", ()))
+        remarks = getattr(ran.program, "remarks", ())
+        return Report(backend.name, list(_in_program(ran)), True, ran.traffic, remarks)
     return Report(NUMPY.name, list(_interpreted(graph, 0)), False)
 
 
@@ -117,6 +111,19 @@ def _by_node(kernels: BackendKernels, graph: Graph, depth: int) -> Iterator[Row]
                 yield from _by_node(*planned, depth + 1)
             elif isinstance(found, str):
                 yield from _in_mode_of_its_own(inner, depth + 1)
+
+
+def _in_program(ran: WholeProgram) -> Iterator[Row]:
+    """The applications of the whole graph, and after each those inside that are left to the interpreter."""
+    left: dict[Apply, list[Row]] = {}
+    for (*inside, node), why in ran.interpreted.items():
+        row = Row(node, NUMPY.name, why or "its program leaves it to the interpreter", len(inside))
+        left.setdefault(inside[0] if inside else node, []).append(row)
+    for node in ran.ends.graph.nodes:
+        rows = left.get(node, [])
+        if not any(row.node is node for row in rows):
+            yield Row(node, ran.backend.name, "", 0)
+        yield from rows
 
 
 def _in_mode_of_its_own(graph: Graph, depth: int) -> Iterator[Row]:

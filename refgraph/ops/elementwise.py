@@ -345,7 +345,7 @@ complex_from_polar: _Row = _op("complex_from_polar", _from_polar, d=(lambda z, x
 
 erf: _Row = _op("erf",     "scipy.special:erf",     d=lambda z, x: _2_SQRTPI * exp(-x * x),  c="erf({x})",  on=_Reals(-2, 2, edges=_SPECIAL))
 erfc: _Row = _op("erfc",    "scipy.special:erfc",    d=lambda z, x: -_2_SQRTPI * exp(-x * x), c="erfc({x})", on=_Reals(-2, 2, edges=(*_SPECIAL, 10.0, 30.0)), stable_for=(lambda x: 1 - erf(x),))
-erfcx: _Row = _op("erfcx",   "scipy.special:erfcx",   d=lambda z, x: 2 * x * z - _2_SQRTPI,    on=_Reals(-2, 4, edges=(*_SPECIAL, 30.0)), stable_for=(lambda x: exp(x * x) * erfc(x),), doc="exp(x^2) erfc(x), without overflow for large x.")
+erfcx: _Row = _op("erfcx",   "scipy.special:erfcx",   d=lambda z, x: 2 * x * z - _2_SQRTPI,    on=_Reals(-2, 4, edges=(*_SPECIAL, 30.0)), stable_for=(lambda x: exp(square(x)) * erfc(x),), doc="exp(x^2) erfc(x), without overflow for large x.")
 erfinv: _Row = _op("erfinv",  "scipy.special:erfinv",  d=lambda z, x: 1 / _2_SQRTPI * exp(z * z),  on=_Reals(-0.9, 0.9, edges=(0.0, -0.0, 1.0, -1.0, 1.5, _NAN), kinds="biuf"))
 erfcinv: _Row = _op("erfcinv", "scipy.special:erfcinv", d=lambda z, x: -1 / _2_SQRTPI * exp(z * z), on=_Reals(0.1, 1.9, edges=(0.0, 2.0, 1e-300, 3.0, _NAN), kinds="biuf"))
 ndtr: _Row = _op("ndtr",     "scipy.special:ndtr",     d=lambda z, x: exp(-0.5 * x * x) / _SQRT_2PI, c="0.5 * erfc({x} * -0.70710678118654752440)", on=_Reals(-2, 2, edges=(*_SPECIAL, -30.0)), doc="The distribution function of the standard normal.")

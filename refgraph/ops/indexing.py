@@ -458,7 +458,7 @@ class LastWrite(Op):
 def _add_at(out: Any, at: tuple[Any, ...], y: Any) -> None:
     """Add y to out[at], repeatedly where an element is picked repeatedly; out is C-contiguous.
 
-    That is np.add.at, on the flat array, where NumPy is several times as fast, and with y written out, for where y is
+    That is np.add.at, on the flat array, which NumPy has a fast loop for, and with y written out, for where y is
     broadcast to an index of several dimensions it reads beyond y's end (NumPy 2.4.6).
     """
     if out.ndim == 1 and len(at) == 1:

@@ -24,7 +24,7 @@ import numpy as np
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)  # multipliers, and
 _W0, _W1 = 0x9E3779B9, 0xBB67AE85  # what a round adds to the key: the golden ratio and sqrt(3) - 1
 _LOW, _HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
-_FEW = 4  # up to so many blocks, Python's integers are faster than arrays of them
+_FEW = 4  # up to so many blocks are made of Python's integers, not of arrays
 _CHUNK = 32768  # blocks made at a time, so that temporaries stay in a cache (benchmarks/random_numbers.py)
 
 Words = Any

@@ -203,6 +203,15 @@ class Scan(GraphOp):
     def bind(self, node: Apply, compile: Compile) -> Callable[..., Any]:
         return _Runner(self, self.mode.compile(self.graph) if self.mode is not None else compile(self.graph)).run
 
+    def note_step(self, error: Exception, t: int, n: int) -> None:
+        """Let an error say also that it happened in step t of n."""
+        turned = f", which goes back through step {n - 1 - t} of {self.turns}" if self.turns else ""
+        where = f"step {t} of {'at most ' * self.until}{n} (the first is step 0) of {self}{turned}"
+        if isinstance(error, RefgraphError):
+            error.loops = (*error.loops, where)
+        else:
+            error.add_note(f"in {where}")
+
     # derivatives
 
     def batched(self, node: Apply, batch: Any) -> Sequence[Any] | None:
@@ -442,8 +451,7 @@ class _Runner:
                 if until and results[-1]:
                     break
         except Exception as error:
-            turned = f", which goes back through step {n - 1 - t} of {op.turns}" if op.turns else ""
-            _note_step(error, f"step {t} of {'at most ' * until}{n} (the first is step 0) of {op}{turned}")
+            op.note_step(error, t, n)
             raise
         if not n:
             kept = self._kept(initials, self._blank(sequences, flow[:given], whole), n)
@@ -501,14 +509,6 @@ class _Runner:
             help="start from the whole shape, with T.broadcast_to or T.zeros",
             node=node,
         )
-
-
-def _note_step(error: Exception, where: str) -> None:
-    """Let the error say also in which step it happened."""
-    if isinstance(error, RefgraphError):
-        error.loops = (*error.loops, where)
-    else:
-        error.add_note(f"in {where}")
 
 
 # Putting together

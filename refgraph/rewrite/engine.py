@@ -8,7 +8,6 @@ in proportion to the number of applications, old and new. Nothing recurses but i
 
 from __future__ import annotations
 
-import gc
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache, cached_property, lru_cache, reduce
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from refgraph.core import collecting
 from refgraph.core.config import config
 from refgraph.core.errors import BoundsError, RefgraphError, RewriteError, ShapeError
 from refgraph.core.graph import Apply, Constant, Graph, Variable, toposort
@@ -26,7 +26,7 @@ from refgraph.ops.families import Elemwise
 from refgraph.ops.shape import retype
 from refgraph.ops.tensor import NumberConstant, TensorConstant, TensorType, TensorVariable
 from refgraph.rewrite.lengths import Lengths
-from refgraph.rewrite.rule import PHASES, RULES, GraphRule, NodeRule, PairRule, Pattern, Rule
+from refgraph.rewrite.rule import PHASES, RULES, GraphRule, NodeRule, PairRule, Pattern, Rule, places
 
 SWEEPS = (("canonical", "stable"), ("scan",), ("specialize", "matmul"), ("fuse",))
 """Phases whose rules are tried together: what one spells canonically another may find stable, and so on in turn."""
@@ -52,13 +52,8 @@ def rewrite(
     what cannot stand for what was, or changes a graph without end, the flag on_opt_error says what happens: "raise"
     RewriteError; "warn", or "ignore", and do without.
     """
-    collecting = gc.isenabled()
-    gc.disable()  # it would walk over all of the graphs again and again, which hold nothing to be collected
-    try:
+    with collecting.put_off():
         return _Rewriting(tuple(rules), note, lengths).rewritten(graph)
-    finally:
-        if collecting:
-            gc.enable()
 
 
 class _Rewriting:
@@ -170,24 +165,33 @@ class _Active:
         self._tried = [
             r
             for r in ordered
-            if not isinstance(r, GraphRule)
+            if isinstance(r, NodeRule | PairRule)
             and (r.phase in phases or r.phase in also or (r.always and PHASES.index(r.phase) < first))
         ]
         self._found: dict[Any, list[tuple[Rule, Pattern | None]]] = {}
-        self._by_kind = not any(isinstance(r, NodeRule) and r.is_of_one_op for r in self._tried)
+
+    @cached_property
+    def _by_place(self) -> dict[Any, list[int]]:
+        """The numbers of the rules that look at a place, see `places`."""
+        found: dict[Any, list[int]] = {}
+        for i, r in enumerate(self._tried):
+            for place in r.at if isinstance(r, NodeRule) else [pattern_of(r).op]:
+                found.setdefault(place, []).append(i)
+        return found
+
+    @cached_property
+    def _single(self) -> set[type[Op]]:
+        """The classes that have an op which some rule looks at by itself."""
+        return {type(place) for place in self._by_place if isinstance(place, Op)}
 
     def at(self, op: Op) -> list[tuple[Rule, Pattern | None]]:
         """The rules to try on applications of an op, those that are pairs with the pattern to find."""
-        kind = op if isinstance(op, Elemwise) or not self._by_kind else (type(op), getattr(op, "row", None))
+        kind = op if type(op) in self._single else (type(op), getattr(op, "row", None))
         found = self._found.get(kind)
         if found is None:
-            found = self._found[kind] = []
-            for r in self._tried:
-                if isinstance(r, NodeRule):
-                    if r.looks_at(op):
-                        found.append((r, None))
-                elif isinstance(r, PairRule) and (pattern := pattern_of(r)).op is op:
-                    found.append((r, pattern))
+            numbers = {i for place in places(op) for i in self._by_place.get(place, ())}
+            tried = [self._tried[i] for i in sorted(numbers)]
+            found = self._found[kind] = [(r, pattern_of(r) if isinstance(r, PairRule) else None) for r in tried]
         return found
 
 
@@ -201,7 +205,9 @@ def _actives(rules: tuple[Rule, ...]) -> tuple[_Active, ...]:
 
 @cache
 def pattern_of(rule: PairRule) -> Pattern:
-    """What a rule looks for, in the spelling that the canonical phase has for it."""
+    """What a rule looks for, in the spelling that the canonical phase has for it: ours are written in that."""
+    if rule.is_ours:
+        return Pattern(rule.holes, rule.before, rule.on)
     spelling = [r for r in RULES.values() if r.phase == "canonical" and r is not rule]
     if rule.phase == "canonical":  # each needs the others: by what is no pair alone
         spelling = [r for r in spelling if isinstance(r, NodeRule)]

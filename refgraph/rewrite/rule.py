@@ -9,14 +9,14 @@ rules are tried in the order in which they were declared.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from inspect import Parameter, cleandoc, signature
+from functools import cached_property
+from inspect import signature, unwrap
 from typing import TYPE_CHECKING, Any
 
 from refgraph.core.errors import RewriteError
 from refgraph.core.graph import Apply, Constant, Graph, Variable, leaves, toposort
 from refgraph.core.op import Op
 from refgraph.ops.families import Elemwise, Reals
-from refgraph.ops.reductions import Row
 from refgraph.ops.tensor import ConstantOfNumber, TensorConstant, TensorType
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ class Rule:
         if not doc:
             raise RewriteError(f"rule {name} has no docstring", help="state the equation in one sentence")
         self.name, self.phase, self.always = name, phase, always
-        self.__doc__ = cleandoc(doc)
+        self.is_ours = self.source.startswith("refgraph.")
+        self.__doc__ = doc
         RULES[name] = self
 
     def __repr__(self) -> str:
@@ -63,29 +64,22 @@ class NodeRule(Rule):
 
     def __init__(self, function: Callable[..., Answer], phase: str, at: Sequence[Any], always: bool) -> None:
         super().__init__(function.__name__, phase, function.__doc__, function, always)
-        self.function, self.at = function, tuple(at)
-        self.is_of_one_op = any(isinstance(place, Op) and not isinstance(place, Elemwise) for place in at)
-        """Whether it looks at some ops of a class and not at others."""
+        self.function, self.at = function, tuple(at) or (Op,)
         self._asks = _wants_facts(function)
-
-    def looks_at(self, op: Op) -> bool:
-        """Whether applications of `op` are to be shown to it."""
-        return not self.at or any(_is(op, place) for place in self.at)
 
     def __call__(self, node: Apply, facts: Facts) -> Answer:
         return self.function(node, facts) if self._asks else self.function(node)
 
 
-def _wants_facts(function: Callable[..., Any]) -> bool:
-    return sum(p.default is Parameter.empty for p in signature(function).parameters.values()) > 1
+def _wants_facts(function: Any) -> bool:
+    inner = unwrap(function)
+    needed: int = inner.__code__.co_argcount - len(inner.__defaults__ or ())  # `signature` takes 20 times as long
+    return needed > 1
 
 
-def _is(op: Op, place: Any) -> bool:
-    if isinstance(place, type):
-        return isinstance(op, place)
-    if isinstance(place, Row):
-        return getattr(op, "row", None) is place
-    return op is place or op == place
+def places(op: Op) -> tuple[Any, ...]:
+    """Where a rule may look to be shown an op: at it, its row of the reductions, and its classes."""
+    return (op, getattr(op, "row", None), *type(op).__mro__)
 
 
 class GraphRule(Rule):
@@ -125,31 +119,45 @@ class PairRule(Rule):
         if phase not in PHASES:  # the usual mistake: to leave it out
             raise _no_phase(name, phase)
         try:
-            signature(build).bind(*self.holes)
-        except TypeError as error:
-            raise RewriteError(
-                f"rule {name}: the function does not take {len(self.on)} holes, one for each domain",
-                why=str(error),
-                help=f'as in @rule("{phase}", Reals(-4, 4)) for a function of one',
-            ) from None
-        before, after = build(*self.holes)
+            before, after = build(*self.holes)
+        except TypeError:
+            _refuse_other_holes(name, phase, build, self.holes)
+            raise
         self.before: Variable = before
         self.after: Any = after
         if self.before.owner is None:
             raise RewriteError(f"rule {name}: what stands before must be an application, got {before}")
         super().__init__(name, phase, doc, build)
-        self._write, self._make = _Template(self.holes, before), _Template(self.holes, after)
-        sides = _broadcast(before), _broadcast(after)
-        self.keeps_shape = sides[0] == sides[1] and sides[0] is not None
+
+    @cached_property
+    def keeps_shape(self) -> bool:
         """Whether both sides surely have one shape, for they are elementwise, of the same things."""
+        before, after = _broadcast(self.before), _broadcast(self.after)
+        return before == after and before is not None
+
+    @cached_property
+    def _make(self) -> _Template:
+        return _Template(self.holes, self.after)
 
     def written(self, holes: Sequence[Variable]) -> Any:
         """`before` as it is written, with these in the holes."""
-        return self._write(holes)
+        return _Template(self.holes, self.before)(holes)
 
     def made(self, found: Sequence[Variable]) -> Any:
         """`after`, with what was found in the holes."""
         return self._make(found)
+
+
+def _refuse_other_holes(name: str, phase: str, build: Callable[..., Any], holes: Sequence[Variable]) -> None:
+    """Raise RewriteError where a function does not take these holes."""
+    try:
+        signature(build).bind(*holes)
+    except TypeError as error:
+        raise RewriteError(
+            f"rule {name}: the function does not take {len(holes)} holes, one for each domain",
+            why=str(error),
+            help=f'as in @rule("{phase}", Reals(-4, 4)) for a function of one',
+        ) from None
 
 
 def _broadcast(expression: Any) -> set[Variable] | None:

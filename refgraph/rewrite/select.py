@@ -24,12 +24,16 @@ ROOMS: tuple[str, ...] = (
     "scan_moves",
     "scan_after",
     "scan_merge",
+    "scan_placed",
     "placed",
     "specialize",
     "matmul",
     "fuse",
 )
 """The files in which rules are declared, in the order in which the rules of a phase are tried."""
+
+_OF_LOOPS = ("scan", "scan_moves", "scan_after", "scan_merge", "scan_placed")
+"""Those whose rules change nothing where there are no loops."""
 
 _EVERYTHING = ("o4", "o3", "o2", "unsafe", "fast_run")
 _NOTHING = ("None", "merge")
@@ -51,10 +55,11 @@ _WITHOUT_MEANING = ("inplace", "gpu", "cxx_only", "merge")
 
 
 @cache
-def load() -> None:
-    """Declare every rule of ours."""
+def load(loops: bool = True) -> None:
+    """Declare every rule of ours, or all but those of loops."""
     for room in ROOMS:
-        import_module(f"refgraph.rewrite.{room}")
+        if loops or room not in _OF_LOOPS:
+            import_module(f"refgraph.rewrite.{room}")
 
 
 def known(name: str) -> str:
@@ -75,13 +80,18 @@ def known(name: str) -> str:
 
 
 def chosen(
-    optimizer: str, including: Iterable[str] = (), excluding: Iterable[str] = (), requiring: Iterable[str] = ()
+    optimizer: str,
+    including: Iterable[str] = (),
+    excluding: Iterable[str] = (),
+    requiring: Iterable[str] = (),
+    loops: bool = True,
 ) -> tuple[Rule, ...]:
     """The rules of an optimizer, one of Theano's names for how much to rewrite, with changes.
 
-    Raises ConfigError for names that are nobody's, and where `excluding` has what `requiring` has.
+    loops: False where there are none: the rules for them, which take long to load, may then be missing. Raises
+    ConfigError for names that are nobody's, and where `excluding` has what `requiring` has.
     """
-    load()
+    load(loops)
     more, less, must = ({known(name) for name in names} - {""} for names in (including, excluding, requiring))
     if not must.isdisjoint(less):
         raise ConfigError(f"rewriting: {', '.join(sorted(must & less))} is both required and excluded")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from refgraph.core.graph import Apply, Variable, toposort
@@ -38,38 +38,33 @@ _POSITIVE = Reals(0.1, 8, kinds="f")
 # What rows say that they are stable for. Larger patterns first, as part of what they look for may be what another does.
 
 
-def _rows() -> list[tuple[Elemwise, str, Callable[..., Any]]]:
-    """Each row with each expression that it should replace, and a name."""
+def _rows() -> list[tuple[Elemwise, str, Callable[..., Any], Sequence[Apply]]]:
+    """Each row with each expression that it should replace, a name, and what that applies to integers."""
     found = []
     for row in OPS.values():
         if isinstance(row, Elemwise):
             for i, naive in enumerate(row.stable_for):
-                found.append((row, f"stable_{row.name}{f'_{i + 1}' if i else ''}", naive))
-    return sorted(found, key=lambda entry: -_size(entry[0], entry[2]))
+                nodes = toposort([naive(*[TensorType("int64", ())() for _ in row.on])])
+                found.append((row, f"stable_{row.name}{f'_{i + 1}' if i else ''}", naive, nodes))
+    return sorted(found, key=lambda entry: -len(entry[3]))
 
 
-def _size(row: Elemwise, naive: Callable[..., Any]) -> int:
-    """How many applications there are in an expression."""
-    return len(toposort([naive(*[TensorType("float64", ())() for _ in row.on])]))
-
-
-def _starts_with_floats(row: Elemwise, naive: Callable[..., Any]) -> bool:
+def _starts_with_floats(nodes: Sequence[Apply]) -> bool:
     """Whether an expression of integers computes nothing but floats."""
-    nodes = toposort([naive(*[TensorType("int64", ())() for _ in row.on])])
     return all(out.type.dtype not in DISCRETE for node in nodes for out in node.outputs)  # type: ignore[attr-defined]
 
 
-def _pair_of(row: Elemwise, name: str, naive: Callable[..., Any]) -> PairRule:
+def _pair_of(row: Elemwise, name: str, naive: Callable[..., Any], nodes: Sequence[Apply]) -> PairRule:
     def build(*holes: Variable) -> tuple[Any, Any]:
         return naive(*holes), row(*holes)
 
-    unlike = "b" if _starts_with_floats(row, naive) else "biu"  # integers wrap, bools have arithmetic of their own
+    unlike = "b" if _starts_with_floats(nodes) else "biu"  # integers wrap, bools have arithmetic of their own
     on = [Reals(r.low, r.high, r.edges, "".join([k for k in r.kinds if k not in unlike])) for r in row.on]
     return PairRule(name, "stable", row.__doc__, build, on)
 
 
-for _row, _name, _naive in _rows():
-    _pair_of(_row, _name, _naive)
+for _entry in _rows():
+    _pair_of(*_entry)
 
 
 # Logarithms

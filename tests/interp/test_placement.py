@@ -651,6 +651,52 @@ def test_a_graph_for_which_there_is_no_program_runs_node_by_node():
     assert not f.report().whole
 
 
+def test_a_program_may_leave_nodes_within_loops_to_the_interpreter():
+    backend, v = Backend("within"), T.dvector("v")
+    h, _ = rg.scan(lambda h: T.tanh(T.exp(h)), outputs_info=v, n_steps=2)
+
+    @backend.program
+    def program(graph, interpret):
+        for node in graph.nodes:
+            for inner in node.op.graphs[0].nodes if isinstance(node.op, Scan) else ():
+                if inner.op.name == "tanh":
+                    interpret(inner, "no tanh here", (node,))
+        return Plan(graph).run
+
+    f = rg.function([v], h, backend=backend, mode=PLAIN)
+    names = [(row.node.op.name, row.where, row.depth) for row in f.report().rows]
+
+    (row,) = f.report().interpreted
+    assert (row.node.op.name, row.why, row.depth) == ("tanh", "no tanh here", 1)
+    assert names[names.index(("tanh", "numpy", 1)) - 1] == ("scan", "within", 0)
+    with pytest.raises(FallbackError, match="no tanh here"):
+        rg.function([v], h, backend=backend, mode=PLAIN, strict=True)
+
+
+def test_what_a_node_raises_that_a_program_leaves_to_the_interpreter_is_told_at_once():
+    calls = []
+
+    @rg.as_op(itypes=[T.dmatrix], otypes=[T.dmatrix])
+    def refused(a):
+        calls.append(a)
+        raise KeyError("no")
+
+    backend = Backend("calling")
+
+    @backend.program
+    def program(graph, interpret):
+        (node,) = graph.nodes
+        kernel = interpret(node)
+        return lambda a: [kernel(a)]
+
+    f = rg.function([x], refused(x), backend=backend)
+    with pytest.raises(KeyError) as error:
+        f(A)
+
+    assert len(calls) == 1
+    assert any(note.startswith("while running refused") for note in error.value.__notes__)
+
+
 def test_a_maker_of_programs_may_take_the_graph_alone():
     backend = Backend("alone")
     backend.program(lambda graph: Plan(graph).run)

@@ -246,7 +246,7 @@ def test_repetition_keeps_shapes_that_broadcast(data):
 
 
 def test_every_cast_has_a_rule():
-    assert all(canonical.cast_of_cast.looks_at(op) for op in _CASTS.values())
+    assert set(canonical.cast_of_cast.at) >= set(_CASTS.values())
 
 
 def test_fills_of_many_unknown_shapes_take_linear_time():

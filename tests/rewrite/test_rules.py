@@ -2,7 +2,10 @@
 
 import pytest
 
+from refgraph.core.graph import Graph
 from refgraph.rewrite import select
+from refgraph.rewrite.engine import pattern_of, rewrite
+from refgraph.rewrite.rule import RULES
 from refgraph.testing import rules
 
 select.load()
@@ -46,3 +49,11 @@ def test_a_stable_rule_has_a_reason(rule):
 
 def test_every_pair_has_cases():
     assert {case.rule.name for case in CASES} == {rule.name for rule in PAIRS}
+
+
+@pytest.mark.parametrize("rule", PAIRS, ids=lambda rule: rule.name)
+def test_ours_are_written_in_the_canonical_spelling(rule):
+    canonical = [r for r in RULES.values() if r.phase == "canonical" and r is not rule]
+    spelled = rewrite(Graph(rule.holes, [rule.before]), canonical).outputs[0]
+
+    assert pattern_of(rule).match(spelled.owner) == list(rule.holes)

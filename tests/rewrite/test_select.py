@@ -9,8 +9,9 @@ import pytest
 import refgraph as rg
 import refgraph.tensor as T
 from refgraph.core.errors import ConfigError
+from refgraph.rewrite import select
 from refgraph.rewrite.rule import PHASES, RULES
-from refgraph.rewrite.select import ROOMS, chosen
+from refgraph.rewrite.select import ROOMS, chosen, load
 
 x = T.dvector("x")
 
@@ -115,3 +116,29 @@ def test_rewriting_does_not_load_what_only_scipys_functions_need():
 
     done = subprocess.run([sys.executable, "-c", program], env={**os.environ, "REFGRAPH_FLAGS": "backend=numpy"})
     assert done.returncode == 0
+
+
+def test_files_of_loops_change_nothing_else():
+    load()
+    files = {f"refgraph.rewrite.{room}" for room in select._OF_LOOPS}
+    of_files = [r for r in RULES.values() if r.source.rpartition(".")[0] in files]
+    graph = rg.Graph([x], [T.exp(x).sum()])
+
+    assert {r.name for r in of_files} >= {r.name for r in RULES.values() if r.phase == "scan" and r.is_ours}
+    assert all(r.phase == "scan" or r(graph, None) is graph for r in of_files)
+
+
+def test_without_loops_their_rules_are_not_loaded():
+    program = """if True:
+        import sys
+        import refgraph as rg, refgraph.tensor as T
+        x = T.dvector()
+        f = rg.function([x], T.exp(x).sum(), backend="numpy")
+        print("refgraph.rewrite.scan" in sys.modules)
+        g = rg.function([x], rg.scan(lambda a: a + 1, x)[0], backend="numpy")
+        print("refgraph.rewrite.scan" in sys.modules)
+        print(len(f.maker.mode.rules) == len(g.maker.mode.rules))
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["False", "True", "True"]

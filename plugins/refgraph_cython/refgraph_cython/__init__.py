@@ -23,7 +23,7 @@ backend = Backend("cython", speed=10.0, available=_missing)
 @backend.program
 def compile(
     graph: Graph,
-    interpret: Callable[[Apply, str], Callable[..., Any]],
+    interpret: Callable[[Apply, str, tuple[Apply, ...]], Callable[..., Any]],
     states: Mapping[int, int],
     assumed: Callable[[Graph], Any],
 ) -> Any:

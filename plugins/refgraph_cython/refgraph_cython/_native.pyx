@@ -4,7 +4,7 @@
 cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_REFCNT
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_REFCNT
 from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
@@ -52,16 +52,21 @@ cdef extern from "rg.h" nogil:
         rg_array *slots
         rg_thunk *thunks
         int64_t nslots, nthunks
-        int32_t prepared, pending, failed, error, profiled
+        int32_t prepared, pending, failed, error, profiled, is_short
         int64_t allocations, bytes, traffic
         char message[400]
+        rg_frame *within
+        int64_t step, steps
         void *python
+        void (*detach)(rg_frame *) noexcept
 
     ctypedef struct rg_template:
         rg_array *slots
         rg_thunk *thunks
         int32_t *places
         int64_t nslots, nthunks, nbuffers
+        void *python
+        int (*attach)(rg_frame *, void *) noexcept
 
     ctypedef struct rg_program:
         rg_template made
@@ -78,6 +83,7 @@ cdef extern from "rg.h" nogil:
     int rg_borrow(rg_frame *, rg_thunk *, int, char *, int, const int64_t *, const int64_t *)
     int rg_fail(rg_frame *, int, const char *, ...)
     int64_t rg_size(int, const int64_t *)
+    void rg_copy(const rg_array *, rg_array *)
     int rg_is_contiguous(int, const int64_t *, const int64_t *, int64_t)
     uint64_t rg_ticks()
     int rg_threads()
@@ -142,20 +148,48 @@ def kernels():
 # nodes that Python runs: what is called in the middle of a program
 
 cdef class _Calls:
-    """What a frame needs for nodes that Python runs: the callables, values that are no arrays, and what is kept alive."""
+    """What a frame needs for nodes that Python runs: its program, values that are no arrays, and what is kept alive."""
 
-    cdef list callables
+    cdef PyObject *program  # not counted, as it outlives its frames: cycles through what C holds would not be found
     cdef list objects
     cdef object error
 
-    def __init__(self, callables, objects):
-        self.callables = callables
-        self.objects = list(objects)
+    cdef forget(self):
+        """Let go of what a call has left."""
+        self.objects[:] = (<Program>self.program)._objects
         self.error = None
 
 
+cdef int _attach(rg_frame *frame, void *program) noexcept with gil:
+    try:
+        calls = _Calls()
+        calls.program, calls.objects = <PyObject *>program, list((<Program>program)._objects)
+    except MemoryError:
+        return -1
+    Py_INCREF(calls)
+    frame.python, frame.detach = <void *>calls, _detach
+    return 0
+
+
+cdef void _detach(rg_frame *frame) noexcept with gil:
+    calls = <_Calls>frame.python
+    frame.python = NULL
+    Py_DECREF(calls)
+
+
+cdef void _forget(rg_frame *frame):
+    """Let go of what a call has left in a frame, and in those of inner programs."""
+    cdef int64_t t
+    cdef int i
+    if frame.python:
+        (<_Calls>frame.python).forget()
+    for t in range(frame.nthunks):
+        for i in range(2):
+            if frame.thunks[t].inner[i]:
+                _forget(frame.thunks[t].inner[i])
+
+
 cdef int _call_prepare(rg_frame *frame, rg_thunk *thunk) noexcept nogil:
-    cdef int error
     with gil:
         calls = <_Calls>frame.python
         try:
@@ -163,7 +197,7 @@ cdef int _call_prepare(rg_frame *frame, rg_thunk *thunk) noexcept nogil:
             return 0
         except BaseException as raised:
             calls.error = raised
-            return RG_ERROR_PYTHON
+            return rg_fail(frame, RG_ERROR_PYTHON, "Python raised")
 
 
 cdef int _call_run(rg_frame *frame, rg_thunk *thunk) noexcept nogil:
@@ -173,7 +207,7 @@ cdef int _call_run(rg_frame *frame, rg_thunk *thunk) noexcept nogil:
 cdef _call(rg_frame *frame, rg_thunk *thunk, _Calls calls):
     cdef int k
     cdef rg_array *slot
-    call, copies = calls.callables[thunk.params[0]]
+    call, copies = (<Program>calls.program)._callables[thunk.params[0]]
     given = []
     for k in range(thunk.nin):
         slot = thunk.in_[k]
@@ -209,6 +243,17 @@ cdef _as_array(rg_array *slot):
         slot.data, 0, cnp.NPY_ARRAY_ALIGNED, None)
 
 
+cdef cnp.ndarray _copy_of(rg_array *slot):
+    """The value of a slot as an array of its own."""
+    cdef cnp.ndarray made = _new_array(slot)
+    cdef rg_array to = slot[0]
+    to.data, to.contiguous = cnp.PyArray_BYTES(made), 1
+    memcpy(to.strides, cnp.PyArray_STRIDES(made), slot.ndim * sizeof(int64_t))
+    with nogil:
+        rg_copy(slot, &to)
+    return made
+
+
 cdef cnp.ndarray _new_array(rg_array *slot):
     return cnp.PyArray_EMPTY(slot.ndim, <cnp.npy_intp *>slot.shape, _numpy_types[slot.dtype], 0)
 
@@ -222,6 +267,45 @@ _KINDS = {
 }
 
 
+cdef class _Frame:
+    """A frame as an object that Python counts."""
+
+    cdef rg_frame *frame
+    cdef _Frame next  # of those that are free
+    cdef list given  # for each output the last large array that was made for it; None at first
+
+    cdef cnp.ndarray given_before(self, int i, int count, rg_array *slot):
+        """The array that was made for output i before, if nobody else has it and it is still what a slot wants, or a
+        new one.
+        """
+        if self.given is None:
+            self.given = [None] * count
+        array = self.given[i]
+        if array is None or Py_REFCNT(array) > 2 or not _is_as_made(array, slot):
+            array = self.given[i] = _new_array(slot)
+        return array
+
+    cdef void release(self) noexcept:
+        if self.frame:
+            rg_free_frame(self.frame)
+            self.frame = NULL
+
+    def __dealloc__(self):
+        self.release()
+
+
+cdef bint _is_as_made(cnp.ndarray array, rg_array *slot) noexcept:
+    """Whether nobody refers to an array weakly, or has changed its shape, its type, or what may be done with it."""
+    return (
+        (<PyArrayObject_fields *>array).weakreflist == NULL
+        and cnp.PyArray_TYPE(array) == _numpy_types[slot.dtype]
+        and cnp.PyArray_ISBEHAVED(array)
+        and cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_OWNDATA)
+        and cnp.PyArray_NDIM(array) == slot.ndim
+        and memcmp(cnp.PyArray_DIMS(array), slot.shape, slot.ndim * sizeof(int64_t)) == 0
+    )
+
+
 cdef class Program:
     """A graph as a callable from its inputs' values to the list of its outputs' values, each in memory of its own.
 
@@ -230,11 +314,14 @@ cdef class Program:
 
     cdef rg_program native
     cdef int64_t **params
-    cdef list _constants, _callables, _objects, _free
+    cdef list _constants, _callables, _objects
+    cdef _Frame _free  # the first of the frames that no call has; a list would be given memory and lose it by turns
     cdef public bint keeps, assumes
-    cdef public object otherwise, settled
+    cdef readonly bint calls
+    cdef public object otherwise, settled, holder
     cdef readonly dict in_place
     cdef object _alive
+    cdef dict _inner
     cdef object _add
     cdef readonly tuple nodes
 
@@ -248,15 +335,17 @@ cdef class Program:
         and inputs, by number, where the output may be computed in the input's memory. nodes: those that thunks
         compute, by number. alive: what params point to, inner programs among it.
 
-        settled: for each output whether its shape follows from those of the inputs.
+        settled: for each output whether its shape follows from those of the inputs. calls: whether it calls Python, or
+        an inner program does. holder: of an inner program, the node whose op holds the graph.
         otherwise: makes what computes the same, for a call that the program does not compute. assumes: whether it may
         be that nothing but an assumption on shapes failed, where a call fails.
         """
         cdef int i, k, n
         cdef rg_array *slot
         cdef rg_thunk *thunk
-        self._constants, self._callables, self._objects, self._free = [], [], [None] * len(slots), []
+        self._constants, self._callables, self._objects = [], [], [None] * len(slots)
         self.keeps, self.in_place, self.nodes, self._alive = True, dict(in_place), tuple(nodes), alive
+        self._inner = {p.address: p for p in alive if isinstance(p, Program)}
         self.native.made.nslots, self.native.made.nthunks, self.native.made.nbuffers = len(slots), len(thunks), nbuffers
         self.native.made.slots = <rg_array *>PyMem_Calloc(len(slots) + 1, sizeof(rg_array))
         self.native.made.thunks = <rg_thunk *>PyMem_Calloc(len(thunks) + 1, sizeof(rg_thunk))
@@ -304,11 +393,16 @@ cdef class Program:
             for k, number in enumerate(numbers):
                 self.params[i][k] = number
             thunk.params = self.params[i]
+        self.calls = len(self._callables) > 0 or any([p.calls for p in self._inner.values()])
+        if self._callables or any([dtype < 0 for dtype, *_ in slots]):
+            self.native.made.python, self.native.made.attach = <void *>self, _attach
 
     def __dealloc__(self):
         cdef int i
-        for frame in self._free or ():
-            (<_Frame>frame).release()
+        cdef _Frame held = self._free
+        while held is not None:
+            held.release()
+            held = held.next
         if self.params:
             for i in range(self.native.made.nthunks):
                 PyMem_Free(self.params[i])
@@ -333,7 +427,7 @@ cdef class Program:
             for i in range(self.native.nin):
                 slot = &frame.slots[self.native.inputs[i]]
                 if slot.dtype < 0:
-                    held.calls.objects[self.native.inputs[i]] = values[i]
+                    (<_Calls>held.frame.python).objects[self.native.inputs[i]] = values[i]
                     continue
                 array = values[i]
                 if not _is_of(array, slot.dtype) or cnp.PyArray_NDIM(array) != slot.ndim:
@@ -362,11 +456,10 @@ cdef class Program:
     def time(self, add):
         """Let `add(node, runs, seconds)` be told after each call what each node took, those of inner programs too."""
         self._add = add
-        for frame in self._free:
-            (<_Frame>frame).frame.profiled = add is not None
 
     cdef tell(self, rg_frame *frame):
         cdef rg_thunk *thunk
+        cdef Program program
         cdef int64_t t
         cdef int i
         for t in range(frame.nthunks):
@@ -375,11 +468,13 @@ cdef class Program:
             thunk.runs = thunk.cycles = 0
             for i in range(2):
                 if thunk.inner[i]:
-                    address = thunk.params[i]
-                    for program in self._alive:
-                        if isinstance(program, Program) and program.address == address:
-                            (<Program>program)._add = self._add
-                            (<Program>program).tell(thunk.inner[i])
+                    program = self.inner(thunk, i)
+                    program._add = self._add
+                    program.tell(thunk.inner[i])
+
+    cdef Program inner(self, rg_thunk *thunk, int i):
+        """The program that a thunk runs in its inner frame i."""
+        return self._inner[thunk.params[i]]
 
     cdef _told(self, node, uint64_t runs, uint64_t cycles):
         if runs:
@@ -388,16 +483,20 @@ cdef class Program:
     # what a call is made of
 
     cdef _Frame taken(self):
-        cdef _Frame held = self._free.pop() if self._free else _new_frame(self)
+        cdef _Frame held = self._free
+        if held is None:
+            held = _new_frame(self)
+        else:
+            self._free, held.next = held.next, None
         held.frame.profiled = self._add is not None
         return held
 
     cdef give_back(self, _Frame held):
-        if self._callables:
-            held.calls.objects[:] = self._objects
+        if self.calls:
+            _forget(held.frame)
         if not self.keeps:
             rg_trim_frame(held.frame)
-        self._free.append(held)
+        held.next, self._free = self._free, held
 
     cdef int prepare(self, rg_frame *frame, bint same) except -1:
         cdef int error = 0
@@ -410,15 +509,13 @@ cdef class Program:
 
     cdef list results(self, _Frame held, int again):
         """Arrays for the outputs that are computed in such; None for others. They are new, or for the first `again`
-        outputs those of the call before, if nobody has them any more: to be given fresh memory takes longer than to
-        fill it.
+        outputs those of the call before, if nobody has them any more: fresh memory is slower (benchmarks/decisions.py).
         """
         cdef int i
         cdef rg_array *slot
-        cdef list found = []
+        cdef list found = [None] * self.native.nout
         for i in range(self.native.nout):
             if not self.native.fresh[i]:
-                found.append(None)
                 continue
             slot = &held.frame.slots[self.native.outputs[i]]
             if i < again and self.keeps and slot.size * rg_itemsize[slot.dtype] >= _LARGE:
@@ -426,26 +523,29 @@ cdef class Program:
             else:
                 array = _new_array(slot)
             slot.data = cnp.PyArray_BYTES(array)
-            found.append(array)
+            found[i] = array
         return found
 
     def free(self):
         """Give back what memory is kept between calls."""
-        self._free = []
+        self._free = None
 
     cdef int run(self, _Frame held, list results) except -1:
         """Run, and add what was computed elsewhere to the results."""
         cdef rg_frame *frame = held.frame
         cdef rg_array *slot
         cdef int i, error
-        with nogil:
+        if frame.is_short:  # to let other threads run takes longer
             error = rg_run(frame)
+        else:
+            with nogil:
+                error = rg_run(frame)
         if error:
             raise self.failure(frame)
         for i in range(self.native.nout):
             if results[i] is None:
                 slot = &frame.slots[self.native.outputs[i]]
-                results[i] = held.calls.objects[self.native.outputs[i]] if slot.dtype < 0 else _as_array(slot).copy()
+                results[i] = (<_Calls>held.frame.python).objects[self.native.outputs[i]] if slot.dtype < 0 else _copy_of(slot)
         return 0
 
     cdef list elsewhere(self, values):
@@ -455,13 +555,24 @@ cdef class Program:
         return [np.array(v) if isinstance(v, (np.ndarray, np.generic)) else v for v in self.otherwise()(*values)]
 
     cdef object failure(self, rg_frame *frame):
-        calls = <_Calls>frame.python
-        raised, calls.error = calls.error, None
-        if raised is not None:
-            return raised
+        if frame.error == RG_ERROR_PYTHON:
+            return self.raised(frame)
         if self.assumes and frame.error != RG_ERROR_MEMORY:
             return Elsewhere(frame.message.decode("utf-8", "replace"))
         return _KINDS.get(frame.error, RuntimeError)(frame.message.decode("utf-8", "replace"))
+
+    cdef object raised(self, rg_frame *frame):
+        """What was raised where Python was called, with a word of the steps of loops in which that was."""
+        cdef rg_thunk *thunk = &frame.thunks[frame.failed]
+        cdef rg_frame *within = frame.within
+        cdef Program program
+        if within == NULL:
+            return (<_Calls>frame.python).error
+        program = self.inner(thunk, within == thunk.inner[1])
+        found = program.raised(within)
+        if within.steps and isinstance(found, Exception):
+            program.holder.op.note_step(found, within.step, within.steps)
+        return found
 
     @property
     def address(self):
@@ -473,17 +584,22 @@ cdef class Program:
         """Over all frames, those of inner programs too: how often memory was taken from the system, and how many bytes
         are held.
         """
-        cdef int64_t allocations = 0, bytes = 0, traffic = 0
-        for held in self._free:
-            _count((<_Frame>held).frame, &allocations, &bytes, &traffic)
-        return {"frames": len(self._free), "allocations": allocations, "bytes": bytes}
+        cdef int64_t allocations = 0, bytes = 0, traffic = 0, frames = 0
+        cdef _Frame held = self._free
+        while held is not None:
+            _count(held.frame, &allocations, &bytes, &traffic)
+            frames += 1
+            held = held.next
+        return {"frames": frames, "allocations": allocations, "bytes": bytes}
 
     @property
     def traffic(self):
         """The bytes of the operands that passes over blocks have read and written, those of inner programs too."""
         cdef int64_t allocations = 0, bytes = 0, traffic = 0
-        for held in self._free:
-            _count((<_Frame>held).frame, &allocations, &bytes, &traffic)
+        cdef _Frame held = self._free
+        while held is not None:
+            _count(held.frame, &allocations, &bytes, &traffic)
+            held = held.next
         return traffic
 
 
@@ -514,7 +630,7 @@ cdef bint _bind(rg_array *slot, cnp.ndarray array):
     cdef size_t bytes = ndim * sizeof(int64_t)
     slot.data = cnp.PyArray_BYTES(array)
     if slot.size >= 0 and slot.ndim == ndim and (
-            ndim == 0  # to compare no bytes at NULL takes 150 ns: vectors that are masked still meet its page
+            ndim == 0  # for no bytes at NULL memcmp is slow: vectors that are masked still meet its page
             or memcmp(slot.shape, cnp.PyArray_DIMS(array), bytes) == 0
             and memcmp(slot.strides, cnp.PyArray_STRIDES(array), bytes) == 0):
         return True
@@ -527,52 +643,11 @@ cdef bint _bind(rg_array *slot, cnp.ndarray array):
     return False
 
 
-cdef class _Frame:
-    """A frame as an object that Python counts."""
-
-    cdef rg_frame *frame
-    cdef _Calls calls
-    cdef list given  # for each output the last large array that was made for it; None at first
-
-    cdef cnp.ndarray given_before(self, int i, int count, rg_array *slot):
-        """The array that was made for output i before, if nobody else has it and it is still what a slot wants, or a
-        new one.
-        """
-        if self.given is None:
-            self.given = [None] * count
-        array = self.given[i]
-        if array is None or Py_REFCNT(array) > 2 or not _is_as_made(array, slot):
-            array = self.given[i] = _new_array(slot)
-        return array
-
-    cdef void release(self) noexcept:
-        if self.frame:
-            rg_free_frame(self.frame)
-            self.frame = NULL
-
-    def __dealloc__(self):
-        self.release()
-
-
-cdef bint _is_as_made(cnp.ndarray array, rg_array *slot) noexcept:
-    """Whether nobody refers to an array weakly, or has changed its shape, its type, or what may be done with it."""
-    return (
-        (<PyArrayObject_fields *>array).weakreflist == NULL
-        and cnp.PyArray_TYPE(array) == _numpy_types[slot.dtype]
-        and cnp.PyArray_ISBEHAVED(array)
-        and cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_OWNDATA)
-        and cnp.PyArray_NDIM(array) == slot.ndim
-        and memcmp(cnp.PyArray_DIMS(array), slot.shape, slot.ndim * sizeof(int64_t)) == 0
-    )
-
-
 cdef _Frame _new_frame(Program program):
     cdef _Frame made = _Frame()
     made.frame = rg_new_frame(&program.native.made)
     if not made.frame:
         raise MemoryError
-    made.calls = _Calls(program._callables, program._objects)
-    made.frame.python = <void *>made.calls
     return made
 
 
@@ -586,6 +661,7 @@ def _calling(function):
 
 
 cdef dict _classes = {}
+cdef list _no_values = []
 
 
 @cython.auto_pickle(False)
@@ -662,7 +738,7 @@ cdef class Call:
                         kept = list(args)
                     kept[i] = arg
                 if slot.dtype < 0:
-                    held.calls.objects[self.program.native.inputs[i]] = arg
+                    (<_Calls>held.frame.python).objects[self.program.native.inputs[i]] = arg
                     continue
                 if not cnp.PyArray_ISBEHAVED_RO(arg):
                     arg = np.array(arg)
@@ -701,7 +777,10 @@ cdef class Call:
 
         While this reads nothing else of Python's runs, so it is enough that nobody is in the middle of writing.
         """
-        cdef list found = [], storage
+        cdef list found, storage
+        if not self.nstates:
+            return _no_values
+        found = []
         if self.nstates > 1 and self.commit_is_held():
             return self.values()
         for storage in self.storages:
@@ -724,7 +803,7 @@ cdef class Call:
             slot = &held.frame.slots[place]
             value = values[i]
             if slot.dtype < 0:
-                held.calls.objects[place] = value
+                (<_Calls>held.frame.python).objects[place] = value
                 continue
             if not cnp.PyArray_ISBEHAVED_RO(value):
                 value = values[i] = np.array(value)
@@ -991,6 +1070,7 @@ from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
 cdef extern from "blas.h" nogil:
     ctypedef struct rg_blas:
         void *gemm[4]
+        int (*load)() noexcept nogil
     rg_blas rg_blas_of
 
 
@@ -999,6 +1079,19 @@ def use_blas(capsules):
     for i, letter in enumerate("sdcz"):
         capsule = capsules[letter + "gemm"]
         rg_blas_of.gemm[i] = PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule))
+
+
+cdef int _load_blas() noexcept nogil:
+    with gil:
+        try:
+            from refgraph_cython import blas
+            blas.load()
+        except BaseException:
+            return -1
+    return 0
+
+
+rg_blas_of.load = _load_blas
 
 
 cdef extern from "numpy/ndarrayobject.h":
@@ -1011,3 +1104,13 @@ cdef extern from "numpy/ndarrayobject.h":
 def sorting_loop(str dtype):
     """The address of the function by which NumPy sorts elements that lie together, or 0: `int sort(void *, intp, void *)`."""
     return <size_t>PyDataType_GetArrFuncs(np.dtype(dtype)).sort[<int>cnp.NPY_QUICKSORT]
+
+
+cdef extern from "blas.h" nogil:
+    int rg_way_of_all
+
+
+def compute_products(int way):
+    """Compute all products in this way of native/matmul.c, which must be able to; -1: as it chooses. To measure."""
+    global rg_way_of_all
+    rg_way_of_all = way

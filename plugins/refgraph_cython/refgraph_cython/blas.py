@@ -1,13 +1,16 @@
-"""BLAS as SciPy has it, for C, without the rest of `scipy.linalg`, which takes longer to load than most graphs take."""
+"""BLAS as SciPy has it, for C, without the rest of `scipy.linalg`, which takes longer to load than most graphs take.
+
+It is loaded by the first product that kernels of our own would not compute sooner.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import cache
 from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
-from pathlib import Path
 from typing import Any
 
 from refgraph_cython import _native
@@ -29,8 +32,8 @@ def _alone() -> Any:
     scipy = find_spec("scipy")
     for folder in (scipy.submodule_search_locations if scipy else None) or ():
         for suffix in EXTENSION_SUFFIXES:
-            file = Path(folder, "linalg", "cython_blas" + suffix)
-            spec = spec_from_file_location(_NAME, file) if file.exists() else None
+            file = os.path.join(folder, "linalg", "cython_blas" + suffix)
+            spec = spec_from_file_location(_NAME, file) if os.path.exists(file) else None
             if spec is None or spec.loader is None:
                 continue
             try:

@@ -88,6 +88,19 @@ def test_a_row_and_a_column_meet_at_any_length(n):
     assert_agrees(lambda x, y: T.tanh(x) * y + x, x, y)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "complex128"])
+@pytest.mark.parametrize("m", [9, 64, 65, 127, 129, 300, 700])
+def test_rows_that_lie_apart_meet_a_factor_of_each_row_and_an_array_that_lies_across(m, dtype):
+    def formula(x, column, row, across):
+        total = x * column + across
+        more = total * row - column
+        return [total, more, T.sum(total, 0), T.sum(more, 1), T.max(abs(total)), T.sum(x), x + 1, total]
+
+    for n in (1, 9, 50):
+        x, across = drawn((n, m + 5), dtype)[:, 2:-3], drawn((m, n), dtype, 1).T
+        assert_agrees(formula, x, drawn((n, 1), dtype, 2), drawn((1, m), dtype, 3), across)
+
+
 def test_a_group_of_single_numbers_is_computed_at_once():
     x, y = T.dscalars("xy")
     f = function([x, y], [x * y + 1, T.exp(x) - y, x])

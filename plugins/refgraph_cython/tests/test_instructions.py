@@ -165,13 +165,24 @@ def test_rare_elements_are_computed_again_and_their_neighbours_kept(name, rare, 
     assert_same(run(recipe(op, (dtype,)), [x], 203), op.impl(x), tolerance=8)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_product_and_a_sum_are_one_instruction(dtype):
-    x, y, w = (np.random.default_rng(k).uniform(-4, 4, 100).astype(dtype) for k in range(3))
-    for name, want in (("fma", x * y + w), ("fms", x * y - w), ("fnma", w - x * y)):
-        out = np.empty_like(x)
-        _native.run_instruction(INSTRUCTIONS[name, (dtype,) * 3][0], out, [x, y, w])
-        assert_same(out, want, tolerance=8, note=name)
+PAIRS = [(key, address) for key, (address, _) in INSTRUCTIONS.items() if "," in key[0]]
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_two_steps_in_one_instruction_have_the_bits_of_two(n):
+    assert len(PAIRS) == 2 * 20
+    for (pair, dtypes), address in PAIRS:
+        first, second, place = pair.split(",")
+        given = [np.random.default_rng(k).uniform(-4, 4, n).astype(dtypes[0]) for k in range(len(dtypes))]
+        inner, outer = recipe(OPS[first], (dtypes[0],) * OPS[first].arity), OPS[second]
+        for single in range(1 << len(given) if n else 1):
+            met = [np.repeat(x[:1], n) if single >> k & 1 else x for k, x in enumerate(given)]
+            more = met[OPS[first].arity :]
+            more.insert(int(place), run(inner, met[: OPS[first].arity], n))
+            want = run(recipe(outer, (dtypes[0],) * outer.arity), more, n)
+            out = np.empty(n, dtypes[0])
+            _native.run_instruction(address, out, given, single)
+            np.testing.assert_array_equal(out, want, err_msg=f"{pair} of {dtypes}, single: {single:b}")
 
 
 _INTEGERS = [d for d in DTYPES if np.dtype(d).kind in "iu"]

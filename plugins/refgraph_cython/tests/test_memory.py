@@ -120,8 +120,32 @@ def interpreted():
     return rg.function([x], T.exp(twice(T.exp(x))), backend=backend), [RNG.normal(size=100)]
 
 
+def interpreted_in_steps():
+    """Nodes that Python runs in the steps of a loop, of the loop within it, and of its gradient."""
+    x, h = T.dmatrix("x"), T.dvector("h")
+
+    class Twice(rg.Op):
+        def infer(self, x):
+            return (x.type,)
+
+        def impl(self, x):
+            return 2 * x
+
+        def vjp(self, node, cotangents):
+            return [self(cotangents[0])]
+
+    def step(x, h):
+        inner, _ = rg.scan(lambda a: T.tanh(Twice()(a) + x), outputs_info=h, n_steps=2)
+        return ifelse(x.sum() > 0, Twice()(inner[-1]), inner[-1])
+
+    states, _ = rg.scan(step, sequences=x, outputs_info=h)
+    outputs = [states, T.grad(states.sum(), h)]
+    return rg.function([x, h], outputs, backend=backend), [RNG.normal(size=(2, 4)), np.zeros(4)]
+
+
 PROGRAMS = [
     chain, number, converted, reduced, net, loop, ended, branch, indexed, moved, drawn, shaped_by_turns, interpreted,
+    interpreted_in_steps,
 ]  # fmt: skip
 NAMES = [made.__name__ for made in PROGRAMS]
 
@@ -174,7 +198,7 @@ def test_calls_leave_nothing_behind(made):
     assert made is shaped_by_turns or native(f).counters == kept
 
 
-@pytest.mark.parametrize("fails", ["prepared", "running", "refused", "interpreted"])
+@pytest.mark.parametrize("fails", ["prepared", "running", "refused", "interpreted", "step"])
 def test_calls_that_raise_leave_nothing_behind(fails):
     x, i = T.dvector("x"), T.lvector("i")
     w = rg.shared(np.ones(4))
@@ -188,6 +212,17 @@ def test_calls_that_raise_leave_nothing_behind(fails):
     if fails == "interpreted":
         y = T.lvector()
         f, good, bad[fails] = function([y], 2**y), [np.array([1, 2])], [np.array([-1])]
+    if fails == "step":
+
+        @rg.as_op(itypes=[T.dvector], otypes=[T.dvector])
+        def lowered(h):
+            if h.min() < 0:
+                raise ValueError("below zero")
+            return h - 1
+
+        y = T.dvector()
+        h, _ = rg.scan(lambda h: lowered(h), outputs_info=y, n_steps=3)
+        f, good, bad[fails] = rg.function([y], h, backend=backend), [np.full(100, 2.0)], [np.full(100, 1.0)]
     counts = [sys.getrefcount(a) for a in (*good, *bad[fails])]
     f(*good)
     error = TypeError if fails == "refused" else IndexError if fails == "running" else ValueError

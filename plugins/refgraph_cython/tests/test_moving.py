@@ -43,6 +43,31 @@ def test_a_transposed_matrix_is_copied_right_at_the_edges_of_tiles(dtype, shape)
     _assert_same(lambda x: T.stack([x.T]), x)
 
 
+_LENGTHS = (0, 1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 33, 63, 64, 65, 100, 130)
+
+
+def _flipped(x):
+    """Transposed matrices of which elements lie together, in either direction, along either axis or none."""
+    return [x.T, x[::-1].T, x[:, ::-1].T, x[::-1, ::-1].T, x[:, ::2].T, x[::3].T]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "float32", "float64", "complex128"])
+def test_elements_of_every_size_are_turned_right_whatever_the_lengths_and_directions(dtype):
+    rng, x, y = np.random.default_rng(0), *[TensorType(dtype, (None, None)).variable() for _ in range(2)]
+    copied = program(Graph([x], [x]))
+    joined = program(Graph([x], [T.concatenate([x, x[:1]])]))
+    into = program(Graph([x, y], [T.set_subtensor(y[::-1, ::-1], x)]))
+    added = program(Graph([x, y], [x + y]))
+    for n in _LENGTHS:
+        for m in _LENGTHS:
+            for part in _flipped(_numbers(rng, (n, m), dtype)):
+                other = _numbers(rng, part.shape, dtype)
+                np.testing.assert_array_equal(copied(part)[0], part)
+                np.testing.assert_array_equal(joined(part)[0], np.concatenate([part, part[:1]]))
+                np.testing.assert_array_equal(into(part, other)[0], part[::-1, ::-1])
+                np.testing.assert_array_equal(added(part, other)[0], part + other)
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_any_layout_is_copied_right(seed):
     rng = np.random.default_rng(seed)

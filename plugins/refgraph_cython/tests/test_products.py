@@ -138,3 +138,38 @@ def test_products_in_the_other_instruction_sets(isa):
     command = [sys.executable, "-m", "pytest", "-q", "-x", __file__, "-k", "any_size or updates or begins or vector"]
     done = subprocess.run(command, env=os.environ | {"REFGRAPH_CYTHON_ISA": isa}, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize(("sizes", "loads"), [((10, 784, 500), False), ((900, 700, 800), True)])
+def test_blas_is_loaded_by_the_first_product_that_is_sooner_done_by_it(sizes, loads):
+    program = f"""if True:
+        import sys
+        import numpy as np
+        import refgraph as rg, refgraph.tensor as T
+        m, k, n = {sizes}
+        x, y = T.matrices("xy")
+        f = rg.function([x, y], T.dot(x, y), backend="cython")
+        a, b = [np.ones(shape, x.type.dtype) for shape in ((m, k), (k, n))]
+        print("refgraph_cython.blas" in sys.modules, (f(a, b) == k).all(), "refgraph_cython.blas" in sys.modules)
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True", str(loads)]
+
+
+def test_where_blas_cannot_be_loaded_products_of_small_matrices_need_none():
+    program = """if True:
+        import sys
+        import numpy as np
+        import refgraph as rg, refgraph.tensor as T
+        sys.modules["refgraph_cython.blas"] = None
+        x, y = T.dmatrices("xy")
+        f = rg.function([x, y], T.dot(x, y), backend="cython")
+        print(f(np.ones((2, 3)), np.ones((3, 4))).sum())
+        try:
+            f(np.ones((900, 700)), np.ones((700, 800)))
+        except rg.RefgraphError as error:
+            print(error)
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.startswith("24.0\n"), done.stderr
+    assert "BLAS cannot be loaded: import scipy.linalg.cython_blas says why" in done.stdout + done.stderr

@@ -66,6 +66,26 @@ def test_memory_is_given_back_after_each_call_where_the_flag_says_so():
     assert native(f).counters["bytes"] == 0
 
 
+def test_memory_of_loops_and_branches_is_given_back_too():
+    c = T.bscalar("c")
+    long, _ = rg.scan(
+        lambda x, h, w: T.dot(T.tanh(x + h[::-1]), w), sequences=X, outputs_info=V, non_sequences=T.dot(X.T, X).T
+    )
+    ended, _ = rg.scan(lambda h: (T.tanh(h[::-1]) * 2, until((h > 100).any())), outputs_info=V, n_steps=20)
+    outputs = [long[-2:], ended[-1], ifelse(c, T.exp(V)[::-1].sum(), T.log(V)[::-1].sum())]
+    calls = [(RNG.normal(size=(n, 30)), np.ones(30), k) for n in (20, 3) for k in (0, 1)]
+    with rg.config.change_flags(allow_gc=True):
+        f, g = both([X, V, c], outputs)
+    kept, _ = both([X, V, c], outputs)
+
+    for arguments in calls:
+        for got, want in zip(f(*arguments), g(*arguments), strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-9)
+        assert native(f).counters["bytes"] == 0
+    kept(*calls[0])
+    assert native(kept).counters["bytes"] > 0
+
+
 def test_values_that_are_needed_no_longer_make_room_for_others():
     y = V
     for _ in range(20):

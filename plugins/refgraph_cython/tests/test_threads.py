@@ -134,11 +134,13 @@ def test_products_are_the_same_bits(dtype, shape):
     assert jobs > 0 or min(shape) == 1
 
 
-@pytest.mark.parametrize("rows", [1, 5, 60])
+@pytest.mark.parametrize(
+    ("rows", "shape", "shared"), [(1, (700, 900), 0), (1, (2100, 2000), 1), (5, (700, 900), 0), (60, (700, 900), 1)]
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_updates_by_products_are_the_same_bits(dtype, rows):
-    """In the memory of the state; those of many rows are shared among threads."""
-    x, d, start = drawn((rows, 700), dtype), drawn((rows, 900), dtype), drawn((700, 900), dtype)
+def test_updates_by_products_are_the_same_bits(dtype, rows, shape, shared):
+    """In the memory of the state; those of many rows, or of a large matrix, are shared among threads."""
+    x, d, start = drawn((rows, shape[0]), dtype), drawn((rows, shape[1]), dtype), drawn(shape, dtype)
     w = rg.shared(start)
     u, v = T.matrix(dtype=dtype), T.matrix(dtype=dtype)
     updates = [(w, w - 0.125 * T.dot(u.T, v))]
@@ -149,7 +151,7 @@ def test_updates_by_products_are_the_same_bits(dtype, rows):
         with threads(count):
             before = _native.jobs()
             found.append([*[f(x, d) for _ in range(3)], w.get_value()])
-            assert (_native.jobs() > before) == (count > 1 and rows > 5)
+            assert (_native.jobs() > before) == (count > 1 and bool(shared))
     for other in found[1:]:
         for k, (got, want) in enumerate(zip(other, found[0], strict=True)):
             assert_bits(got, want, f"result {k}")

@@ -26,8 +26,10 @@ PLUGIN = Path(__file__).resolve().parents[1]
 ROOT = PLUGIN.parents[1]
 FLAGS = "-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=address"
 FUZZ = ["tests/conformance/test_fuzz.py", "-m", "fuzz"]
-# The sanitizer keeps what was freed for a while, and slows threads: memory and time are for the usual build to tell.
-PLUGIN_TESTS = ["plugins/refgraph_cython/tests", "-k", "not behind and not instruction_set and not no_memory"]
+# The sanitizer keeps what was freed for a while, has memory begin where it likes, and slows threads: what is about
+# these is for the usual build to tell.
+LEFT_OUT = "not behind and not instruction_set and not no_memory and not where_the_matrix_begins"
+PLUGIN_TESTS = ["plugins/refgraph_cython/tests", "-k", LEFT_OUT]
 PARTS: Sequence[tuple[str, str, Sequence[str]]] = (
     # A name, the instruction set ("" for the best), and what pytest is told.
     ("fuzz", "", FUZZ),

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import refgraph.tensor as T
 from refgraph.backend import Apply, Einsum, Fused, Graph, Op, TensorDot, TensorType
-from refgraph_cython import blas
 from refgraph_cython.lower.program import NDIM, Builder, lowers
 
 _UNKNOWN = 64
@@ -38,7 +37,6 @@ def contract(node: Apply, build: Builder) -> str | None:
     letters = list(dict.fromkeys(op.left + op.right))
     numbers = [letters.index(c) for c in op.left + op.right + op.out]
     copies = [build.temporary(_types(node.inputs)[0].dtype, 1) for _ in range(3)]
-    blas.load()
     build.thunk("contract", node.inputs, [*node.outputs, *copies], [op.strict, *numbers])
     return None
 

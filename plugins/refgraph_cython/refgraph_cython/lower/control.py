@@ -12,7 +12,7 @@ from refgraph_cython.lower.program import NDIM, Builder, Declined, lowers
 def subgraph(node: Apply, build: Builder) -> str | None:
     """What it holds, in line."""
     op: Any = node.op
-    return build.inline(op.graph, node)
+    return build.inline(op.graph, node, leaves=True)
 
 
 @lowers(IfElse)
@@ -22,11 +22,13 @@ def ifelse(node: Apply, build: Builder) -> str | None:
     if not _are_tensors((*node.inputs, *node.outputs)):
         return "it chooses between values that are no arrays"
     try:
-        branches = [build.inner(graph) for graph in op.graphs]
+        branches = [build.inner(node, graph) for graph in op.graphs]
     except Declined as why:
         return f"in a branch: {why}"
     params = [*[b.address for b in branches], *[all(b.settled) for b in branches]]
-    build.thunk("ifelse", node.inputs, node.outputs, params, values=list(range(len(node.inputs))))
+    every = range(len(node.inputs))
+    calls = any(b.calls for b in branches)
+    build.thunk("ifelse", node.inputs, node.outputs, params, values=list(every), always=calls)
     return None
 
 
@@ -38,9 +40,11 @@ def scan(node: Apply, build: Builder) -> str | None:
         return "the steps have a mode of their own"
     if not _are_tensors((*node.inputs, *node.outputs)):
         return "it carries values that are no arrays"
+    if any(x.type.ndim + 1 > NDIM for x in op.records):
+        return f"more than {NDIM} axes"
     states = {i: at for i, at in _places(op)}
     try:
-        step = build.inner(op.graph, states)
+        step = build.inner(node, op.graph, states)
     except Declined as why:
         return f"in a step: {why}"
     in_place = {output for output, _ in step.in_place.items()}
@@ -50,8 +54,6 @@ def scan(node: Apply, build: Builder) -> str | None:
         params += [op.depths[i], _all(op.keep[i]), int(i in in_place), len(taps), *taps]
     params += [int(len(op.taps) + i in in_place) for i in range(op.n_carried)]
     for keep, x in zip(op.keep[len(op.taps) :], op.records, strict=True):
-        if x.type.ndim + 1 > NDIM:
-            return f"more than {NDIM} axes"
         params += [_all(keep), x.type.ndim, *[-1 if n is None else n for n in x.type.shape]]
     factors = _factors(op)
     params += [int(x in factors) for x in op.whole]

@@ -9,6 +9,7 @@ import numpy as np
 
 from refgraph.backend import Apply, Constant, Elemwise, Fused, Reduction, Variable
 from refgraph_cython.instructions import INSTRUCTIONS, Step, Unfit, recipe
+from refgraph_cython.lower import pairs
 from refgraph_cython.lower.program import NUMBERS, Builder, bits, lowers
 
 _KINDS = {
@@ -33,7 +34,7 @@ _KINDS = {
 _FINISH = {"mean": 1, "norm": 2, "argmax": 3, "argmin": 3, "logsumexp": 4}
 _ACCUMULATORS = {"float16": "float64", "float32": "float64", "complex64": "complex128"}
 _LEAVES, _ARRAYS, _VALUES = 60, 64, 180  # that the pass takes at most
-_CHEAP, _DEAR, _DEAREST = 15, 150, 800  # what a step takes for an element, in hundredths of nanoseconds
+_CHEAP, _DEAR, _DEAREST = 15, 150, 800  # about what a step takes for an element, in hundredths of nanoseconds
 
 
 class _Group:
@@ -94,6 +95,13 @@ class _Group:
             return True
         return False
 
+    def join(self, kept: list[int]) -> dict[int, int]:
+        """Make one of each pair of steps that can be one, and say which number each value has then: all `kept` ones."""
+        axes = [frozenset([a - x.type.ndim for a, n in enumerate(x.type.shape) if n != 1]) for x in self.leaves]
+        self.steps, numbers = pairs.joined(self.steps, axes, kept)
+        self.dtypes = [d for i, d in enumerate(self.dtypes) if i in numbers]
+        return numbers
+
 
 @lowers(Elemwise, Reduction)
 def single(node: Apply, build: Builder) -> str | None:
@@ -142,6 +150,9 @@ def _lowered(
                 shapes[inner.outputs[0]] |= shapes[x]
     except Unfit as why:
         return str(why)
+    now = group.join([number[x] for x in outputs if x in number] + [r.value for r in reduced])
+    number = {x: now[i] for x, i in number.items() if i in now}
+    reduced = [r._replace(value=now[r.value]) for r in reduced]
     stores = sorted([x for x in outputs if x in number], key=lambda x: number[x] >= len(leaves))
     """Inputs first, before anything is written over them."""
     if len(leaves) > _LEAVES or len(leaves) + len(stores) + 2 * len(reduced) > _ARRAYS or len(group.dtypes) > _VALUES:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from refgraph.backend import Apply, Dot, Gemm, MatMul
-from refgraph_cython import blas
 from refgraph_cython.lower.contraction import inline_as
 from refgraph_cython.lower.program import Builder, lowers
 
@@ -29,7 +28,6 @@ def _product(kernel: str, node: Apply, build: Builder) -> str | None:
     if x.type.dtype != y.type.dtype or x.type.dtype == "float16":
         op: Any = node.op
         return inline_as(node, build, op)
-    blas.load()
     build.thunk(kernel, node.inputs, node.outputs)
     return None
 
@@ -39,6 +37,5 @@ def gemm(node: Apply, build: Builder) -> str | None:
     op: Any = node.op
     if _tensors(node)[0].type.dtype == "float16":
         return inline_as(node, build, op)
-    blas.load()
     build.thunk("gemm", node.inputs, node.outputs, [op.stacked], overwrites=[(0, 0)])
     return None

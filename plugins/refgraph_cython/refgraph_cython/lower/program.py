@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from refgraph.backend import OPS, Apply, Constant, Graph, GraphOp, Op, Plan, TensorType, Variable, settled
@@ -15,6 +16,9 @@ Lower = Callable[[Apply, "Builder"], "str | None"]
 
 Assume = Callable[[Graph], Any]
 """Answers a graph made simpler for calls in which nothing is broadcast, with what is to be equal for that; or None."""
+
+Interpret = Callable[[Apply, str, tuple[Apply, ...]], Callable[..., Any]]
+"""Makes of a node, why it has no kernel, and the applications whose ops hold it, what runs it on the interpreter."""
 
 NDIM = 8
 """Axes that an array may have."""
@@ -84,15 +88,16 @@ class Builder:
     def __init__(
         self,
         graph: Graph,
-        interpret: Callable[[Apply, str], Callable[..., Any]] | None = None,
+        interpret: Interpret | None = None,
         states: Mapping[int, int] | None = None,
         assumed: Assume | None = None,
     ) -> None:
-        """interpret: what runs a node on the interpreter; None where no node may.
+        """graph: one in which branches compute what only they need, as `settled` has it.
+        interpret: what runs a node on the interpreter; None where no node may.
         states: outputs, by number, that replace the values of inputs, by number.
         assumed: what makes inner graphs simpler for calls in which nothing is broadcast; None where none may be.
         """
-        self.graph = settled(graph)
+        self.graph = graph
         self._interpret = interpret
         self._states = states or {}
         self._assumed = assumed
@@ -100,6 +105,7 @@ class Builder:
         self._number: dict[Variable, int] = {}
         self._thunks: list[_Thunk] = []
         self._node = 0
+        self._inside: tuple[Apply, ...] = ()  # the applications that are being lowered in line, the outermost first
         self.alive: list[Any] = []
         """What the program needs, as long as it is there: inner programs, memory that params point to."""
 
@@ -169,25 +175,44 @@ class Builder:
             slot.of = [self._slots[ins[i]] for i in views]
         self._thunks.append(_Thunk((function, copies), ins, outs, [], self._node, False, True))
 
-    def inline(self, graph: Graph, node: Apply) -> str | None:
-        """Let a graph's thunks compute a node's outputs from its inputs; why it cannot be, if an op has no kernel."""
-        made = graph(*node.inputs)
-        inside = Graph(list(dict.fromkeys([x for x in node.inputs if not isinstance(x, Constant)])), made)
-        before = len(self._thunks)
-        for inner in inside.nodes:
+    def inline(self, graph: Graph, node: Apply, leaves: bool = False) -> str | None:
+        """Let a graph's thunks compute a node's outputs from its inputs; why it cannot be, if an op has no kernel.
+
+        leaves: whether nodes that have no kernel are left to the interpreter, where it may run any.
+        """
+        inputs = list(dict.fromkeys([x for x in node.inputs if not isinstance(x, Constant)]))
+        opened = settled(Graph(inputs, graph(*node.inputs)))
+        before, outside = len(self._thunks), self._inside
+        self._inside = (*outside, node)
+        for inner in opened.nodes:
             why = self.lower(inner)
-            if why is not None:
+            if why is not None and leaves and self._interpret is not None:
+                self._leave(inner, why)
+            elif why is not None:
                 del self._thunks[before:]
+                self._inside = outside
                 return f"{inner.op}: {why}"
-        for out, value in zip(node.outputs, made, strict=True):
+        self._inside = outside
+        for out, value in zip(node.outputs, opened.outputs, strict=True):
             self._number[out] = self.slot(value)
         return None
 
-    def inner(self, graph: Graph, states: Mapping[int, int] | None = None) -> Any:
-        """A program of a graph that an op holds, for a kernel that runs it. Raises Declined where Python would."""
-        built = program(graph, None, states, self._assumed)
+    def inner(self, node: Apply, graph: Graph, states: Mapping[int, int] | None = None) -> Any:
+        """A program of a graph that a node's op holds, for a kernel that runs it.
+
+        Raises Declined where a node of that graph has no kernel, and the interpreter may run none.
+        """
+        built = program(settled(graph), self._interpreting(node), states, self._assumed)
+        built.holder = node
         self.alive.append(built)
         return built
+
+    def _interpreting(self, node: Apply) -> Interpret | None:
+        """What runs nodes of a graph that a node's op holds."""
+        interpret, outside = self._interpret, (*self._inside, node)
+        if interpret is None:
+            return None
+        return lambda inner, why, inside: interpret(inner, why, (*outside, *inside))
 
     def slot(self, x: Variable) -> int:
         """The number of a variable's slot."""
@@ -216,6 +241,7 @@ class Builder:
             why = self.lower(node)
             if why is not None:
                 self._leave(node, why)
+        self._gather()
         in_place = self._in_place()
         buffers = self._place()
         slots = [(s.dtype, s.ndim, s.buffer, s.home, s.value) for s in self._slots]
@@ -245,7 +271,8 @@ class Builder:
         """Leave a node to the interpreter."""
         if self._interpret is None:
             raise Declined(why)
-        self.call(self._interpret(node, why), node.inputs, node.outputs, views=node.op.views, copies=keeps(node.op))
+        run = self._interpret(node, why, self._inside)
+        self.call(run, node.inputs, node.outputs, views=node.op.views, copies=keeps(node.op))
 
     def lower(self, node: Apply) -> str | None:
         """Add the thunks of a node, or none; answers why none."""
@@ -268,6 +295,58 @@ class Builder:
         """Whether a value is small, or a vector: those that follow from shapes are positions, counts and shares."""
         shape = x.type.shape if isinstance(x.type, TensorType) else (None, None)
         return math.prod([n for n in shape if n is not None]) <= _FEW and shape.count(None) < 2
+
+    # in which order thunks run
+
+    def _gather(self) -> None:
+        """Let a product, a pass over it, and a product of the same matrix with what the pass makes, follow each other:
+        they can be computed together then (native/once.h).
+        """
+        products: dict[int, list[_Thunk]] = {}
+        for thunk in self._thunks:
+            if thunk.kernel in ("dot", "gemm"):
+                for i in thunk.ins:
+                    if self._slots[i].ndim == 2:
+                        products.setdefault(id(self._viewed(self._slots[i])), []).append(thunk)
+        for first, second in [pair for of_one in products.values() for pair in pairwise(of_one)]:
+            between = self._thunks[self._thunks.index(first) + 1 : self._thunks.index(second)]
+            for t in between:
+                if t.kernel == "blocks" and set(t.ins) & set(first.outs) and set(t.outs) & set(second.ins):
+                    self._let_follow([first, t, second], [other for other in between if other is not t])
+                    break
+
+    def _hasten(self, update: _Thunk, old: _Slot) -> None:
+        """Let a product that is added to a state in its memory follow the last product that reads the state, where
+        nothing may fail later: they can be computed together then (native/once.h).
+        """
+        at = self._thunks.index(update)
+        reader = at - 1
+        while reader >= 0 and old not in [self._viewed(self._slots[i]) for i in self._thunks[reader].ins]:
+            reader -= 1
+        others = self._thunks[reader + 1 : at]
+        if reader >= 0 and self._thunks[reader].kernel == "dot" and not any([self._may_fail(t) for t in others]):
+            self._let_follow([self._thunks[reader], update], others)
+
+    def _let_follow(self, thunks: Sequence[_Thunk], others: Sequence[_Thunk]) -> None:
+        """Put what is between some thunks before them, where they read it, or behind them; or leave it all there."""
+        read, before = {i for t in thunks for i in t.ins}, set[int]()
+        made = {i for t in thunks for i in t.outs}
+        for thunk in reversed(others):
+            if read.intersection(thunk.outs):
+                before.add(id(thunk))
+                read.update(thunk.ins)
+        earlier = [t for t in others if id(t) in before]
+        if not any([made.intersection(t.ins) for t in earlier]):
+            at = self._thunks.index(thunks[0])
+            later = [t for t in others if id(t) not in before]
+            self._thunks[at : at + len(others) + len(thunks)] = [*earlier, *thunks, *later]
+
+    @staticmethod
+    def _viewed(slot: _Slot) -> _Slot:
+        """What a slot may be a view of, where that is one."""
+        while len(slot.of) == 1:
+            slot = slot.of[0]
+        return slot
 
     # which memory values lie in
 
@@ -293,6 +372,9 @@ class Builder:
         last = sorted([t for t in self._thunks if id(t) in late], key=lambda t: not self._may_fail(t))
         last = last if self._is_ordered(last) else [t for t in self._thunks if id(t) in late]
         self._thunks = first + last
+        for *_, old, thunk in found:
+            if thunk.kernel == "gemm":
+                self._hasten(thunk, self._slots[old])
         for t, thunk in enumerate(self._thunks):
             for i in thunk.ins:
                 self._read(self._slots[i], t)
@@ -428,23 +510,32 @@ def keeps(op: Op) -> bool:
 
 def program(
     graph: Graph,
-    interpret: Callable[[Apply, str], Callable[..., Any]] | None = None,
+    interpret: Interpret | None = None,
     states: Mapping[int, int] | None = None,
     assumed: Assume | None = None,
 ) -> Any:
-    """A graph as a program. Raises Declined where a node has no kernel, unless the interpreter may run it."""
-    simpler = None if assumed is None else assumed(graph)
-    if simpler is not None:
-        build = Builder(simpler.graph, None, states, assumed)
-        build.require(simpler.equal)
-        try:
-            made = build.build()
-        except Declined:  # what is left to the interpreter is to be a node of the graph that was given
-            return Builder(graph, interpret, states, assumed).build()
-        made.assumes = True
-    else:
+    """A settled graph as a program. Raises Declined where a node has no kernel, unless the interpreter may run it."""
+    made = None if assumed is None else _simpler(graph, states, assumed)
+    if made is None:
         made = Builder(graph, interpret, states, assumed).build()
     made.otherwise = cache(lambda: program(graph, interpret)) if made.assumes else lambda: Plan(graph)
+    return made
+
+
+def _simpler(graph: Graph, states: Mapping[int, int] | None, assumed: Assume) -> Any:
+    """A program for calls in which nothing is broadcast; None where it would be no simpler, or a node has no kernel:
+    what is left to the interpreter is to be a node of the graph that was given.
+    """
+    simpler = assumed(graph)
+    if simpler is None:
+        return None
+    build = Builder(settled(simpler.graph), None, states, assumed)
+    build.require(simpler.equal)
+    try:
+        made = build.build()
+    except Declined:
+        return None
+    made.assumes = True
     return made
 
 

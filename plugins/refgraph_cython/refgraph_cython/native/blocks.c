@@ -7,26 +7,34 @@ blocks, once. The last step of what is stored writes into the output, where that
 
 params: see groups.h.
 */
+#include "around.h"
 #include "folds.h"
 #include "groups.h"
 #include "instructions.h"
+#include "turning.h"
 #include "variants.h"
 
 int RG_VARIANT(rg_blocks_prepare)(rg_frame *, rg_thunk *);
 int RG_VARIANT(rg_blocks_run)(rg_frame *, rg_thunk *);
+int64_t RG_VARIANT(rg_blocks_split)(rg_thunk *, int64_t n, int64_t block, int64_t chunks);
+int RG_VARIANT(rg_blocks_run_around)(rg_frame *, rg_thunk *, const rg_around *);
 
-#define VALUES 192
 #define ARRAYS 64
 #define CACHE (16 * 1024) /* bytes that the registers together take, about */
 #define LINE 8192         /* and that one takes at most */
+#define TILE_ROWS 16      /* of a block where an array lies across, if rows are too long for blocks of several whole ones */
+#define TILE_BYTES 32     /* of a column that are several: less is not worth the lines of cache that they lie in */
 #define CHUNK 32768       /* elements that are worth a chunk of their own */
 #define CHUNKS 32
-#define FAR (2 << 20)     /* bytes of all arrays from which on they do not lie in the cache that one core has */
+#define ROW 256           /* bytes of a row from which on steps are called for each row, rather than rows moved */
+#define VECTOR 64         /* bytes that are moved at once: a vector, or a few */
+#define FAR (16 << 20)    /* bytes of all arrays from which on they do not lie in any cache */
 
 enum finish { PLAIN, MEAN, ROOT, POSITION, LOGARITHM };
 
-/* How a leaf or a store meets a block: as one element, as it lies, or through a register. */
-enum way { ONE, DIRECT, MOVED };
+/* How a leaf or a store meets a block: as one element, as it lies, row for row as it lies (or as one element for each
+   row), or through a register. */
+enum way { ONE, DIRECT, ROWS, MOVED };
 
 /* What `prepare` finds for the shapes at hand. Arrays are leaves, stores, accumulators, and positions. */
 typedef struct {
@@ -37,13 +45,18 @@ typedef struct {
     int64_t counts[ARRAYS];           /* of elements that each reduction makes one */
     int64_t chunks, axis, unit;       /* into how many chunks an axis is cut, at multiples of what */
     int64_t accumulators, partials;   /* bytes of the accumulators, and of those that each chunk has for itself */
+    int64_t chunk_bytes, copies;      /* of the registers of a chunk, and of copies of leaves */
     int64_t at[ARRAYS];               /* where those of each reduction begin, among all or among the chunk's own */
     char own[ARRAYS];                 /* whether each chunk has its own */
     char ways[ARRAYS], moved[ARRAYS]; /* of leaves and stores; the number of the register of a leaf that is moved */
     char one[VALUES], constant[VALUES];
+    unsigned char sizes[VALUES];      /* bytes of an element of each value */
+    folding folds[ARRAYS];
     char is_small[ARRAYS], any_small; /* stores of less than the whole shape */
+    char is_one_block;                /* whether one block is all of it */
     char is_flat;                     /* whether it needs no blocks */
-    char is_far;                      /* whether arrays are fetched into the cache ahead of their use */
+    char is_far;                      /* whether memory is asked for ahead of its use */
+    int64_t ahead[ARRAYS], shares[ARRAYS]; /* bytes to the next block, and those a step asks for */
 } plan;
 
 /* Preparing. */
@@ -118,9 +131,9 @@ static void shape_blocks(plan *g, const group *of) {
     g->columns = pieces > 1 ? up_to_multiple((last + pieces - 1) / pieces, 16) : last;
     for (int64_t i = 0; i < of->nleaves + of->nstores && before > 1; i++)
         across |= lies_across(g, i);
-    if (across && last > 32 && before > 8 && !is_ordered(of)) {
-        g->columns = 32;
-        g->rows = elements / 32;
+    if (across && last > elements * of->size / TILE_BYTES && before > 8 && !is_ordered(of)) {
+        g->rows = TILE_ROWS;
+        g->columns = last < RG_BLOCK / TILE_ROWS ? last : RG_BLOCK / TILE_ROWS;
     } else if (before > 1 && last > 0 && last <= elements / 2)
         g->rows = elements / last;
     g->rows = g->rows > before ? before : g->rows;
@@ -133,7 +146,20 @@ static enum way way_of(const plan *g, int64_t i, int64_t size) {
         return g->shape[last] == 1 || column == size ? DIRECT : column == 0 ? ONE : MOVED;
     if (column == 0 && row == 0)
         return ONE;
-    return column == size && g->columns == g->shape[last] && row == g->columns * size ? DIRECT : MOVED;
+    if (column == size && g->columns == g->shape[last] && row == g->columns * size)
+        return DIRECT;
+    return row && (column == size || column == 0) && g->columns * size >= ROW ? ROWS : MOVED;
+}
+
+/* Whether a store or a reduction reads a leaf: then its rows are brought together. */
+static int is_read_whole(const group *of, int64_t leaf) {
+    for (int64_t i = 0; i < of->nstores; i++)
+        if (of->stores[STORE * i] == leaf)
+            return 1;
+    for (int64_t i = 0; i < of->nreductions; i++)
+        if (of->reductions[REDUCTION * i + 1] == leaf)
+            return 1;
+    return 0;
 }
 
 static int is_constant(const plan *g, int64_t i) {
@@ -149,6 +175,8 @@ static void find_ways(plan *g, const group *of, const rg_thunk *thunk) {
     for (int64_t i = 0; i < of->nleaves; i++) {
         int size = rg_itemsize[thunk->in[i]->dtype];
         g->ways[i] = (char)way_of(g, i, size);
+        if (g->ways[i] == ROWS && is_read_whole(of, i))
+            g->ways[i] = MOVED;
         g->constant[i] = (char)is_constant(g, i);
         g->one[i] = g->ways[i] == ONE;
         if (g->ways[i] == MOVED)
@@ -163,14 +191,18 @@ static void find_ways(plan *g, const group *of, const rg_thunk *thunk) {
             g->constant[value] &= g->constant[step[3 + k]];
         }
     }
-    for (int64_t i = 0; i < of->nstores; i++)
-        g->ways[of->nleaves + i] = (char)way_of(g, of->nleaves + i, rg_itemsize[thunk->out[i]->dtype]);
+    for (int64_t i = 0; i < of->nstores; i++) {
+        int64_t at = of->nleaves + i;
+        g->ways[at] = (char)way_of(g, at, rg_itemsize[thunk->out[i]->dtype]);
+        if (g->ways[at] == ROWS && !g->strides[at][g->ndim - 1]) /* less than the whole */
+            g->ways[at] = MOVED;
+    }
 }
 
-/* Into how many chunks the pass is cut, and along which axis: this depends on the shape alone, so that sums do not
-   depend on the number of threads. */
-static void cut(plan *g, const group *of, rg_thunk *thunk) {
-    int64_t wanted = g->total / CHUNK, last = g->ndim - 1;
+/* Into how many chunks the pass is cut, no more than are wanted, and along which axis: this depends on the shape alone,
+   so that sums do not depend on the number of threads. */
+static void cut(plan *g, const group *of, const rg_thunk *thunk, int64_t wanted) {
+    int64_t last = g->ndim - 1;
     wanted = wanted > CHUNKS ? CHUNKS : wanted;
     g->chunks = 1, g->axis = 0, g->unit = 1, g->accumulators = 0, g->partials = 0;
     if (g->any_small)
@@ -242,6 +274,30 @@ static int is_flat(const plan *g, const group *of) {
     return g->ways[of->nleaves] == DIRECT && !g->one[of->nleaves];
 }
 
+/* What `run` needs of the values, whatever their memory. */
+static void describe(plan *g, const group *of, const rg_thunk *thunk) {
+    g->copies = 0;
+    for (int64_t i = 0; i < of->nleaves; i++) {
+        g->sizes[i] = (unsigned char)rg_itemsize[thunk->in[i]->dtype];
+        g->copies += g->any_small ? up_to_multiple(thunk->in[i]->size * g->sizes[i], 64) : 0;
+    }
+    for (int64_t s = 0; s < of->nsteps; s++)
+        g->sizes[of->nleaves + s] = (unsigned char)rg_itemsize[of->steps[STEP * s + 7]];
+    for (int64_t i = 0; i < of->nreductions; i++) {
+        const int64_t *r = of->reductions + REDUCTION * i;
+        g->folds[i] = find_folding(r[0], r[1] < of->nleaves ? thunk->in[r[1]]->dtype
+                                                            : (int)of->steps[STEP * (r[1] - of->nleaves) + 7]);
+    }
+    g->chunk_bytes = g->registers * g->register_bytes;
+    for (int64_t i = 0; i < of->nleaves + of->nstores; i++) {
+        const rg_array *array = i < of->nleaves ? thunk->in[i] : thunk->out[i - of->nleaves];
+        g->ahead[i] = g->ways[i] == DIRECT ? g->columns * rg_itemsize[array->dtype] : 0;
+        g->shares[i] = of->nsteps ? up_to_multiple(g->ahead[i] / of->nsteps, 64) : 0;
+    }
+    g->is_one_block = g->chunks == 1 && g->ndim <= 2 && g->columns == g->shape[g->ndim - 1] &&
+                      (g->ndim == 1 || g->rows == g->shape[0]);
+}
+
 int RG_VARIANT(rg_blocks_prepare)(rg_frame *frame, rg_thunk *thunk) {
     group of = read_group(thunk->params);
     plan *g = rg_state(frame, thunk, sizeof *g);
@@ -282,10 +338,23 @@ int RG_VARIANT(rg_blocks_prepare)(rg_frame *frame, rg_thunk *thunk) {
     find_ways(g, &of, thunk);
     shape_blocks(g, &of);
     find_ways(g, &of, thunk);
-    cut(g, &of, thunk);
+    cut(g, &of, thunk, g->total / CHUNK);
     g->is_flat = (char)is_flat(g, &of);
     g->is_far = g->rows == 1 && g->total * of.size * (of.nleaves + of.nstores) > FAR;
+    describe(g, &of, thunk);
     return RG_OK;
+}
+
+int64_t RG_VARIANT(rg_blocks_split)(rg_thunk *thunk, int64_t n, int64_t block, int64_t chunks) {
+    group of = read_group(thunk->params);
+    plan *g = thunk->state;
+    if (g->ndim != 1 || g->shape[0] != n || g->any_small)
+        return 0;
+    g->columns = g->columns < block ? g->columns : block;
+    g->register_bytes = up_to_multiple(g->columns * of.size, 64);
+    cut(g, &of, thunk, chunks);
+    describe(g, &of, thunk);
+    return g->chunks;
 }
 
 /* Moving elements to and from registers. */
@@ -319,12 +388,24 @@ int RG_VARIANT(rg_blocks_prepare)(rg_frame *frame, rg_thunk *thunk) {
         DO(complex128)                                                                                                 \
     }
 
-/* Copy elements. The inner loop is along the axis on which the elements of the array, not of the register, are near. */
+/* Copy rows of bytes that lie together. Those that are longer than a vector end with one that reaches back. */
+static void move_rows(char *to, const char *from, int64_t rows, int64_t bytes, int64_t to_row, int64_t row) {
+    for (int64_t r = 0; r < rows; r++, to += to_row, from += row) {
+        if (bytes < VECTOR) {
+            memcpy(to, from, (size_t)bytes);
+            continue;
+        }
+        for (int64_t at = 0; at < bytes - VECTOR; at += VECTOR)
+            memcpy(to + at, from + at, VECTOR);
+        memcpy(to + bytes - VECTOR, from + bytes - VECTOR, VECTOR);
+    }
+}
+
+/* Copy elements. */
 static void move(char *to, const char *from, int64_t rows, int64_t columns, int64_t to_row, int64_t to_column,
                  int64_t row, int64_t column, int size) {
     if (column == size && to_column == size) {
-        for (int64_t r = 0; r < rows; r++)
-            memcpy(to + r * to_row, from + r * row, (size_t)(columns * size));
+        move_rows(to, from, rows, columns * size, to_row, row);
     } else if (column == 0 && to_column == size) {
         BY_SIZE(REPEAT)
     } else {
@@ -334,7 +415,7 @@ static void move(char *to, const char *from, int64_t rows, int64_t columns, int6
 
 static void gather(char *to, const char *from, int64_t rows, int64_t columns, int64_t row, int64_t column, int size) {
     if (row && magnitude(row) < magnitude(column))
-        move(to, from, columns, rows, size, columns * size, column, row, size);
+        rg_turn(size, rows, columns, from, row, column, to, columns * size, size);
     else
         move(to, from, rows, columns, columns * size, size, row, column, size);
 }
@@ -345,12 +426,11 @@ typedef struct {
     const group *of;
     const plan *g;
     rg_thunk *thunk;
+    const rg_around *around;                   /* NULL where nothing is */
     char *accumulators, *partials, *registers; /* those of chunks lie one after the other */
-    int64_t chunk_bytes;
     const char *data[ARRAYS];      /* of leaves */
     int16_t store_of[VALUES];      /* the store that a step writes into itself, and 1; 0 for none */
-    unsigned char sizes[VALUES];
-    folding folds[ARRAYS];
+    int64_t apart[VALUES];         /* bytes from one row of a value to the next, where rows do not lie together; else 0 */
 } pass;
 
 /* What one chunk needs. */
@@ -378,6 +458,40 @@ static inline void call_step(worker *w, int64_t s, int64_t n, char *to) {
     ((rg_instruction)(uintptr_t)step[0])(n, to, in, n == 1 ? 0 : single, (const rg_loop_of *)(uintptr_t)step[1]);
 }
 
+/* Bytes from one row of a value to the next. */
+static inline int64_t row_of(const pass *p, int64_t value, int64_t columns) {
+    return p->apart[value] ? p->apart[value] : p->g->one[value] ? 0 : columns * p->g->sizes[value];
+}
+
+static int is_apart(const pass *p, int64_t s) {
+    const int64_t *step = p->of->steps + STEP * s;
+    int64_t apart = p->apart[p->of->nleaves + s];
+    for (int64_t k = 0; k < step[2]; k++)
+        apart |= p->apart[step[3 + k]];
+    return apart != 0;
+}
+
+/* A step, row for row. */
+static void call_rows(worker *w, int64_t s, int64_t rows, int64_t columns, char *to) {
+    const pass *p = w->p;
+    const int64_t *step = p->of->steps + STEP * s;
+    int64_t value = p->of->nleaves + s, in_rows[4], to_row = row_of(p, value, columns), last = p->g->ndim - 1;
+    const void *in[4];
+    unsigned single = 0;
+    for (int64_t k = 0; k < step[2]; k++) {
+        int64_t given = step[3 + k], is_row_factor = p->apart[given] && given < p->of->nleaves && !p->g->strides[given][last];
+        in[k] = w->values[given];
+        in_rows[k] = row_of(p, given, columns);
+        single |= (unsigned)(is_row_factor || p->g->one[given]) << k;
+    }
+    w->values[value] = to;
+    for (int64_t r = 0; r < rows; r++, to += to_row) {
+        ((rg_instruction)(uintptr_t)step[0])(columns, to, in, single, (const rg_loop_of *)(uintptr_t)step[1]);
+        for (int64_t k = 0; k < step[2]; k++)
+            in[k] = (const char *)in[k] + in_rows[k];
+    }
+}
+
 static void fill(char *to, const void *value, int64_t n, int size) {
     for (int64_t i = 0; i < n; i++)
         memcpy(to + i * size, value, (size_t)size);
@@ -388,16 +502,18 @@ static void store(worker *w, int64_t i, int64_t offset, int64_t rows, int64_t co
     const plan *g = p->g;
     int64_t value = p->of->stores[STORE * i], at = p->of->nleaves + i, last = g->ndim - 1;
     int64_t row = last ? g->strides[at][last - 1] : 0, column = g->strides[at][last];
-    int size = p->sizes[value];
+    int size = p->g->sizes[value];
     char *to = p->thunk->out[i]->data + offset;
     if (g->one[value] && g->ways[at] == DIRECT)
         fill(to, w->values[value], rows * columns, size);
     else if (g->one[value])
         move(to, w->values[value], rows, columns, row, column, 0, 0, size);
-    else if (g->ways[at] == DIRECT)
+    else if (g->ways[at] == DIRECT && !p->apart[value])
         memmove(to, w->values[value], (size_t)(rows * columns * size));
+    else if (g->ways[at] == DIRECT)
+        move(to, w->values[value], rows, columns, columns * size, size, p->apart[value], size, size);
     else
-        move(to, w->values[value], rows, columns, row, column, columns * size, size, size);
+        move(to, w->values[value], rows, columns, row, column, row_of(p, value, columns), size, size);
 }
 
 static void reduce(worker *w, int64_t i, const int64_t *offsets, int64_t rows, int64_t columns) {
@@ -408,21 +524,23 @@ static void reduce(worker *w, int64_t i, const int64_t *offsets, int64_t rows, i
     int64_t row = last ? g->strides[at][last - 1] : 0, column = g->strides[at][last];
     int64_t further = last ? g->strides[places][last - 1] : 0, step = g->strides[places][last];
     const char *from = w->values[r[1]];
-    int64_t size = p->sizes[r[1]], acc = rg_itemsize[r[5]], place = offsets[places];
+    int64_t size = p->g->sizes[r[1]], acc = rg_itemsize[r[5]], place = offsets[places];
     char *to = w->accumulators[i] + offsets[at], *rest = w->rests[i] + offsets[at] / acc * 8;
-    fold whole = p->folds[i].whole, each = p->folds[i].each;
+    int64_t from_step = row_of(p, r[1], columns), is_apart = p->apart[r[1]] != 0;
+    fold whole = p->g->folds[i].whole, each = p->g->folds[i].each;
     if (g->one[r[1]]) {
         fill(w->filled, from, rows * columns, (int)size);
         from = w->filled;
+        from_step = columns * size;
     }
-    if (columns > 1 && !column && (rows == 1 || (!row && further == columns * step)))
+    if (columns > 1 && !column && !is_apart && (rows == 1 || (!row && further == columns * step)))
         whole(to, rest, from, rows * columns, place, step);
-    else if (columns > 1 && column == acc && (rows == 1 || (row == columns * acc && !further)))
+    else if (columns > 1 && column == acc && !is_apart && (rows == 1 || (row == columns * acc && !further)))
         each(to, rest, from, rows * columns, place, 0);
     else
         for (int64_t k = 0; k < rows; k++) {
             char *to_row = to + k * row, *rest_row = rest + k * row / acc * 8;
-            const char *from_row = from + k * columns * size;
+            const char *from_row = from + k * from_step;
             int64_t place_row = place + k * further;
             if (!column)
                 whole(to_row, rest_row, from_row, columns, place_row, step);
@@ -432,6 +550,21 @@ static void reduce(worker *w, int64_t i, const int64_t *offsets, int64_t rows, i
                 for (int64_t c = 0; c < columns; c++)
                     whole(to_row + c * column, rest_row + c * column / acc * 8, from_row + c * size, 1, place_row, 0);
         }
+}
+
+/* Ask for step s's share of the memory of the next block, while this one is computed. What the processor fetches by
+   itself begins anew with each block of each array, which takes long where it comes from beyond all caches. There are
+   shares because the processor waits where more lines are asked for than can be on their way. It is inline: compilers
+   leave out calls of a function that does nothing else. */
+__attribute__((always_inline)) static inline void fetch(const worker *w, const int64_t *offsets, int64_t s) {
+    const pass *p = w->p;
+    int64_t nleaves = p->of->nleaves;
+    for (int64_t i = 0; i < nleaves + p->of->nstores; i++) {
+        int64_t share = p->g->shares[i];
+        const char *here = (i < nleaves ? p->data[i] : p->thunk->out[i - nleaves]->data) + offsets[i] + p->g->ahead[i];
+        for (int64_t at = share * s; at < share * (s + 1); at += 64)
+            __builtin_prefetch(here + at);
+    }
 }
 
 /* One block: `offsets` is where it begins in each array. */
@@ -449,41 +582,29 @@ static void block(worker *w, const int64_t *offsets, int64_t rows, int64_t colum
         if (w->gathered[i] == from && w->gathered_rows[i] == rows && w->gathered_columns[i] == columns)
             continue;
         gather((char *)w->values[i], from, rows, columns, last ? g->strides[i][last - 1] : 0, g->strides[i][last],
-               p->sizes[i]);
+               p->g->sizes[i]);
         w->gathered[i] = from, w->gathered_rows[i] = rows, w->gathered_columns[i] = columns;
     }
     for (int64_t s = 0; s < of->nsteps; s++) {
         int64_t value = of->nleaves + s;
+        if (g->is_far)
+            fetch(w, offsets, s);
         if (g->constant[value])
             continue;
-        if (g->one[value])
-            call_step(w, s, 1, w->cells[value]);
-        else if (p->store_of[value])
-            call_step(w, s, n, p->thunk->out[p->store_of[value] - 1]->data + offsets[of->nleaves + p->store_of[value] - 1]);
+        int64_t out = p->store_of[value] - 1;
+        char *to = g->one[value] ? w->cells[value]
+                   : out >= 0    ? p->thunk->out[out]->data + offsets[of->nleaves + out]
+                                 : w->registers + of->steps[STEP * s + 8] * g->register_bytes;
+        if (is_apart(p, s))
+            call_rows(w, s, rows, columns, to);
         else
-            call_step(w, s, n, w->registers + of->steps[STEP * s + 8] * g->register_bytes);
+            call_step(w, s, g->one[value] ? 1 : n, to);
     }
     for (int64_t i = 0; i < of->nreductions; i++)
         reduce(w, i, offsets, rows, columns);
     for (int64_t i = 0; i < of->nstores; i++)
         if (p->store_of[of->stores[STORE * i]] != i + 1)
             store(w, i, offsets[of->nleaves + i], rows, columns);
-}
-
-/* Ask for the memory of the next block while this one is computed: what the processor fetches by itself begins anew with
-   each block of each array. */
-static void fetch(const worker *w, const int64_t *offsets, int64_t columns) {
-    const pass *p = w->p;
-    for (int64_t i = 0; i < p->of->nleaves; i++)
-        if (p->g->ways[i] == DIRECT)
-            for (int64_t at = 0; at < columns * p->sizes[i]; at += 64)
-                __builtin_prefetch(p->data[i] + offsets[i] + columns * p->sizes[i] + at);
-    for (int64_t i = 0; i < p->of->nstores; i++)
-        if (p->g->ways[p->of->nleaves + i] == DIRECT) {
-            int64_t bytes = columns * p->sizes[p->of->stores[STORE * i]];
-            for (int64_t at = 0; at < bytes; at += 64)
-                __builtin_prefetch(p->thunk->out[i]->data + offsets[p->of->nleaves + i] + bytes + at, 1);
-        }
 }
 
 /* All blocks of a box, which begins at `offsets`. */
@@ -496,8 +617,6 @@ static void blocks(worker *w, const int64_t *shape, int64_t *offsets) {
             for (int64_t c = 0; c < shape[last]; c += g->columns) {
                 for (int64_t i = 0; i < g->narrays; i++)
                     here[i] = offsets[i] + (last ? r * g->strides[i][before] : 0) + c * g->strides[i][last];
-                if (g->is_far)
-                    fetch(w, here, g->columns);
                 block(w, here, height - r < g->rows ? height - r : g->rows,
                       shape[last] - c < g->columns ? shape[last] - c : g->columns);
             }
@@ -516,6 +635,21 @@ static void blocks(worker *w, const int64_t *shape, int64_t *offsets) {
     }
 }
 
+/* The blocks of a part of one axis, and what is computed around each. */
+static void blocks_around(worker *w, int64_t number, int64_t from, int64_t to) {
+    const rg_around *around = w->p->around;
+    const plan *g = w->p->g;
+    int64_t here[ARRAYS];
+    for (int64_t c = from; c < to; c += g->columns) {
+        int64_t n = to - c < g->columns ? to - c : g->columns;
+        for (int64_t i = 0; i < g->narrays; i++)
+            here[i] = c * g->strides[i][0];
+        around->before(around->context, number, c, n);
+        block(w, here, 1, n);
+        around->after(around->context, number, c, n);
+    }
+}
+
 static int64_t rest_at(const pass *p, int64_t i) {
     return up_to_multiple(p->thunk->out[p->of->nstores + i]->size * rg_itemsize[p->of->reductions[REDUCTION * i + 5]], 64);
 }
@@ -524,15 +658,13 @@ static void begin_reduction(const pass *p, int64_t i, char *to) {
     const int64_t *r = p->of->reductions + REDUCTION * i;
     int64_t size = p->thunk->out[p->of->nstores + i]->size;
     begin(r[0], (int)r[5], to, size);
-    if (p->folds[i].has_rest)
+    if (p->g->folds[i].has_rest)
         memset(to + rest_at(p, i), 0, (size_t)(8 * size));
 }
 
-static void run_chunk(void *context, int64_t number, int64_t chunks) {
-    const pass *p = context;
-    const group *of = p->of;
-    const plan *g = p->g;
-    worker w;
+/* The blocks of one chunk. */
+static void part(worker *w, int64_t number, int64_t chunks) {
+    const plan *g = w->p->g;
     int64_t shape[RG_NDIM], offsets[ARRAYS], units = (g->shape[g->axis] + g->unit - 1) / g->unit;
     int64_t from = units * number / chunks * g->unit, to = units * (number + 1) / chunks * g->unit;
     to = to > g->shape[g->axis] ? g->shape[g->axis] : to;
@@ -540,8 +672,19 @@ static void run_chunk(void *context, int64_t number, int64_t chunks) {
     shape[g->axis] = to - from;
     for (int64_t i = 0; i < g->narrays; i++)
         offsets[i] = from * g->strides[i][g->axis];
+    if (w->p->around)
+        blocks_around(w, number, from, to);
+    else
+        blocks(w, shape, offsets);
+}
+
+static void run_chunk(void *context, int64_t number, int64_t chunks) {
+    const pass *p = context;
+    const group *of = p->of;
+    const plan *g = p->g;
+    worker w;
     w.p = p;
-    w.registers = p->registers + number * p->chunk_bytes;
+    w.registers = p->registers + number * g->chunk_bytes;
     w.filled = w.registers + of->nregisters * g->register_bytes;
     for (int64_t i = 0; i < of->nreductions; i++) {
         w.accumulators[i] = (g->own[i] ? p->partials + number * g->partials : p->accumulators) + g->at[i];
@@ -555,7 +698,11 @@ static void run_chunk(void *context, int64_t number, int64_t chunks) {
     for (int64_t s = 0; s < of->nsteps; s++)
         if (g->constant[of->nleaves + s])
             call_step(&w, s, 1, w.cells[of->nleaves + s]);
-    blocks(&w, shape, offsets);
+    static const int64_t nowhere[ARRAYS];
+    if (g->is_one_block && !p->around)
+        block(&w, nowhere, g->ndim > 1 ? g->shape[0] : 1, g->shape[g->ndim - 1]);
+    else
+        part(&w, number, chunks);
 }
 
 /* The results of a reduction, from the accumulators. */
@@ -563,7 +710,7 @@ static void finish(const pass *p, int64_t i, char *acc) {
     const int64_t *r = p->of->reductions + REDUCTION * i;
     rg_array *out = p->thunk->out[p->of->nstores + i];
     double *a = (double *)acc, *rest = (double *)(acc + rest_at(p, i)), count = (double)p->g->counts[i];
-    if (r[0] == SUM && p->folds[i].has_rest)
+    if (r[0] == SUM && p->g->folds[i].has_rest)
         for (int64_t k = 0; k < out->size; k++)
             a[k] += isfinite(a[k]) ? rest[k] : 0;
     for (int64_t k = 0; r[6] == MEAN && k < out->size; k++) {
@@ -605,22 +752,28 @@ static void choose_stores(pass *p, char *copies) {
     const group *of = p->of;
     const plan *g = p->g;
     memset(p->store_of, 0, sizeof *p->store_of * (size_t)(of->nleaves + of->nsteps));
+    memset(p->apart, 0, sizeof *p->apart * (size_t)(of->nleaves + of->nsteps));
+    for (int64_t i = 0; i < of->nleaves; i++)
+        if (g->ways[i] == ROWS)
+            p->apart[i] = g->strides[i][g->ndim - 2];
     for (int64_t i = 0; i < of->nstores; i++) {
         int64_t value = of->stores[STORE * i], is_free = 1;
         for (int64_t k = 0; k < of->nleaves; k++) {
             if (p->thunk->out[i]->data != p->data[k])
                 continue;
             if (g->is_small[i]) {
-                size_t bytes = (size_t)(p->thunk->in[k]->size * p->sizes[k]);
+                size_t bytes = (size_t)(p->thunk->in[k]->size * p->g->sizes[k]);
                 memcpy(copies, p->data[k], bytes);
                 p->data[k] = copies;
                 copies += up_to_multiple((int64_t)bytes, 64);
-            } else if (of->leaves[k] > value - of->nleaves)
+            } else if (is_read_after(of, k, value))
                 is_free = 0;
         }
         is_free &= value >= of->nleaves && !g->one[value] && !g->constant[value] && !p->store_of[value];
-        if (is_free && g->ways[of->nleaves + i] == DIRECT)
-            p->store_of[value] = (int16_t)(i + 1);
+        if (!is_free || g->ways[of->nleaves + i] == MOVED)
+            continue;
+        p->store_of[value] = (int16_t)(i + 1);
+        p->apart[value] = g->ways[of->nleaves + i] == ROWS ? g->strides[of->nleaves + i][g->ndim - 2] : 0;
     }
 }
 
@@ -660,6 +813,36 @@ static void run_flat(void *context, int64_t number, int64_t chunks) {
                                             (const rg_loop_of *)(uintptr_t)of.steps[1]);
 }
 
+static int run_pass(rg_frame *frame, rg_thunk *thunk, const rg_around *around) {
+    group of = read_group(thunk->params);
+    const plan *g = thunk->state;
+    pass p;
+    p.of = &of, p.g = g, p.thunk = thunk, p.around = around;
+    for (int64_t i = 0; i < of.nleaves; i++)
+        p.data[i] = thunk->in[i]->data;
+    p.accumulators = rg_scratch(frame, (size_t)(g->accumulators + g->chunks * (g->partials + g->chunk_bytes) + g->copies));
+    if (!p.accumulators)
+        return rg_fail(frame, RG_ERROR_MEMORY, "no memory");
+    p.partials = p.accumulators + g->accumulators;
+    p.registers = p.partials + g->chunks * g->partials;
+    choose_stores(&p, p.registers + g->chunks * g->chunk_bytes);
+    for (int64_t i = 0; i < of.nreductions; i++)
+        if (!g->own[i])
+            begin_reduction(&p, i, p.accumulators + g->at[i]);
+    double ns = 0.01 * (double)(of.cost * g->total) + (around ? around->ns : 0);
+    if (g->total && g->chunks > 1)
+        rg_parallel(g->chunks, ns, run_chunk, &p);
+    else if (g->total)
+        run_chunk(&p, 0, 1);
+    for (int64_t i = 0; i < of.nreductions; i++) {
+        char *acc = (g->own[i] ? p.partials : p.accumulators) + g->at[i];
+        if (g->own[i])
+            merge(&p, i, acc);
+        finish(&p, i, acc);
+    }
+    return RG_OK;
+}
+
 int RG_VARIANT(rg_blocks_run)(rg_frame *frame, rg_thunk *thunk) {
     group of = read_group(thunk->params);
     const plan *g = thunk->state;
@@ -675,39 +858,10 @@ int RG_VARIANT(rg_blocks_run)(rg_frame *frame, rg_thunk *thunk) {
             run_flat(thunk, 0, 1);
         return RG_OK;
     }
-    pass p;
-    p.of = &of, p.g = g, p.thunk = thunk;
-    int64_t copies = 0;
-    for (int64_t i = 0; i < of.nleaves; i++) {
-        p.sizes[i] = (unsigned char)rg_itemsize[thunk->in[i]->dtype];
-        p.data[i] = thunk->in[i]->data;
-        copies += g->any_small ? up_to_multiple(thunk->in[i]->size * p.sizes[i], 64) : 0;
-    }
-    for (int64_t s = 0; s < of.nsteps; s++)
-        p.sizes[of.nleaves + s] = (unsigned char)rg_itemsize[of.steps[STEP * s + 7]];
-    p.chunk_bytes = g->registers * g->register_bytes;
-    p.accumulators = rg_scratch(frame, (size_t)(g->accumulators + g->chunks * (g->partials + p.chunk_bytes) + copies));
-    if (!p.accumulators)
-        return rg_fail(frame, RG_ERROR_MEMORY, "no memory");
-    p.partials = p.accumulators + g->accumulators;
-    p.registers = p.partials + g->chunks * g->partials;
-    choose_stores(&p, p.registers + g->chunks * p.chunk_bytes);
-    for (int64_t i = 0; i < of.nreductions; i++) {
-        const int64_t *r = of.reductions + REDUCTION * i;
-        int dtype = r[1] < of.nleaves ? thunk->in[r[1]]->dtype : (int)of.steps[STEP * (r[1] - of.nleaves) + 7];
-        p.folds[i] = find_folding(r[0], dtype);
-        if (!g->own[i])
-            begin_reduction(&p, i, p.accumulators + g->at[i]);
-    }
-    if (g->total && g->chunks > 1)
-        rg_parallel(g->chunks, 0.01 * (double)(of.cost * g->total), run_chunk, &p);
-    else if (g->total)
-        run_chunk(&p, 0, 1);
-    for (int64_t i = 0; i < of.nreductions; i++) {
-        char *acc = (g->own[i] ? p.partials : p.accumulators) + g->at[i];
-        if (g->own[i])
-            merge(&p, i, acc);
-        finish(&p, i, acc);
-    }
-    return RG_OK;
+    return run_pass(frame, thunk, NULL);
+}
+
+int RG_VARIANT(rg_blocks_run_around)(rg_frame *frame, rg_thunk *thunk, const rg_around *around) {
+    frame->traffic += thunk->traffic;
+    return run_pass(frame, thunk, around);
 }

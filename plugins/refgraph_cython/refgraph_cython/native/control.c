@@ -21,14 +21,17 @@ static rg_array *output_of(const inner *in, int64_t i) {
 
 static int inner_open(rg_frame *frame, rg_thunk *thunk, int number, inner *in, const rg_program *program) {
     in->program = program;
-    if (!in->frame && !(in->frame = thunk->inner[number] = rg_new_frame(&program->made)))
+    if (!thunk->inner[number] && !(thunk->inner[number] = rg_new_frame(&program->made)))
         return rg_fail(frame, RG_ERROR_MEMORY, "no memory for an inner program");
+    in->frame = thunk->inner[number];
     in->frame->profiled = frame->profiled;
     return RG_OK;
 }
 
 static int inner_failed(rg_frame *frame, const inner *in) {
-    return rg_fail(frame, in->frame->error, "%s", in->frame->message);
+    int error = rg_fail(frame, in->frame->error, "%s", in->frame->message);
+    frame->within = in->frame;
+    return error;
 }
 
 static int same_shape(const rg_array *a, const rg_array *b) {
@@ -99,18 +102,22 @@ typedef struct loop {
 
 static char blank[16]; /* an element of zeros: nothing writes it */
 
-static void loop_discard(rg_thunk *thunk) {
+static void give_up(rg_frame *frame, char *memory, size_t capacity) {
+    rg_release(memory);
+    frame->bytes -= (int64_t)capacity;
+}
+
+static void loop_discard(rg_frame *frame, rg_thunk *thunk) {
     loop *l = thunk->state;
     if (!l)
         return;
     for (int64_t i = 0; l->kept && i < l->nstates + l->nrecords; i++)
-        free(l->kept[i].ring);
-    for (int64_t i = 0; l->carries && i < l->ncarried; i++) {
-        free(l->carries[i].memory[0]);
-        free(l->carries[i].memory[1]);
-    }
+        give_up(frame, l->kept[i].ring, l->kept[i].capacity);
+    for (int64_t i = 0; l->carries && i < l->ncarried; i++)
+        for (int j = 0; j < 2; j++)
+            give_up(frame, l->carries[i].memory[j], l->carries[i].capacity[j]);
     for (int64_t i = 0; i < l->nfactors; i++)
-        free(l->factors[i].memory);
+        give_up(frame, l->factors[i].memory, l->factors[i].capacity);
     free(l->kept);
     free(l->carries);
     free(l->factors);
@@ -161,15 +168,16 @@ static int room(rg_frame *frame, char **memory, size_t *capacity, size_t bytes) 
     if (bytes <= *capacity && *memory)
         return RG_OK;
     size_t rounded = (bytes + 63) / 64 * 64;
-    char *fresh = aligned_alloc(64, rounded ? rounded : 64);
+    char *fresh = rg_allocate(rounded);
     if (!fresh)
         return rg_fail(frame, RG_ERROR_MEMORY, "no memory for %zu bytes", bytes);
     if (*memory && *capacity)
         memcpy(fresh, *memory, *capacity);
-    free(*memory);
+    give_up(frame, *memory, *capacity);
     *memory = fresh;
     *capacity = rounded;
     frame->allocations++;
+    frame->bytes += (int64_t)rounded;
     return RG_OK;
 }
 
@@ -500,12 +508,19 @@ static void loop_move(rg_thunk *thunk, loop *l, int64_t t) {
         aim(&l->step, l->step.program->nout - 1, &l->is_last);
 }
 
+/* Say that step t failed. */
+static int step_failed(rg_frame *frame, const loop *l, int64_t t) {
+    l->step.frame->step = t;
+    l->step.frame->steps = l->n;
+    return inner_failed(frame, &l->step);
+}
+
 /* Take steps from *t on, up to one that is not taken; *t is then how many were. Whether it ends is `*ends`. */
 static int take_steps(rg_frame *frame, rg_thunk *thunk, loop *l, int64_t *t, int64_t to, int *ends) {
     int64_t taken;
     loop_move(thunk, l, *t);
     if (rg_run_steps(l->step.frame, &l->steps, to - *t, &taken, ends))
-        return inner_failed(frame, &l->step);
+        return step_failed(frame, l, *t + taken);
     *t += taken;
     for (int64_t i = 0; i < l->ncarried; i++)
         l->carries[i].at = l->carries[i].in_place ? 0 : *t % 2;
@@ -585,7 +600,7 @@ static int take_any_steps(rg_frame *frame, rg_thunk *thunk, loop *l, int64_t *t,
         if (error)
             return error;
         if (rg_run(l->step.frame))
-            return inner_failed(frame, &l->step);
+            return step_failed(frame, l, *t);
         if ((error = any_outputs(frame, thunk, l, *t, to, 1)))
             return error;
         carry_shapes(l);

@@ -2,11 +2,11 @@
 
 A copy is brought into a normal form first: axes of length 1 left out, the others in the order of the target's strides,
 and neighbours joined where both sides allow it. What remains is one of three: runs that lie together on both sides,
-which memcpy takes; a transposition, where the axis along which the source lies together is not that of the target, done
-in tiles, so that the lines of cache that one side touches are used up before they are lost (Lam, Rothberg, Wolf, "The
-cache performance and optimizations of blocked algorithms", ASPLOS 1991); or lines with strides.
+which memcpy takes; a transposition, where the axis along which the source lies together is not that of the target; or
+lines with strides.
 */
 #include "moving.h"
+#include "turning.h"
 
 #define PARALLEL_BYTES (1 << 20) /* below this a copy is over before a second thread would begin */
 #define SMALL_RUN 64             /* bytes up to which a run is copied by words, as a call to memcpy would cost more */
@@ -150,67 +150,13 @@ void rg_line(int64_t itemsize, int64_t n, const char *from, int64_t from_stride,
         line(itemsize, n, from, from_stride, to, to_stride);
 }
 
-/* Tiles: n by m elements, where the source lies close along n and the target along m. */
-
-#define TILE_BYTES 128 /* of a line of a tile: two lines of cache */
-
-#define TILE(size, type)                                                                                               \
-    static void tile_##size(int64_t n, int64_t m, const char *from, int64_t fn, int64_t fm, char *to, int64_t tn,      \
-                            int64_t tm) {                                                                              \
-        for (int64_t i = 0; i < n; i++) {                                                                              \
-            const char *source = from + i * fn;                                                                        \
-            char *target = to + i * tn;                                                                                \
-            int64_t j = 0;                                                                                             \
-            for (; j + 4 <= m; j += 4) {                                                                               \
-                type a = *(const type *)(source + j * fm), b = *(const type *)(source + (j + 1) * fm);                 \
-                type c = *(const type *)(source + (j + 2) * fm), d = *(const type *)(source + (j + 3) * fm);           \
-                *(type *)(target + j * tm) = a;                                                                        \
-                *(type *)(target + (j + 1) * tm) = b;                                                                  \
-                *(type *)(target + (j + 2) * tm) = c;                                                                  \
-                *(type *)(target + (j + 3) * tm) = d;                                                                  \
-            }                                                                                                          \
-            for (; j < m; j++)                                                                                         \
-                *(type *)(target + j * tm) = *(const type *)(source + j * fm);                                         \
-        }                                                                                                              \
-    }
-RG_EACH_SIZE(TILE)
-
-static void tile(int64_t itemsize, int64_t n, int64_t m, const char *from, int64_t fn, int64_t fm, char *to, int64_t tn,
-                 int64_t tm) {
-    switch (itemsize) {
-    case 1:
-        tile_1(n, m, from, fn, fm, to, tn, tm);
-        return;
-    case 2:
-        tile_2(n, m, from, fn, fm, to, tn, tm);
-        return;
-    case 4:
-        tile_4(n, m, from, fn, fm, to, tn, tm);
-        return;
-    case 8:
-        tile_8(n, m, from, fn, fm, to, tn, tm);
-        return;
-    default:
-        tile_16(n, m, from, fn, fm, to, tn, tm);
-    }
-}
-
-static void transpose(int64_t itemsize, int64_t n, int64_t m, const char *from, int64_t fn, int64_t fm, char *to,
-                      int64_t tn, int64_t tm) {
-    int64_t side = rg_most(TILE_BYTES / itemsize, 16);
-    for (int64_t i = 0; i < n; i += side)
-        for (int64_t j = 0; j < m; j += side)
-            tile(itemsize, rg_least(side, n - i), rg_least(side, m - j), from + i * fn + j * fm, fn, fm,
-                 to + i * tn + j * tm, tn, tm);
-}
-
 /* The innermost axis, or two where these are transposed. */
 static void innermost(const moves *m, const int64_t *shape, const char *from, char *to) {
     int last = m->ndim - 1;
     int64_t f = m->from_strides[last], t = m->to_strides[last];
     if (m->across >= 0)
-        transpose(m->itemsize, shape[m->across], shape[last], from, m->from_strides[m->across], f, to,
-                  m->to_strides[m->across], t);
+        rg_turn(m->itemsize, shape[m->across], shape[last], from, m->from_strides[m->across], f, to,
+                m->to_strides[m->across], t);
     else
         rg_line(m->itemsize, shape[last], from, f, to, t);
 }

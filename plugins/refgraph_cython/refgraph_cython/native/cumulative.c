@@ -221,12 +221,12 @@ static int scan_run(rg_frame *frame, rg_thunk *thunk) {
 #define COMPLEX_SIZE(a) hypot((double)(a).re, (double)(a).im)
 
 static complex64 divided_c64(complex64 a, complex64 b) {
-    double _Complex z = CMPLX(a.re, a.im) / CMPLX(b.re, b.im);
+    double _Complex z = __builtin_complex(a.re, a.im) / __builtin_complex(b.re, b.im);
     return (complex64){(float)creal(z), (float)cimag(z)};
 }
 
 static complex128 divided_c128(complex128 a, complex128 b) {
-    double _Complex z = CMPLX(a.re, a.im) / CMPLX(b.re, b.im);
+    double _Complex z = __builtin_complex(a.re, a.im) / __builtin_complex(b.re, b.im);
     return (complex128){creal(z), cimag(z)};
 }
 

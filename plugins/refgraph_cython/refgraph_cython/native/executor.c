@@ -27,11 +27,25 @@ static inline uint64_t TICKS(void) {
 
 #define ALIGNMENT 64
 
-/* Memory that begins at a multiple of 64. */
+void *rg_allocate(size_t bytes) {
+#if defined(_WIN32)
+    return _aligned_malloc(bytes ? bytes : 1, ALIGNMENT);
+#else
+    return aligned_alloc(ALIGNMENT, bytes ? (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT : ALIGNMENT);
+#endif
+}
+
+void rg_release(void *data) {
+#if defined(_WIN32)
+    _aligned_free(data);
+#else
+    free(data);
+#endif
+}
 
 static char *allocate(rg_frame *frame, size_t bytes) {
     size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    char *data = aligned_alloc(ALIGNMENT, rounded ? rounded : ALIGNMENT);
+    char *data = rg_allocate(rounded);
     if (data) {
         frame->allocations++;
         frame->bytes += (int64_t)rounded;
@@ -40,7 +54,7 @@ static char *allocate(rg_frame *frame, size_t bytes) {
 }
 
 static void release(rg_frame *frame, rg_buffer *buffer) {
-    free(buffer->data);
+    rg_release(buffer->data);
     frame->bytes -= (int64_t)buffer->capacity;
     buffer->data = NULL;
     buffer->capacity = 0;
@@ -65,6 +79,7 @@ int rg_fail(rg_frame *frame, int kind, const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(frame->message, sizeof frame->message, format, arguments);
     va_end(arguments);
+    frame->within = NULL;
     return kind;
 }
 
@@ -252,13 +267,34 @@ rg_frame *rg_new_frame(const rg_template *made) {
         thunk->out = at += thunk->nin;
         at += thunk->nout;
     }
+    if (made->attach && made->attach(frame, made->python)) {
+        rg_free_frame(frame);
+        return NULL;
+    }
     return frame;
+}
+
+static void free_state(rg_frame *frame, rg_thunk *thunk) {
+    if (thunk->discard)
+        thunk->discard(frame, thunk);
+    free(thunk->state);
+    thunk->state = NULL;
+    thunk->state_size = 0;
 }
 
 void rg_trim_frame(rg_frame *frame) {
     for (int64_t b = 0; frame->buffers && b < frame->nbuffers; b++)
         release(frame, &frame->buffers[b]);
     release(frame, &frame->scratch);
+    for (int64_t t = 0; frame->thunks && t < frame->nthunks; t++) {
+        rg_thunk *thunk = &frame->thunks[t];
+        for (int i = 0; i < 2; i++)
+            if (thunk->inner[i])
+                rg_trim_frame(thunk->inner[i]);
+        if (thunk->discard)
+            free_state(frame, thunk);
+    }
+    rg_free_straight(frame);
     frame->prepared = frame->is_straight = 0;
 }
 
@@ -266,14 +302,13 @@ void rg_free_frame(rg_frame *frame) {
     rg_trim_frame(frame);
     for (int64_t t = 0; frame->thunks && t < frame->nthunks; t++) {
         rg_thunk *thunk = &frame->thunks[t];
-        if (thunk->discard)
-            thunk->discard(thunk);
         for (int i = 0; i < 2; i++)
             if (thunk->inner[i])
                 rg_free_frame(thunk->inner[i]);
-        free(thunk->state);
+        free_state(frame, thunk);
     }
-    rg_free_straight(frame);
+    if (frame->detach)
+        frame->detach(frame);
     free(frame->places);
     free(frame->known);
     free(frame->buffers);
@@ -288,7 +323,7 @@ uint64_t rg_ticks(void) {
     return TICKS();
 }
 
-static int failed(rg_frame *frame, const rg_thunk *thunk, int error) {
+int rg_failed(rg_frame *frame, const rg_thunk *thunk, int error) {
     frame->failed = (int32_t)(thunk - frame->thunks);
     frame->error = error;
     frame->prepared = 0;
@@ -300,7 +335,7 @@ static int prepared(rg_frame *frame, rg_thunk *thunk) {
     if (!error && thunk->early)
         error = thunk->run(frame, thunk);
     if (error)
-        return failed(frame, thunk, error);
+        return rg_failed(frame, thunk, error);
     thunk->pending = 0;
     return RG_OK;
 }
@@ -350,7 +385,7 @@ int rg_run(rg_frame *frame) {
         if (!thunk->early) {
             int error = thunk->run(frame, thunk);
             if (error)
-                return failed(frame, thunk, error);
+                return rg_failed(frame, thunk, error);
         }
         if (frame->profiled) {
             thunk->cycles += TICKS() - start;

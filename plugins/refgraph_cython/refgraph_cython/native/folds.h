@@ -10,6 +10,7 @@ and `rest` the sum of exp(x - greatest).
 #define RG_FOLDS_H
 
 #include "rg.h"
+#include "variants.h"
 #include "vector_exp.h"
 
 #include <complex.h>
@@ -28,8 +29,8 @@ typedef void (*fold)(void *to, void *rest, const void *from, int64_t n, int64_t 
 
 #define SUM_OF(a, x) ((a) + (x))
 #define PROD_OF(a, x) ((a) * (x))
-#define MAX_OF(a, x) (((x) > (a)) | ((x) != (x)) ? (x) : (a))
-#define MIN_OF(a, x) (((x) < (a)) | ((x) != (x)) ? (x) : (a))
+#define MAX_OF(a, x) ((((x) > (a)) | ((x) != (x))) ? (x) : (a))
+#define MIN_OF(a, x) ((((x) < (a)) | ((x) != (x))) ? (x) : (a))
 #define AND_OF(a, x) ((a) & (x))
 #define OR_OF(a, x) ((a) | (x))
 #define XOR_OF(a, x) ((a) ^ (x))
@@ -77,7 +78,7 @@ typedef void (*fold)(void *to, void *rest, const void *from, int64_t n, int64_t 
         (void)rest, (void)p, (void)s;                                                                                  \
         acc *a = to;                                                                                                   \
         const type *x = from;                                                                                          \
-        _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++) a[i] = (acc)of(a[i], (acc)x[i]);                          \
+        RG_INDEPENDENT for (int64_t i = 0; i < n; i++) a[i] = (acc)of(a[i], (acc)x[i]);                                \
     }
 
 #define PLAINLY(of) *a = of(*a, x)
@@ -152,7 +153,7 @@ INTEGERS(FOLD, xor, XOR_OF)
         const type *x = from;                                                                                          \
         int64_t *at = rest;                                                                                            \
         (void)s;                                                                                                       \
-        _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++) {                                                         \
+        RG_INDEPENDENT for (int64_t i = 0; i < n; i++) {                                                               \
             int is_better = better(x[i], a[i]);                                                                        \
             at[i] = is_better ? p : at[i];                                                                             \
             a[i] = is_better ? x[i] : a[i];                                                                            \
@@ -215,7 +216,7 @@ static void each_logsumexp(void *to, void *rest, const void *from, int64_t n, in
     double *top = to, *sum = rest;
     const double *x = from;
     (void)p, (void)s;
-#pragma GCC ivdep
+    RG_INDEPENDENT
     for (int64_t i = 0; i < n; i++) {
         double low = x[i] > top[i] ? top[i] : x[i], high = x[i] > top[i] ? x[i] : top[i], share = below(low, high);
         sum[i] = x[i] > top[i] ? sum[i] * share + 1.0 : sum[i] + share;

@@ -19,6 +19,7 @@ reduction: kind, value, leaves, axes (as bits), whether they are kept, dtype of 
 #define STEP 9
 #define STORE 2
 #define REDUCTION 8
+#define VALUES 192 /* leaves and steps that a group may have */
 
 typedef struct {
     int64_t nleaves, nsteps, nstores, nreductions, nregisters, size, cost;
@@ -32,6 +33,11 @@ static inline group read_group(const int64_t *p) {
     g.stores = g.steps + STEP * g.nsteps;
     g.reductions = g.stores + STORE * g.nstores;
     return g;
+}
+
+/* Whether a step after the one that makes a value reads a leaf: then the value must not be written into its memory. */
+static inline int is_read_after(const group *g, int64_t leaf, int64_t value) {
+    return g->leaves[leaf] > value - g->nleaves;
 }
 
 #endif

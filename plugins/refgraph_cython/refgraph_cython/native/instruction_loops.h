@@ -4,6 +4,7 @@
     RG_BINARY(name, to, a, b, text)        out = text of x and y
     RG_TERNARY(name, to, a, b, c, text)    out = text of x, y and w
     RG_VECTORS_1(name, type, fast, careful), RG_VECTORS_2: of one or two inputs, by the functions of vector_*.h
+    RG_STAGES(name, type, begin, end, careful)             of one input, by two of those functions
 
 `to`, `a`, `b`, `c` are C types; a text is one expression. Inputs that are `single` are read once.
 */
@@ -94,7 +95,7 @@ static inline double rg_mantissa_f64(double x) {
    even where `out` is an input's memory. */
 #define RG_INSTRUCTION(name)                                                                                           \
     static void name(int64_t n, void *to_, const void *const *in, unsigned single, const rg_loop_of *more)
-#define RG_EACH _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++)
+#define RG_EACH RG_INDEPENDENT for (int64_t i = 0; i < n; i++)
 
 /* All inputs are single: compute once. */
 #define RG_IF_ALL_SINGLE(name, inputs)                                                                                 \
@@ -145,7 +146,17 @@ static inline double rg_mantissa_f64(double x) {
             }                                                                                                          \
     }
 
-/* Numbers that stand for all are mostly y, w, or both: bounds, and what is chosen. */
+/* Which inputs are single is known outside of the loop. That x and y are, and w is not, is seldom met. */
+#define RG_CASE(which, once, each, result)                                                                             \
+    case which: {                                                                                                      \
+        once;                                                                                                          \
+        RG_EACH {                                                                                                      \
+            each;                                                                                                      \
+            out[i] = result;                                                                                           \
+        }                                                                                                              \
+        break;                                                                                                         \
+    }
+
 #define RG_TERNARY(name, to, a, b, c, text)                                                                            \
     RG_INSTRUCTION(name) {                                                                                             \
         to *out = to_;                                                                                                 \
@@ -153,42 +164,23 @@ static inline double rg_mantissa_f64(double x) {
         const b *py = in[1];                                                                                           \
         const c *pw = in[2];                                                                                           \
         RG_IF_ALL_SINGLE(name, 3)                                                                                      \
-        if (single & 1) {                                                                                              \
+        switch (single) {                                                                                              \
+            RG_CASE(0, , const a x = px[i]; const b y = py[i]; const c w = pw[i], (to)(text))                          \
+            RG_CASE(1, const a x = *px, const b y = py[i]; const c w = pw[i], (to)(text))                              \
+            RG_CASE(2, const b y = *py, const a x = px[i]; const c w = pw[i], (to)(text))                              \
+            RG_CASE(4, const c w = *pw, const a x = px[i]; const b y = py[i], (to)(text))                              \
+            RG_CASE(5, const a x = *px; const c w = *pw, const b y = py[i], (to)(text))                                \
+            RG_CASE(6, const b y = *py; const c w = *pw, const a x = px[i], (to)(text))                                \
+        default: {                                                                                                     \
             a filled[RG_CHUNK];                                                                                        \
             for (int64_t i = 0; i < RG_CHUNK; i++)                                                                     \
                 filled[i] = *px;                                                                                       \
             for (int64_t start = 0; start < n; start += RG_CHUNK) {                                                    \
-                const void *part[] = {filled, single & 2 ? py : py + start, single & 4 ? pw : pw + start};             \
-                name(n - start < RG_CHUNK ? n - start : RG_CHUNK, out + start, part, single & 6, NULL);                \
+                const void *part[] = {filled, py, pw + start};                                                         \
+                name(n - start < RG_CHUNK ? n - start : RG_CHUNK, out + start, part, 2, NULL);                         \
             }                                                                                                          \
-        } else if (single == 2) {                                                                                      \
-            const b y = *py;                                                                                           \
-            RG_EACH {                                                                                                  \
-                const a x = px[i];                                                                                     \
-                const c w = pw[i];                                                                                     \
-                out[i] = (to)(text);                                                                                   \
-            }                                                                                                          \
-        } else if (single == 4) {                                                                                      \
-            const c w = *pw;                                                                                           \
-            RG_EACH {                                                                                                  \
-                const a x = px[i];                                                                                     \
-                const b y = py[i];                                                                                     \
-                out[i] = (to)(text);                                                                                   \
-            }                                                                                                          \
-        } else if (single == 6) {                                                                                      \
-            const b y = *py;                                                                                           \
-            const c w = *pw;                                                                                           \
-            RG_EACH {                                                                                                  \
-                const a x = px[i];                                                                                     \
-                out[i] = (to)(text);                                                                                   \
-            }                                                                                                          \
-        } else                                                                                                         \
-            RG_EACH {                                                                                                  \
-                const a x = px[i];                                                                                     \
-                const b y = py[i];                                                                                     \
-                const c w = pw[i];                                                                                     \
-                out[i] = (to)(text);                                                                                   \
-            }                                                                                                          \
+        }                                                                                                              \
+        }                                                                                                              \
     }
 
 /* By vector mathematics.
@@ -242,32 +234,56 @@ compilers see, and what is left of a block is filled up with copies of its last 
 RG_VECTORS(float, f32)
 RG_VECTORS(double, f64)
 
-#define RG_VECTOR_LOOPS(name, type, mask, load, fast, careful)                                                         \
+#define RG_FAST(name, type, mask, load, text)                                                                          \
     static int64_t name##_fast(int64_t n, type *out, const type *px, const type *py) {                                 \
         (void)py;                                                                                                      \
         mask rare = 0;                                                                                                 \
         n = n / 16 * 16;                                                                                               \
         RG_EACH {                                                                                                      \
             load(type);                                                                                                \
-            out[i] = (type)(fast);                                                                                     \
+            out[i] = (type)(text);                                                                                     \
         }                                                                                                              \
         return rare;                                                                                                   \
-    }                                                                                                                  \
+    }
+
+#define RG_CAREFUL(name, type, load, text)                                                                             \
     static void name##_careful(int64_t n, type *out, const type *px, const type *py) {                                 \
         (void)py;                                                                                                      \
         for (int64_t i = 0; i < n; i++) {                                                                              \
             load(type);                                                                                                \
-            out[i] = (type)(careful);                                                                                  \
+            out[i] = (type)(text);                                                                                     \
         }                                                                                                              \
     }
 
-#define RG_VECTORS_OF(name, type, suffix, mask, inputs, load, fast, careful)                                           \
-    RG_VECTOR_LOOPS(name, type, mask, load, fast, careful)                                                             \
+#define RG_BY_VECTORS(name, type, suffix, inputs)                                                                      \
     RG_INSTRUCTION(name) {                                                                                             \
         type *out = to_;                                                                                               \
         RG_IF_ALL_SINGLE(name, inputs)                                                                                 \
         rg_by_vectors_##suffix(n, out, in, single, inputs, name##_fast, name##_careful);                               \
     }
+
+#define RG_VECTORS_OF(name, type, suffix, mask, inputs, load, fast, careful)                                           \
+    RG_FAST(name, type, mask, load, fast)                                                                              \
+    RG_CAREFUL(name, type, load, careful)                                                                              \
+    RG_BY_VECTORS(name, type, suffix, inputs)
+
+/* A function in two loops: `end` is of x and of y, which `begin` makes of x. One loop of both would be so long that the
+   processor does not see the next elements while it waits for what these ones depend on. */
+#define RG_STAGES_OF(name, type, suffix, mask, begin, end, careful)                                                    \
+    RG_FAST(name##_begin, type, mask, RG_LOAD_1, begin)                                                                \
+    RG_FAST(name##_end, type, mask, RG_LOAD_2, end)                                                                    \
+    static int64_t name##_fast(int64_t n, type *out, const type *px, const type *py) {                                 \
+        type begun[2 * RG_CHUNK];                                                                                      \
+        int64_t rare = 0;                                                                                              \
+        for (int64_t start = 0; start < n; start += 2 * RG_CHUNK) {                                                    \
+            int64_t m = n - start < 2 * RG_CHUNK ? n - start : 2 * RG_CHUNK;                                           \
+            rare |= name##_begin_fast(m, begun, px + start, py);                                                       \
+            rare |= name##_end_fast(m, out + start, px + start, begun);                                                \
+        }                                                                                                              \
+        return rare;                                                                                                   \
+    }                                                                                                                  \
+    RG_CAREFUL(name, type, RG_LOAD_1, careful)                                                                         \
+    RG_BY_VECTORS(name, type, suffix, 1)
 
 #define RG_LOAD_1(type) const type x = px[i]
 #define RG_LOAD_2(type) const type x = px[i], y = py[i]
@@ -275,5 +291,7 @@ RG_VECTORS(double, f64)
 #define RG_VECTORS_2_f32(name, fast, careful) RG_VECTORS_OF(name, float, f32, int32_t, 2, RG_LOAD_2, fast, careful)
 #define RG_VECTORS_1_f64(name, fast, careful) RG_VECTORS_OF(name, double, f64, int64_t, 1, RG_LOAD_1, fast, careful)
 #define RG_VECTORS_2_f64(name, fast, careful) RG_VECTORS_OF(name, double, f64, int64_t, 2, RG_LOAD_2, fast, careful)
+#define RG_STAGES_f32(name, begin, end, careful) RG_STAGES_OF(name, float, f32, int32_t, begin, end, careful)
+#define RG_STAGES_f64(name, begin, end, careful) RG_STAGES_OF(name, double, f64, int64_t, begin, end, careful)
 
 #endif

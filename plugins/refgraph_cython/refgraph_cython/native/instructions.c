@@ -4,10 +4,10 @@
 
 #define TABLES(isa)                                                                                                    \
     extern const rg_instruction_row rg_instructions_float32_##isa[], rg_instructions_float64_##isa[],                  \
-        rg_instructions_integers_##isa[], rg_instructions_casts_##isa[];                                               \
+        rg_instructions_integers_##isa[], rg_instructions_casts_##isa[], rg_instructions_pairs_##isa[];                \
     static const rg_instruction_row *const tables_##isa[] = {                                                          \
         rg_instructions_float32_##isa, rg_instructions_float64_##isa, rg_instructions_integers_##isa,                  \
-        rg_instructions_casts_##isa, NULL};
+        rg_instructions_casts_##isa, rg_instructions_pairs_##isa, NULL};
 
 TABLES(base)
 #if RG_SEVERAL

@@ -1,5 +1,6 @@
 /* Matrix products: by BLAS, and by kernels of our own where these are faster. */
 #include "blas.h"
+#include "once.h"
 #include "products.h"
 #include "products_typed.h"
 
@@ -11,9 +12,9 @@ typedef float _Complex complex64;
 typedef double _Complex complex128;
 
 rg_blas rg_blas_of;
+int rg_way_of_all = -1;
 
-#define TILED_ROWS 512   /* of the product, up to which tiles are used */
-#define TILED_TERMS 512  /* of each sum, up to which they are */
+#define LARGE 400000000  /* products of numbers: what takes more is left to BLAS */
 #define DOTTED (1 << 17) /* elements of the matrix on the left, which is to stay in a cache, where rows are multiplied */
 #define FEW_TERMS 32     /* of each sum, up to which rows are turned rather, but for very few rows on the left */
 #define MANY_TERMS 24    /* of each sum, from which on products with short rows are turned */
@@ -37,7 +38,10 @@ static int fits(const matrix *m) {
 }
 
 /* c = alpha a b + beta c, where c is contiguous in rows. */
-static void by_blas(int dtype, const matrix *a, const matrix *b, const matrix *c, const void *alpha, const void *beta) {
+static int by_blas(rg_frame *frame, int dtype, const matrix *a, const matrix *b, const matrix *c, const void *alpha,
+                   const void *beta) {
+    if (!rg_blas_of.gemm[dtype - RG_F32] && rg_blas_of.load())
+        return rg_fail(frame, RG_ERROR_MISSING, "BLAS cannot be loaded: import scipy.linalg.cython_blas says why");
     /* BLAS has columns: c^T = b^T a^T */
     int m = (int)c->columns, n = (int)c->rows, k = (int)a->columns;
     int b_is_rows = (b->column == 1 || b->columns == 1) && (b->row >= b->columns || b->rows == 1);
@@ -50,29 +54,35 @@ static void by_blas(int dtype, const matrix *a, const matrix *b, const matrix *c
     void (*gemm)(char *, char *, int *, int *, int *, const void *, void *, int *, void *, int *, const void *, void *,
                  int *) = rg_blas_of.gemm[dtype - RG_F32];
     gemm(&tb, &ta, &m, &n, &k, alpha, b->data, &ldb, a->data, &lda, beta, c->data, &ldc);
+    return RG_OK;
 }
 
-/* Whether kernels of our own are faster than BLAS, and which. Measured on Zen 5, where OpenBLAS has kernels for AVX2
-   only, and on Zen 4 where it has some for AVX-512: products of large matrices are left to it, as it packs them. */
+/* Whether kernels of our own are faster than BLAS, and which: benchmarks/products.py measures it. Products of large
+   matrices are left to BLAS, as it packs them. */
 
 enum way { BLAS, TILES, TURNED_TILES, DOTS, TURNING, OUTER };
 
 static enum way way_of(int dtype, const matrix *a, const matrix *b, const matrix *c, int adds) {
     int64_t m = c->rows, n = c->columns, k = a->columns;
+    int is_large = (double)m * (double)n * (double)k > LARGE;
     if (dtype != RG_F32 && dtype != RG_F64)
         return BLAS;
+    if (rg_way_of_all >= 0)
+        return (enum way)rg_way_of_all;
     if (b->column == 1) { /* rows of b are neighbours */
         if (k == 1 && adds && n * rg_itemsize[dtype] >= 2 * LANES)
             return OUTER;
-        if (k >= MANY_TERMS && adds && a->row == 1 && n * rg_itemsize[dtype] < LANES && m > 1)
+        int64_t row = n * rg_itemsize[dtype];
+        if (adds && a->row == 1 && m > 1 && (row < LANES ? k >= MANY_TERMS : row < 2 * LANES && k >= 2 * MANY_TERMS))
             return TURNED_TILES;
-        return m <= TILED_ROWS || k <= TILED_TERMS || n <= 16 ? TILES : BLAS;
+        return is_large && n > 16 ? BLAS : TILES;
     }
     if (b->row != 1 && k != 1)
         return BLAS;
-    if (k < FEW_TERMS && m > 2)
-        return TURNING;
-    return (a->column == 1 || k == 1) && m <= DOTTED / k ? DOTS : BLAS;
+    int is_dotted = (a->column == 1 || k == 1) && m <= DOTTED / k;
+    if (k < FEW_TERMS ? m > 2 : 4 * m >= 3 * k || (!is_dotted && m > FEW_TERMS))
+        return is_large ? BLAS : TURNING;
+    return is_dotted ? DOTS : BLAS;
 }
 
 /* A product by kernels of our own, of which threads may take parts. */
@@ -82,7 +92,7 @@ typedef struct {
     matrix a, b, c;
     const void *alpha;
     char *room;
-    size_t bytes; /* of the room */
+    size_t bytes; /* of the room that a part has */
 } own;
 
 #define PARTS 16
@@ -94,7 +104,7 @@ static void own_part(void *context, int64_t number, int64_t of) {
     const matrix *a = &p->a, *b = &p->b, *c = &p->c;
     int64_t m = c->rows, n = c->columns, k = a->columns;
     rg_part part = {number, of};
-    void *room = p->room;
+    void *room = p->room ? p->room + (size_t)number * p->bytes : NULL;
 #define BY_OWN(letter, real)                                                                                           \
     const real alpha = *(const real *)p->alpha, *x = (const real *)a->data, *y = (const real *)b->data;                \
     real *z = (real *)c->data;                                                                                         \
@@ -105,7 +115,7 @@ static void own_part(void *context, int64_t number, int64_t of) {
     else if (p->way == DOTS)                                                                                           \
         rg_by_dots_##letter(part, m, n, k, alpha, x, a->row, y, b->column, p->adds, z, c->row);                        \
     else if (p->way == TURNING)                                                                                        \
-        rg_by_turning_##letter(m, n, k, alpha, x, a->row, a->column, y, b->column, p->adds, z, c->row, room);          \
+        rg_by_turning_##letter(part, m, n, k, alpha, x, a->row, a->column, y, b->column, p->adds, z, c->row, room);    \
     else                                                                                                               \
         rg_by_outer_##letter(m, n, alpha, x, a->row, y, z, c->row, room);
     if (p->dtype == RG_F32) {
@@ -119,17 +129,18 @@ static void own_part(void *context, int64_t number, int64_t of) {
 static int by_own(rg_frame *frame, own *p) {
     int64_t m = p->c.rows, n = p->c.columns, k = p->a.columns, size = rg_itemsize[p->dtype], parts = 1;
     double ns = 0.002 * (double)(m * n * k * size);
-    if ((p->way == TILES || p->way == DOTS) && ns >= WORTH_NS)
+    if ((p->way == TILES || p->way == DOTS || p->way == TURNING) && ns >= WORTH_NS)
         parts = PARTS;
     p->bytes = 0;
     if (p->way == OUTER)
         p->bytes = (size_t)(n * size + LANES);
     else if (p->way == TURNING || p->way == TURNED_TILES)
         p->bytes = (size_t)((p->way == TURNING ? k : n) * 64 * size);
-    p->room = p->bytes ? rg_scratch(frame, p->bytes) : NULL;
+    parts = rg_threads() > 1 ? parts : 1;
+    p->room = p->bytes ? rg_scratch(frame, p->bytes * (size_t)parts) : NULL;
     if (p->bytes && !p->room)
         return RG_ERROR_MEMORY;
-    if (parts > 1 && rg_threads() > 1)
+    if (parts > 1)
         rg_parallel(parts, ns, own_part, p);
     else
         own_part(p, 0, 1);
@@ -176,6 +187,13 @@ static int tidy(rg_frame *frame, matrix *m, int dtype, char **memory, size_t *le
     return RG_OK;
 }
 
+/* A matrix and a column as a row and a matrix, whose product has the same elements in a row. */
+static void turn(matrix *a, matrix *b) {
+    matrix row = {b->data, 1, b->rows, b->rows, b->row};
+    *b = (matrix){a->data, a->columns, a->rows, a->column, a->row};
+    *a = row;
+}
+
 static int product(rg_frame *frame, int dtype, matrix a, matrix b, matrix c, const void *alpha, const void *beta, int adds) {
     int64_t k = a.columns, size = rg_itemsize[dtype];
     if (c.rows == 0 || c.columns == 0)
@@ -191,9 +209,9 @@ static int product(rg_frame *frame, int dtype, matrix a, matrix b, matrix c, con
     }
     if (c.columns == 1 && c.rows > 1 && c.row != 1)
         b.column = 1; /* as it has one column only */
-    else if (c.columns == 1 && c.rows > 1) { /* neighbours are computed as a row, of the transposes */
-        matrix left = {b.data, 1, k, k, b.row}, right = {a.data, k, a.rows, a.column, a.row};
-        a = left, b = right, c = (matrix){c.data, 1, c.rows, c.rows, 1};
+    else if (c.columns == 1 && c.rows > 1) {
+        turn(&a, &b);
+        c = (matrix){c.data, 1, c.rows, c.rows, 1};
     }
     enum way way = way_of(dtype, &a, &b, &c, adds);
     if (way != BLAS && k) {
@@ -212,8 +230,7 @@ static int product(rg_frame *frame, int dtype, matrix a, matrix b, matrix c, con
         return RG_ERROR_MEMORY;
     tidy(frame, &a, dtype, &memory, &need);
     tidy(frame, &b, dtype, &memory, &need);
-    by_blas(dtype, &a, &b, &c, alpha, beta);
-    return RG_OK;
+    return by_blas(frame, dtype, &a, &b, &c, alpha, beta);
 }
 
 int rg_product(rg_frame *frame, int dtype, int64_t m, int64_t n, int64_t k, const rg_matrix *a, const rg_matrix *b,
@@ -379,6 +396,47 @@ static int gemm_run(rg_frame *frame, rg_thunk *thunk) {
         rg_copy(&from, out);
     }
     return stacked(frame, thunk->in[2], thunk->in[3], out, thunk->in[1]->data, thunk->in[4]->data, 1);
+}
+
+int rg_by_vector(const rg_thunk *thunk, rg_vector_product *p) {
+    int adds = thunk->run == gemm_run, at = adds ? 2 : 0;
+    if (thunk->run != dot_run && (!adds || thunk->params[0]))
+        return 0;
+    const rg_array *x = thunk->in[at], *y = thunk->in[at + 1];
+    matrix a = left_of(x), b = right_of(y);
+    int turns = b.columns == 1 && a.rows > 1;
+    if (turns)
+        turn(&a, &b);
+    *p = (rg_vector_product){.vector = turns ? y : x, .whole = turns ? x : y, .alpha = adds ? thunk->in[1] : NULL};
+    p->terms = a.columns, p->size = b.columns, p->step = a.column;
+    p->matrix = (rg_matrix){b.data, b.row, b.column};
+    return a.rows == 1 && b.columns > 1;
+}
+
+int rg_by_outer(const rg_thunk *thunk, rg_outer_product *p) {
+    if (thunk->run != gemm_run || thunk->params[0])
+        return 0;
+    matrix a = left_of(thunk->in[2]), b = right_of(thunk->in[3]);
+    *p = (rg_outer_product){thunk->in[3], a.data, a.row};
+    return a.columns == 1 && way_of(thunk->out[0]->dtype, &a, &b, &b, 1) == OUTER;
+}
+
+int rg_sum_products(rg_frame *frame, const rg_thunk *thunk, int64_t parts, char *sums) {
+    static const float ones_f32[RG_PARTS] = {[0 ... RG_PARTS - 1] = 1};
+    static const double ones_f64[RG_PARTS] = {[0 ... RG_PARTS - 1] = 1};
+    rg_array *out = thunk->out[0], *in[5];
+    int64_t size = rg_itemsize[out->dtype];
+    int dtype = out->dtype, last = out->ndim - 1, at = thunk->run == gemm_run ? 2 : 0;
+    rg_array ones = {.dtype = dtype, .ndim = out->ndim, .shape = {1}, .strides = {size}};
+    ones.data = dtype == RG_F32 ? (char *)ones_f32 : (char *)ones_f64;
+    ones.shape[last] = parts, ones.strides[last] = size;
+    rg_array rows = {.dtype = dtype, .ndim = 2, .shape = {parts, out->size}, .strides = {out->size * size, size}};
+    rows.data = sums;
+    for (int i = 0; i < thunk->nin; i++)
+        in[i] = i == at ? &ones : i == at + 1 ? &rows : thunk->in[i];
+    rg_thunk given = *thunk;
+    given.in = in;
+    return thunk->run(frame, &given);
 }
 
 const rg_kernel rg_kernels_matmul[] = {

@@ -1,18 +1,29 @@
 /* The pass over blocks of the instruction set that is used, and small kernels beside it. */
-#include "rg.h"
+#include "around.h"
 #include "variants.h"
 
 #define DECLARE(isa)                                                                                                   \
     int rg_blocks_prepare_##isa(rg_frame *, rg_thunk *);                                                               \
-    int rg_blocks_run_##isa(rg_frame *, rg_thunk *);
+    int rg_blocks_run_##isa(rg_frame *, rg_thunk *);                                                                   \
+    int64_t rg_blocks_split_##isa(rg_thunk *, int64_t n, int64_t block, int64_t chunks);                               \
+    int rg_blocks_run_around_##isa(rg_frame *, rg_thunk *, const rg_around *);
 DECLARE(base)
 #if RG_SEVERAL
 DECLARE(v3)
 DECLARE(v4)
-static const rg_step runs[] = {rg_blocks_run_base, rg_blocks_run_v3, rg_blocks_run_v4};
-#else
-static const rg_step runs[] = {rg_blocks_run_base};
 #endif
+
+int rg_is_pass(const rg_thunk *thunk) {
+    return thunk->run == RG_CHOOSE(rg_blocks_run);
+}
+
+int64_t rg_split_pass(rg_thunk *thunk, int64_t n, int64_t block, int64_t chunks) {
+    return rg_is_pass(thunk) ? rg_blocks_split_base(thunk, n, block, chunks) : 0;
+}
+
+int rg_run_around(rg_frame *frame, rg_thunk *thunk, const rg_around *around) {
+    return RG_CHOOSE(rg_blocks_run_around)(frame, thunk, around);
+}
 
 /* The bytes of an array, where elements that are broadcast are one. */
 static int64_t bytes_of(const rg_array *array) {
@@ -23,7 +34,7 @@ static int64_t bytes_of(const rg_array *array) {
 }
 
 static int blocks_prepare(rg_frame *frame, rg_thunk *thunk) {
-    thunk->run = runs[rg_isa()];
+    thunk->run = RG_CHOOSE(rg_blocks_run);
     int error = rg_blocks_prepare_base(frame, thunk);
     thunk->traffic = 0;
     for (int i = 0; i < thunk->nin && !error; i++)

@@ -13,7 +13,7 @@ static void NAME(add_outer)(int64_t rows, int64_t n, REAL alpha, const REAL *x, 
     for (int64_t i = 0;; i++) {
         VECTOR by = now - (VECTOR){0};
         for (; j + 4 * LANES <= n; j += 4 * LANES) {
-#pragma GCC unroll 4
+            RG_UNROLL(4)
             for (int u = 0; u < 4; u++) {
                 VECTOR v = NAME(load)(w + j + u * LANES) + by * NAME(load)(d + j + u * LANES);
                 memcpy(w + j + u * LANES, &v, sizeof v);
@@ -52,4 +52,34 @@ static void NAME(by_outer)(int64_t m, int64_t n, REAL alpha, const REAL *a, int6
     int64_t rows = c_row == n ? m : 1;
     for (int64_t i = 0; i < m; i += rows)
         NAME(add_outer)(rows, n, alpha, a + i * a_row, a_row, room, c + i * c_row);
+}
+
+/* out = w d of the old w, and w += alpha a d^T, in one pass: of m x n, whose rows lie one after the other. A row has two
+   sums, as each term waits for the one before. */
+static void NAME(by_outer_and_dots)(int64_t m, int64_t n, REAL alpha, const REAL *a, int64_t a_row, const REAL *d,
+                                    REAL *w, REAL *out) {
+    for (int64_t i = 0; i < m; i++, w += n) {
+        VECTOR sums[4] = {{0}}, by = alpha * a[i * a_row] - (VECTOR){0};
+        int64_t j = 0;
+        for (; j + 2 * LANES <= n; j += 2 * LANES) {
+            RG_UNROLL(2)
+            for (int u = 0; u < 2; u++) {
+                VECTOR y = NAME(load)(d + j + u * LANES), v = NAME(load)(w + j + u * LANES);
+                sums[u] += v * y;
+                v += by * y;
+                memcpy(w + j + u * LANES, &v, sizeof v);
+            }
+        }
+        for (int64_t some; j < n; j += some) {
+            some = n - j < LANES ? n - j : LANES;
+            VECTOR y = NAME(load_some)(d + j, some), v = NAME(load_some)(w + j, some);
+            sums[0] += v * y;
+            NAME(store_some)(w + j, v + by * y, some);
+        }
+        REAL totals[4];
+        sums[0] += sums[1];
+        sums[1] = (VECTOR){0};
+        NAME(put_totals)(sums, 1, 0, totals);
+        out[i] = totals[0];
+    }
 }

@@ -26,7 +26,7 @@ static inline __attribute__((always_inline)) VECTOR NAME(load)(const REAL *from)
 }
 
 static inline __attribute__((always_inline)) VECTOR NAME(load_some)(const REAL *from, int64_t lanes) {
-#if defined(__AVX512F__)
+#if RG_BYTES == 64
     if (sizeof(REAL) == 4)
         return (VECTOR)_mm512_maskz_loadu_ps((__mmask16)((1u << lanes) - 1), from);
     return (VECTOR)_mm512_maskz_loadu_pd((__mmask8)((1u << lanes) - 1), from);
@@ -39,7 +39,7 @@ static inline __attribute__((always_inline)) VECTOR NAME(load_some)(const REAL *
 }
 
 static inline __attribute__((always_inline)) void NAME(store_some)(REAL *to, VECTOR v, int64_t lanes) {
-#if defined(__AVX512F__)
+#if RG_BYTES == 64
     if (sizeof(REAL) == 4)
         _mm512_mask_storeu_ps(to, (__mmask16)((1u << lanes) - 1), (__m512)v);
     else
@@ -56,9 +56,9 @@ static inline __attribute__((always_inline)) void NAME(store_some)(REAL *to, VEC
 
 static inline __attribute__((always_inline)) void NAME(tile)(const int rows, const int vectors, ARGUMENTS) {
     VECTOR sums[12][8];
-#pragma GCC unroll 12
+    RG_UNROLL(12)
     for (int i = 0; i < rows; i++)
-#pragma GCC unroll 8
+        RG_UNROLL(8)
         for (int j = 0; j < vectors; j++)
             sums[i][j] = (VECTOR){0};
     int64_t whole = k;
@@ -71,17 +71,17 @@ static inline __attribute__((always_inline)) void NAME(tile)(const int rows, con
     int64_t t = 0;
     if (rows * vectors <= 4) { /* a sum waits for the one before, so there are four of each, of every fourth term */
         VECTOR more[3][4];
-#pragma GCC unroll 3
+        RG_UNROLL(3)
         for (int u = 0; u < 3; u++)
-#pragma GCC unroll 4
+            RG_UNROLL(4)
             for (int q = 0; q < rows * vectors; q++)
                 more[u][q] = (VECTOR){0};
         for (; t + 4 <= whole; t += 4) {
-#pragma GCC unroll 4
+            RG_UNROLL(4)
             for (int u = 0; u < 4; u++) {
-#pragma GCC unroll 4
+                RG_UNROLL(4)
                 for (int i = 0; i < rows; i++)
-#pragma GCC unroll 4
+                    RG_UNROLL(4)
                     for (int j = 0; j < vectors; j++) {
                         VECTOR term = at[i * a_row] * NAME(load)(b + j * LANES);
                         if (u == 0)
@@ -93,22 +93,22 @@ static inline __attribute__((always_inline)) void NAME(tile)(const int rows, con
                 b += b_row;
             }
         }
-#pragma GCC unroll 4
+        RG_UNROLL(4)
         for (int i = 0; i < rows; i++)
-#pragma GCC unroll 4
+            RG_UNROLL(4)
             for (int j = 0; j < vectors; j++)
                 sums[i][j] = (sums[i][j] + more[0][i * vectors + j]) +
                              (more[1][i * vectors + j] + more[2][i * vectors + j]);
     }
     for (; t < whole; t++) {
         VECTOR y[8];
-#pragma GCC unroll 8
+        RG_UNROLL(8)
         for (int j = 0; j < vectors; j++)
             y[j] = NAME(load)(b + j * LANES);
-#pragma GCC unroll 12
+        RG_UNROLL(12)
         for (int i = 0; i < rows; i++) {
             REAL x = at[i * a_row];
-#pragma GCC unroll 8
+            RG_UNROLL(8)
             for (int j = 0; j < vectors; j++)
                 sums[i][j] += x * y[j];
         }
@@ -116,10 +116,10 @@ static inline __attribute__((always_inline)) void NAME(tile)(const int rows, con
         b += b_row;
     }
     for (; t < k; t++) {
-#pragma GCC unroll 8
+        RG_UNROLL(8)
         for (int j = 0; j < vectors; j++) {
             VECTOR y = j + 1 < vectors ? NAME(load)(b + j * LANES) : NAME(load_some)(b + j * LANES, last);
-#pragma GCC unroll 12
+            RG_UNROLL(12)
             for (int i = 0; i < rows; i++)
                 sums[i][j] += at[i * a_row] * y;
         }
@@ -127,9 +127,9 @@ static inline __attribute__((always_inline)) void NAME(tile)(const int rows, con
         b += b_row;
     }
     if (adds) { /* all rows are read before any is written: rows that share a vector would wait for one another */
-#pragma GCC unroll 12
+        RG_UNROLL(12)
         for (int i = 0; i < rows; i++)
-#pragma GCC unroll 8
+            RG_UNROLL(8)
             for (int j = 0; j < vectors; j++) {
                 const REAL *from = c + i * c_row + j * LANES;
                 int some = j + 1 == vectors && last < LANES && from + LANES > c_end;
@@ -137,15 +137,15 @@ static inline __attribute__((always_inline)) void NAME(tile)(const int rows, con
                 sums[i][j] = alpha * sums[i][j] + old;
             }
     } else {
-#pragma GCC unroll 12
+        RG_UNROLL(12)
         for (int i = 0; i < rows; i++)
-#pragma GCC unroll 8
+            RG_UNROLL(8)
             for (int j = 0; j < vectors; j++)
                 sums[i][j] = alpha * sums[i][j];
     }
-#pragma GCC unroll 12
+    RG_UNROLL(12)
     for (int i = 0; i < rows; i++)
-#pragma GCC unroll 8
+        RG_UNROLL(8)
         for (int j = 0; j < vectors; j++) {
             REAL *to = c + i * c_row + j * LANES;
             if (j + 1 == vectors && last < LANES)
@@ -226,11 +226,11 @@ static inline __attribute__((always_inline)) void NAME(put_totals)(const VECTOR 
         NAME(part) parts[RG_BYTES / 16];
     } of[4];
     NAME(part) p[4];
-#pragma GCC unroll 4
+    RG_UNROLL(4)
     for (int j = 0; j < 4; j++) {
         of[j].whole = sums[j];
         p[j] = of[j].parts[0];
-#pragma GCC unroll 4
+        RG_UNROLL(4)
         for (int q = 1; q < RG_BYTES / 16; q++)
             p[j] += of[j].parts[q];
     }
@@ -246,39 +246,39 @@ static inline __attribute__((always_inline)) void NAME(dots)(const int rows, con
                                                              int64_t a_row, const REAL *b, int64_t b_row, REAL *c,
                                                              int64_t c_row, REAL alpha, int adds) {
     VECTOR sums[6][4];
-#pragma GCC unroll 6
+    RG_UNROLL(6)
     for (int i = 0; i < rows; i++)
-#pragma GCC unroll 4
+        RG_UNROLL(4)
         for (int j = 0; j < 4; j++)
             sums[i][j] = (VECTOR){0};
     int64_t t = 0;
     for (; t + LANES <= k; t += LANES) {
         VECTOR y[4];
-#pragma GCC unroll 4
+        RG_UNROLL(4)
         for (int j = 0; j < columns; j++)
             y[j] = NAME(load)(b + j * b_row + t);
-#pragma GCC unroll 6
+        RG_UNROLL(6)
         for (int i = 0; i < rows; i++) {
             VECTOR x = NAME(load)(a + i * a_row + t);
-#pragma GCC unroll 4
+            RG_UNROLL(4)
             for (int j = 0; j < columns; j++)
                 sums[i][j] += x * y[j];
         }
     }
     if (t < k) {
         VECTOR y[4];
-#pragma GCC unroll 4
+        RG_UNROLL(4)
         for (int j = 0; j < columns; j++)
             y[j] = NAME(load_some)(b + j * b_row + t, k - t);
-#pragma GCC unroll 6
+        RG_UNROLL(6)
         for (int i = 0; i < rows; i++) {
             VECTOR x = NAME(load_some)(a + i * a_row + t, k - t);
-#pragma GCC unroll 4
+            RG_UNROLL(4)
             for (int j = 0; j < columns; j++)
                 sums[i][j] += x * y[j];
         }
     }
-#pragma GCC unroll 6
+    RG_UNROLL(6)
     for (int i = 0; i < rows; i++) {
         REAL few[4] = {0};
         if (columns == 4) {

@@ -3,15 +3,15 @@ product_tiles.h. */
 
 #define BESIDE 64 /* short rows that are turned at a time */
 
-/* c = alpha a b^T + adds c of m x k and k x n, for few terms: rows of b are turned first, so that sums are side by side.
-   room: memory for k * BESIDE elements. */
-static void NAME(by_turning)(int64_t m, int64_t n, int64_t k, REAL alpha, const REAL *a, int64_t a_row, int64_t a_column,
+/* A part of c = alpha a b^T + adds c of m x k and k x n, for few terms or many rows: rows of b are turned first, so that
+   sums are side by side. room: memory for k * BESIDE elements. */
+static void NAME(by_turning)(rg_part part, int64_t m, int64_t n, int64_t k, REAL alpha, const REAL *a, int64_t a_row, int64_t a_column,
                              const REAL *b, int64_t b_row, int adds, REAL *c, int64_t c_row, REAL *room) {
-    for (int64_t j = 0; j < n; j += BESIDE) {
+    const int64_t size = sizeof *b, pieces = (n + BESIDE - 1) / BESIDE;
+    const int64_t from = pieces * part.number / part.of * BESIDE, to = pieces * (part.number + 1) / part.of * BESIDE;
+    for (int64_t j = from; j < to; j += BESIDE) {
         int64_t wide = n - j < BESIDE ? n - j : BESIDE;
-        for (int64_t l = 0; l < wide; l++)
-            for (int64_t t = 0; t < k; t++)
-                room[t * BESIDE + l] = b[(j + l) * b_row + t];
+        rg_turn(size, k, wide, (const char *)(b + j * b_row), size, b_row * size, (char *)room, BESIDE * size, size);
         NAME(by_tiles)((rg_part){0, 1}, m, wide, k, alpha, a, a_row, a_column, room, BESIDE, adds, c + j, c_row);
     }
 }

@@ -68,7 +68,7 @@ struct rg_thunk {
     int64_t traffic; /* bytes of the operands that a run reads and writes, where `prepare` says so: of passes over blocks */
     uint64_t cycles, runs; /* taken and counted where the frame is profiled */
     rg_frame *inner[2]; /* frames of programs that it runs: freed with it, and profiled as the frame that it is in */
-    void (*discard)(rg_thunk *); /* what to do before `state` is freed, if anything */
+    void (*discard)(rg_frame *, rg_thunk *); /* what to do before `state` is freed, if anything */
 };
 
 typedef struct rg_buffer {
@@ -83,6 +83,7 @@ enum rg_error {
     RG_ERROR_DOMAIN,
     RG_ERROR_MEMORY,
     RG_ERROR_PYTHON,   /* something of Python's was raised, and is kept */
+    RG_ERROR_MISSING,  /* what is needed to compute it is not there */
     RG_ERROR_ELSEWHERE /* nothing is wrong, but the kernel does not compute this case: the interpreter runs the call */
 };
 
@@ -101,12 +102,16 @@ struct rg_frame {
     int32_t error;     /* what it answered: an rg_error */
     int32_t profiled;
     int32_t is_straight; /* whether a run goes through `straight`: see straight.h */
+    int32_t is_short;    /* whether a run takes a microsecond or so, as far as is known when it is prepared */
     struct rg_straight *straight;
     int64_t allocations; /* how often memory was taken from the system, since the frame was made */
     int64_t bytes;       /* held */
     int64_t traffic;     /* what passes over blocks have read and written, since the frame was made */
     char message[400];
+    rg_frame *within; /* the frame of an inner program that failed, if that is why the thunk did */
+    int64_t step, steps; /* of the steps of a loop the one that failed, and how many there were to be; steps is 0 for others */
     void *python; /* of the binding: what thunks that call Python need */
+    void (*detach)(rg_frame *); /* gives up `python` */
 };
 
 /* Say that a thunk fails: a kind of error, and a message as of printf. */
@@ -127,6 +132,10 @@ void *rg_state(rg_frame *, rg_thunk *, size_t bytes);
 /* In `run`: memory until it returns, aligned to 64 bytes, not set to anything. NULL where there is none: answer
    RG_ERROR_MEMORY by rg_fail. */
 void *rg_scratch(rg_frame *, size_t bytes);
+
+/* Memory that begins at a multiple of 64 bytes, NULL where there is none; and what gives it back. */
+void *rg_allocate(size_t bytes);
+void rg_release(void *);
 
 /* What `shape` says of the elements, and whether strides are those of C order. */
 int64_t rg_size(int ndim, const int64_t *shape);
@@ -158,6 +167,8 @@ typedef struct rg_template {
     rg_thunk *thunks;  /* all but in, out and state */
     int32_t *places; /* for each thunk its inputs' slots, then its outputs' */
     int64_t nslots, nthunks, nbuffers;
+    void *python; /* of the binding: what it needs to attach */
+    int (*attach)(rg_frame *, void *python); /* sets `python` and `detach` of a new frame; NULL where it needs neither */
 } rg_template;
 
 /* A template with its ends. */
@@ -170,7 +181,7 @@ typedef struct rg_program {
 
 rg_frame *rg_new_frame(const rg_template *);
 void rg_free_frame(rg_frame *);
-void rg_trim_frame(rg_frame *); /* give the buffers back to the system */
+void rg_trim_frame(rg_frame *); /* give what values lie in back to the system, that of inner programs and loops too */
 
 /* Ticks of the counter that `cycles` is read from. */
 uint64_t rg_ticks(void);

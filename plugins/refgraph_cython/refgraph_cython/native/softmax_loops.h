@@ -164,7 +164,7 @@ LINES_OF(f64, double, (RG_BYTES / 8))
 ABREAST_OF(f64, double, rg_log_f64, int64_t, (RG_BYTES / 8))
 
 /* Lines that lie together and fit into a vector, of both or one of the results: the other is NULL. */
-#if defined(__AVX512F__)
+#if RG_BYTES == 64
 #define FEW_OF(name, type, LANES, PS, M, MASK)                                                                         \
     static void RG_VARIANT(few_##name)(int64_t lines, int64_t n, const char *from, int64_t from_line, char *to,        \
                                        int64_t to_line, char *logs, int64_t logs_line) {                               \

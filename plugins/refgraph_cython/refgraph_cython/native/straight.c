@@ -3,28 +3,25 @@
 A call is a thunk, or an instruction on lines: of a group of elementwise steps over arrays that lie one element after the
 other, where all are equally long or single numbers, and few enough that what is computed on the way stays in the nearest
 cache. So nothing is looked up again in each run: what a pass over blocks finds out anew, or asks of its plan, is longer
-than the work is, where there are few elements.
+than the work is, where there are few elements. Or it stands before the calls of some thunks, which it skips where it has
+done what they do: see once.h.
 
 Pointers are read where they stand, in slots: they differ from run to run.
 */
 #include "straight.h"
+#include "around.h"
 #include "groups.h"
 #include "instructions.h"
-#include "variants.h"
+#include "once.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-int rg_blocks_run_base(rg_frame *, rg_thunk *);
-#if RG_SEVERAL
-int rg_blocks_run_v3(rg_frame *, rg_thunk *);
-int rg_blocks_run_v4(rg_frame *, rg_thunk *);
-#endif
-
 #define INPUTS 4
 #define ONE_STEP 32768 /* elements up to which one step is a call */
 #define LINE 8192      /* bytes up to which several steps are: of what each computes */
-#define VALUES 192
+#define SHORT 1000 /* nanoseconds up to which a run is short */
+#define ONCE -1
 
 typedef struct {
     rg_instruction instruction;
@@ -34,19 +31,17 @@ typedef struct {
     const rg_loop_of *more;
     char *const *out, *const *in[INPUTS];
     unsigned single;
-    int32_t nin; /* 0 where the thunk is run */
+    int32_t nin; /* 0 where the thunk is run, ONCE where `once` is, and n calls after it are skipped */
+    const rg_once *once;
 } call;
 
 struct rg_straight {
     call *calls;
     char **pointers; /* to registers: what calls point to */
     rg_buffer registers;
-    int64_t ncalls, npointers, traffic;
+    rg_once *onces; /* room for as many as there may be */
+    int64_t ncalls, npointers, nonces, traffic;
 };
-
-static int is_group(const rg_thunk *thunk) {
-    return thunk->run == RG_CHOOSE(rg_blocks_run);
-}
 
 /* How long the lines are that a group computes; 0 where it does not go along lines. */
 static int64_t line_of(const rg_thunk *thunk, const group *g) {
@@ -62,14 +57,14 @@ static int64_t line_of(const rg_thunk *thunk, const group *g) {
     return (g->nsteps == 1 ? n <= ONE_STEP : n * g->size <= LINE) ? n : 0;
 }
 
-/* Which step writes into which store: for each value the store's number, from 1 on. An output may lie in the memory of a
-   leaf, which must not be written before it was read for the last time. */
+/* Which step writes into which store: for each value the store's number, from 1 on. An output may lie in the memory of
+   any leaf, as pointers differ from run to run. */
 static void choose_stores(const group *g, int64_t *store_of) {
     memset(store_of, 0, sizeof *store_of * (size_t)(g->nleaves + g->nsteps));
     for (int64_t i = 0; i < g->nstores; i++) {
         int64_t value = g->stores[STORE * i], is_last = 1;
         for (int64_t k = 0; k < g->nleaves; k++)
-            is_last &= g->leaves[k] <= value - g->nleaves;
+            is_last &= !is_read_after(g, k, value);
         if (is_last && !store_of[value])
             store_of[value] = i + 1;
     }
@@ -78,6 +73,15 @@ static void choose_stores(const group *g, int64_t *store_of) {
 static void copy_bytes(int64_t n, void *out, const void *const *in, unsigned single, const rg_loop_of *more) {
     (void)single, (void)more;
     memcpy(out, in[0], (size_t)n);
+}
+
+/* What a group takes, in nanoseconds; other thunks take what nobody knows. */
+static double time_of(const rg_thunk *thunk, const group *g) {
+    int ndim = 0;
+    int64_t shape[RG_NDIM];
+    for (int64_t i = 0; i < g->nleaves; i++)
+        rg_broadcast(&ndim, shape, thunk->in[i]);
+    return 0.01 * (double)(g->cost * rg_size(ndim, shape));
 }
 
 static int64_t register_bytes(const group *g, int64_t n) {
@@ -142,7 +146,7 @@ static struct rg_straight *room(rg_frame *frame) {
     int64_t calls = 0, pointers = 0;
     for (int64_t t = 0; t < frame->nthunks; t++) {
         group g = {0};
-        if (is_group(&frame->thunks[t]))
+        if (rg_is_pass(&frame->thunks[t]))
             g = read_group(frame->thunks[t].params);
         calls += 1 + g.nsteps + g.nstores;
         pointers += g.nsteps;
@@ -150,16 +154,18 @@ static struct rg_straight *room(rg_frame *frame) {
     s = frame->straight = calloc(1, sizeof *s);
     if (!s)
         return NULL;
-    s->calls = malloc((size_t)(calls + 1) * sizeof *s->calls);
+    int64_t onces = frame->nthunks / 2;
+    s->calls = malloc((size_t)(calls + onces + 1) * sizeof *s->calls);
     s->pointers = malloc((size_t)(pointers + 1) * sizeof *s->pointers);
+    s->onces = malloc((size_t)(onces + 1) * sizeof *s->onces);
     frame->allocations++;
-    return s->calls && s->pointers ? s : NULL;
+    return s->calls && s->pointers && s->onces ? s : NULL;
 }
 
 static int make_registers(rg_frame *frame, struct rg_straight *s) {
     size_t most = 0;
     for (int64_t t = 0; t < frame->nthunks; t++) {
-        if (!is_group(&frame->thunks[t]))
+        if (!rg_is_pass(&frame->thunks[t]))
             continue;
         group g = read_group(frame->thunks[t].params);
         int64_t n = line_of(&frame->thunks[t], &g);
@@ -168,9 +174,9 @@ static int make_registers(rg_frame *frame, struct rg_straight *s) {
     }
     if (most <= s->registers.capacity)
         return RG_OK;
-    free(s->registers.data);
+    rg_release(s->registers.data);
     s->registers.capacity = (most + 63) / 64 * 64;
-    s->registers.data = aligned_alloc(64, s->registers.capacity);
+    s->registers.data = rg_allocate(s->registers.capacity);
     frame->allocations++;
     if (s->registers.data)
         return RG_OK;
@@ -178,8 +184,33 @@ static int make_registers(rg_frame *frame, struct rg_straight *s) {
     return rg_fail(frame, RG_ERROR_MEMORY, "no memory for %zu bytes", most);
 }
 
+/* The next thunk that is run in each call; NULL where there is none. */
+static rg_thunk *next_of(const rg_frame *frame, const rg_thunk *thunk) {
+    for (int64_t t = thunk - frame->thunks + 1; t < frame->nthunks; t++)
+        if (!frame->thunks[t].early)
+            return &frame->thunks[t];
+    return NULL;
+}
+
+/* Add a call for the two or three thunks from `first` on, where one can be; `last` is set to the last of them then. */
+static int add_once(rg_frame *frame, struct rg_straight *s, rg_thunk *first, rg_thunk **last) {
+    rg_thunk *second = next_of(frame, first), *third = second ? next_of(frame, second) : NULL;
+    if (!second)
+        return RG_OK;
+    rg_once *once = &s->onces[s->nonces];
+    *once = (rg_once){.thunks = {first, second, third}};
+    int error = rg_find_once(frame, once);
+    if (once->count) {
+        s->calls[s->ncalls++] = (call){.once = once, .thunk = second, .nin = ONCE};
+        s->nonces++;
+        *last = once->thunks[once->count - 1];
+    }
+    return error;
+}
+
 int rg_straighten(rg_frame *frame) {
-    frame->is_straight = 0;
+    frame->is_straight = frame->is_short = 0;
+    double time = 0;
     for (int64_t t = 0; t < frame->nthunks; t++)
         if (frame->thunks[t].dynamic || frame->thunks[t].pending)
             return RG_OK;
@@ -189,41 +220,55 @@ int rg_straighten(rg_frame *frame) {
     int error = make_registers(frame, s);
     if (error)
         return error;
-    s->ncalls = s->npointers = s->traffic = 0;
+    s->ncalls = s->npointers = s->nonces = s->traffic = 0;
+    call *once = NULL;
+    rg_thunk *last = NULL; /* of those that it may skip */
     for (int64_t t = 0; t < frame->nthunks; t++) {
         rg_thunk *thunk = &frame->thunks[t];
         if (thunk->early)
             continue;
-        if (is_group(thunk)) {
-            group g = read_group(thunk->params);
-            int64_t n = line_of(thunk, &g);
-            if (n) {
-                add_group(s, thunk, &g, n);
-                s->traffic += thunk->traffic;
-                continue;
-            }
+        if (!last) {
+            once = &s->calls[s->ncalls];
+            error = add_once(frame, s, thunk, &last);
+            if (error)
+                return error;
         }
-        s->calls[s->ncalls++] = (call){.run = thunk->run, .thunk = thunk};
+        const int is_pass = rg_is_pass(thunk);
+        group g = {0};
+        if (is_pass)
+            g = read_group(thunk->params);
+        time += is_pass ? time_of(thunk, &g) : SHORT;
+        int64_t n = is_pass && !last ? line_of(thunk, &g) : 0;
+        if (n) {
+            add_group(s, thunk, &g, n);
+            s->traffic += thunk->traffic;
+        } else
+            s->calls[s->ncalls++] = (call){.run = thunk->run, .thunk = thunk};
+        if (thunk == last) {
+            once->n = &s->calls[s->ncalls] - once - 1;
+            last = NULL;
+        }
     }
     frame->is_straight = 1;
+    frame->is_short = time < SHORT;
     return RG_OK;
-}
-
-static int failed(rg_frame *frame, const rg_thunk *thunk, int error) {
-    frame->failed = (int32_t)(thunk - frame->thunks);
-    frame->error = error;
-    frame->prepared = 0;
-    return -1;
 }
 
 static inline int run_calls(rg_frame *frame, const call *c, const call *end) {
     for (; c < end; c++) {
         const void *in[INPUTS];
         switch (c->nin) {
+        case ONCE: {
+            int done, error = c->once->run(frame, c->once, &done);
+            if (error)
+                return rg_failed(frame, c->thunk, error);
+            c += done ? c->n : 0;
+            continue;
+        }
         case 0: {
             int error = c->run(frame, c->thunk);
             if (error)
-                return failed(frame, c->thunk, error);
+                return rg_failed(frame, c->thunk, error);
             continue;
         }
         case 1:
@@ -289,7 +334,8 @@ void rg_free_straight(rg_frame *frame) {
     struct rg_straight *s = frame->straight;
     if (!s)
         return;
-    free(s->registers.data);
+    rg_release(s->registers.data);
+    free(s->onces);
     free(s->pointers);
     free(s->calls);
     free(s);

@@ -8,6 +8,9 @@
    are prepared in each run. 0, or what rg_fail answers. */
 int rg_straighten(rg_frame *);
 
+/* Let a frame say which thunk failed, and with what error. -1. */
+int rg_failed(rg_frame *, const rg_thunk *, int error);
+
 /* Run the row, as `rg_run` does. */
 int rg_run_straight(rg_frame *);
 

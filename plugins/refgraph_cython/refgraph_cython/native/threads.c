@@ -8,7 +8,7 @@ thread of Python's may, works alone.
 #define _GNU_SOURCE /* for the set of cores that this process may use */
 #include "rg.h"
 
-#if defined(_WIN32)
+#if defined(_WIN32) /* one thread */
 
 void rg_parallel(int64_t of, double ns, void (*chunk)(void *context, int64_t number, int64_t of), void *context) {
     (void)ns;
@@ -35,10 +35,11 @@ int64_t rg_jobs(void) {
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MOST 64          /* threads */
 #define WORTH 10000.0    /* nanoseconds of work from which on other threads are asked to help */
-#define WAKING 100000.0  /* and from which on sleeping ones are woken, which takes about as long */
+#define WAKING 100000.0  /* and from which on sleeping ones are woken */
 #define PATIENCE 50000   /* nanoseconds that a thread looks for work before it sleeps */
 
 typedef void (*chunk_of)(void *context, int64_t number, int64_t of);
@@ -137,6 +138,9 @@ static int cores(void) {
     cpu_set_t set;
     if (count < 1 && !sched_getaffinity(0, sizeof set, &set))
         count = CPU_COUNT(&set);
+#else
+    if (count < 1)
+        count = (int)sysconf(_SC_NPROCESSORS_ONLN);
 #endif
     return count < 1 ? 1 : count > MOST ? MOST : count;
 }

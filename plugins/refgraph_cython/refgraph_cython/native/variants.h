@@ -11,10 +11,8 @@ and RG_BYTES the size of a vector. RG_CHOOSE(name) is then the one for this proc
 
 #include <stdint.h>
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define RG_SEVERAL 1
-#else
-#define RG_SEVERAL 0
+#ifndef RG_SEVERAL
+#define RG_SEVERAL 0 /* whether there are all three: said by who compiles, see flags.py */
 #endif
 
 enum rg_isa { RG_BASE, RG_V3, RG_V4 };
@@ -25,11 +23,18 @@ int rg_isa(void);
 /* The size of its vectors, in bytes. */
 int64_t rg_vector_bytes(void);
 
-/* Before a loop over the elements of one vector: leave it to the vectorizer, which comes after unrolling. */
-#if defined(__GNUC__) && !defined(__clang__)
-#define RG_ONE_VECTOR _Pragma("GCC unroll 1")
+/* Before a loop: RG_INDEPENDENT where no step reads what another one writes, or only its own element; RG_UNROLL(n) to
+   write out up to n steps; RG_ONE_VECTOR over the elements of one vector, which is left to the vectorizer, as that comes
+   after unrolling. */
+#define RG_PRAGMA(text) _Pragma(#text)
+#if defined(__clang__)
+#define RG_INDEPENDENT RG_PRAGMA(clang loop vectorize(assume_safety))
+#define RG_UNROLL(n) RG_PRAGMA(clang loop unroll_count(n))
+#define RG_ONE_VECTOR RG_PRAGMA(clang loop unroll(disable))
 #else
-#define RG_ONE_VECTOR
+#define RG_INDEPENDENT RG_PRAGMA(GCC ivdep)
+#define RG_UNROLL(n) RG_PRAGMA(GCC unroll n)
+#define RG_ONE_VECTOR RG_UNROLL(1)
 #endif
 
 #define RG_JOIN_NAMES(a, b) a##_##b

@@ -602,26 +602,49 @@ static inline double rg_log1p_f64(double x, int64_t *rare)
 /* log(1 + exp(x)) as the larger of x and 0, and log(1 + e) with e = exp(-|x|), which lies in [0, 1]: with 1 + f = 1 + e,
    or half of that where e is above sqrt(2) - 1, and s = f / (2 + f), log(1 + f) is that of (1 + s) / (1 - s) (NIST DLMF
    4.6.4), which is 2 s = f - s f and a rest. As f is exact, what is rounded in s counts for less.
-   `half` is 1 or 0 by its bits: of a choice compilers make two of all that follows. */
+   `half` is 1 or 0 by its bits: of a choice compilers make two of all that follows.
+   It has two parts, with e between them: instruction_loops.h runs them one after the other. */
 #define RG_SQRT_2_LESS_1 0.41421356237309503
 
-static inline float rg_softplus_f32(float x, int32_t *rare)
+static inline float rg_softplus_begin_f32(float x, int32_t *rare)
+{
+    (void)rare;
+    return rg_exp_below_f32(-__builtin_fabsf(x));
+}
+
+static inline float rg_softplus_end_f32(float x, float e, int32_t *rare)
 {
     static const float q[5] = {2.0f / 3.0f, 2.0f / 5.0f, 2.0f / 7.0f, 2.0f / 9.0f, 2.0f / 11.0f};
     (void)rare;
-    float above = x > 0.0f ? x : 0.0f, e = rg_exp_below_f32(-__builtin_fabsf(x));
+    float above = x > 0.0f ? x : 0.0f;
     float half = rg_of_bits_f32(rg_bits_f32(1.0f) & -(uint32_t)(e > (float)RG_SQRT_2_LESS_1));
     float f = (e - half) * (1.0f - 0.5f * half), s = (e - half) / (e + (2.0f + half)), z = s * s;
     return above + (half * (float)RG_WHOLE_LN2 + (f - s * (f - z * RG_POLY4(z, q))));
 }
 
-static inline double rg_softplus_f64(double x, int64_t *rare)
+static inline double rg_softplus_begin_f64(double x, int64_t *rare)
 {
     (void)rare;
-    double above = x > 0.0 ? x : 0.0, e = rg_exp_below_f64(-__builtin_fabs(x));
+    return rg_exp_below_f64(-__builtin_fabs(x));
+}
+
+static inline double rg_softplus_end_f64(double x, double e, int64_t *rare)
+{
+    (void)rare;
+    double above = x > 0.0 ? x : 0.0;
     double half = rg_of_bits_f64(rg_bits_f64(1.0) & -(uint64_t)(e > RG_SQRT_2_LESS_1));
     double f = (e - half) * (1.0 - 0.5 * half), s = (e - half) / (e + (2.0 + half)), z = s * s;
     return above + (half * RG_WHOLE_LN2 + (f - s * (f - z * RG_POLY6(z, rg_log_f64_q))));
+}
+
+static inline float rg_softplus_f32(float x, int32_t *rare)
+{
+    return rg_softplus_end_f32(x, rg_softplus_begin_f32(x, rare), rare);
+}
+
+static inline double rg_softplus_f64(double x, int64_t *rare)
+{
+    return rg_softplus_end_f64(x, rg_softplus_begin_f64(x, rare), rare);
 }
 
 /* The logarithm to base 2: e and the rest stand side by side, so it is exact for powers of 2. */
@@ -892,7 +915,7 @@ static inline float rg_hypot_f32(float x, float y, int32_t *rare)
     power = rg_of_bits_f32(rg_bits_f32(power < 0x1p-126f ? 0x1p-126f : power) & 0x7f800000u);
     float inverse = rg_of_bits_f32((254u << 23) - rg_bits_f32(power));
     float z = __builtin_sqrtf((a * inverse) * (a * inverse) + (b * inverse) * (b * inverse)) * power;
-    return (a == __builtin_inff()) | (b == __builtin_inff()) ? __builtin_inff() : z;
+    return ((a == __builtin_inff()) | (b == __builtin_inff())) ? __builtin_inff() : z;
 }
 
 static inline double rg_hypot_f64(double x, double y, int64_t *rare)
@@ -903,7 +926,7 @@ static inline double rg_hypot_f64(double x, double y, int64_t *rare)
     power = rg_of_bits_f64(rg_bits_f64(power < 0x1p-1022 ? 0x1p-1022 : power) & 0x7ff0000000000000u);
     double inverse = rg_of_bits_f64(((uint64_t)2046 << 52) - rg_bits_f64(power));
     double z = __builtin_sqrt((a * inverse) * (a * inverse) + (b * inverse) * (b * inverse)) * power;
-    return (a == __builtin_inf()) | (b == __builtin_inf()) ? __builtin_inf() : z;
+    return ((a == __builtin_inf()) | (b == __builtin_inf())) ? __builtin_inf() : z;
 }
 
 /* `power`, which is |x|^y, with the sign of x^y, or NaN where x is negative and y is no integer: C, F.10.4.4. `far`
