@@ -63,7 +63,7 @@ def product_of(device: Any, a: Any, b: Any, c: Any, alpha: complex = 1, beta: co
     it. Nothing is read of c where beta is 0. No length is 0.
     """
     operands = [Operand(device.address(x), *is_laid(x)) for x in (a, b, c)]
-    return Product(str(c.dtype), (*c.shape, a.shape[2]), tuple(operands), alpha, beta)  # type: ignore[arg-type]
+    return Product(str(c.dtype), (*c.shape, a.shape[2]), tuple(operands), alpha, beta)
 
 
 def is_laid(stack: Any) -> Any:

@@ -6,7 +6,6 @@ import ctypes
 import sys
 from collections.abc import Iterator
 from functools import cache
-from importlib import metadata
 from importlib.util import find_spec
 
 _INSTALL = "pip install 'refgraph[cuda]'"
@@ -17,9 +16,9 @@ _NO_DEVICE = 100
 
 @cache
 def why_missing() -> str:
-    """All that is missing to run kernels on a device; "" where nothing is. CuPy is imported only where the rest is
-    there."""
-    return "; ".join([*_lacks_driver(), *_lacks_packages()]) or _import()
+    """What is missing to run kernels on a device; "" where nothing is. Where there is no driver this is quick: it is
+    asked whenever a backend is chosen."""
+    return "; ".join([*_lacks_driver(), *_lacks_cupy()]) or "; ".join(_lacks_toolkit()) or _import()
 
 
 def _lacks_driver() -> Iterator[str]:
@@ -42,11 +41,13 @@ def _lacks_driver() -> Iterator[str]:
         yield f"the NVIDIA driver is for CUDA {major}.{rest // 10}, CuPy for {wanted}{advice}"
 
 
-def _lacks_packages() -> Iterator[str]:
-    """CuPy, or of CUDA's toolkit what CuPy looks for when a kernel is compiled or matrices are multiplied."""
+def _lacks_cupy() -> Iterator[str]:
     if find_spec("cupy") is None:
         yield f"CuPy is missing: {_INSTALL}"
-        return
+
+
+def _lacks_toolkit() -> Iterator[str]:
+    """Of CUDA's toolkit what CuPy looks for when a kernel is compiled or matrices are multiplied."""
     if find_spec("cuda") is None or find_spec("cuda.pathfinder") is None:
         return
     from cuda import pathfinder
@@ -65,6 +66,8 @@ def _lacks_packages() -> Iterator[str]:
 
 def _cuda_of_cupy() -> int:
     """The version of CUDA that the installed distribution of CuPy is for; 0 where no name says."""
+    from importlib import metadata
+
     for version in (12, 13):
         try:
             metadata.version(f"cupy-cuda{version}x")

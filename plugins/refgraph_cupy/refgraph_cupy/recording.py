@@ -181,6 +181,9 @@ class Recorder:
             self.flagged = self.upload(np.zeros(1, np.int32))
         return self.flagged
 
+    def memory(self) -> tuple[int, int]:
+        return self._device.memory()
+
     def check(self, error: Exception) -> None:
         """Look at the flag when all is done."""
         self.faults.append(error)

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from refgraph_cupy.device import Array, current
-from refgraph_cupy.kernels.sorting import argsorted, sorted_rows
 
 import refgraph as rg
 import refgraph.tensor as T
 from refgraph.backend import Unique
+from refgraph_cupy.device import Array, current
+from refgraph_cupy.kernels.sorting import argsorted, sorted_rows
 
 ROWS = [(2, 3, 5), (7, 30), (2, 577), (1, 2304), (2, 2305), (1, 9300)]
 """Some for each way: of a thread, a few, a block, and of two and more tiles."""
