@@ -62,8 +62,8 @@ def product_of(device: Any, a: Any, b: Any, c: Any, alpha: complex = 1, beta: co
     Of each matrix of a and b, neighbours lie along the last axis or the one before (see `is_laid`); c lies as C lays
     it. Nothing is read of c where beta is 0. No length is 0.
     """
-    operands = [Operand(device.address(x), *is_laid(x)) for x in (a, b, c)]
-    return Product(str(c.dtype), (*c.shape, a.shape[2]), tuple(operands), alpha, beta)
+    left, right, out = [Operand(device.address(x), *is_laid(x)) for x in (a, b, c)]
+    return Product(str(c.dtype), (*c.shape, a.shape[2]), (left, right, out), alpha, beta)
 
 
 def is_laid(stack: Any) -> Any:
@@ -136,7 +136,7 @@ def _succeeds(status: int) -> None:
 @cache
 def _library() -> Any:
     """The cuBLAS of this process, which CuPy loads when it makes a handle."""
-    from cupy_backends.cuda.libs import cublas  # type: ignore[import-not-found]
+    from cupy_backends.cuda.libs import cublas
 
     made = cublas.create()
     version = cublas.getVersion(made)
