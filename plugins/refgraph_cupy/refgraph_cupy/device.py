@@ -127,7 +127,9 @@ class Cuda(Faults):
 
         super().__init__()
         self._cupy = cupy
-        self._made: dict[Kernel, Any] = {}
+        self._made: dict[Kernel, int] = {}
+        self._modules: list[Any] = []
+        self._capturing = local()
 
     def empty(self, shape: Shape, dtype: Any) -> Array:
         return self._cupy.empty(tuple(shape), dtype)
@@ -153,10 +155,11 @@ class Cuda(Faults):
         self._cupy.cuda.driver.launchKernel(function, *grid, *block, 0, stream, pointers.ctypes.data, 0)
 
     def _compiled(self, kernel: Kernel) -> int:
-        """The address of the kernel's function. CuPy keeps what it compiled, on disk, by content."""
+        """The address of the kernel's function, which is there as long as the module is. CuPy keeps what it compiled,
+        on disk, by content."""
         module = self._cupy.RawModule(code=kernel.source, options=(f"-I{HEADERS / 'device'}", f"-I{HEADERS}", *OPTIONS))
-        self._made[kernel] = function = module.get_function(kernel.name)
-        return int(function.kernel.ptr)
+        self._modules.append(module)
+        return int(module.get_function(kernel.name).kernel.ptr)
 
     def argsort(self, array: Array) -> Array:
         return self._cupy.argsort(array, kind="stable")
@@ -170,7 +173,7 @@ class Cuda(Faults):
 
     def fill(self, to: Array, value: Any) -> None:
         if isinstance(value, np.ndarray):
-            to.set(value)
+            to.set(np.asarray(value))
         else:
             to[...] = value
 
@@ -181,8 +184,10 @@ class Cuda(Faults):
         return _Captured(self, launches)
 
     def capture(self, launches: Sequence[Any]) -> Any:
-        """Launches as a CUDA graph."""
-        stream = self._cupy.cuda.Stream(non_blocking=True)
+        """Launches as a CUDA graph. A thread captures on one stream, for which it has one workspace (blas.py)."""
+        stream = self._capturing.__dict__.get("stream")
+        if stream is None:
+            stream = self._capturing.stream = self._cupy.cuda.Stream(non_blocking=True)
         with stream:
             stream.begin_capture()
             try:
