@@ -123,6 +123,7 @@ class Backend:
         self._available, self.memory = available, memory
         self._makers: dict[Any, AnyMaker] = {}
         self._program: AnyMaker | None = None
+        self._classes: frozenset[type] | None = None
 
     def kernel(self, *kinds: type[Op] | Op) -> Callable[[AnyMaker], AnyMaker]:
         """Register what makes kernels for ops of these classes, or for these very ops.
@@ -217,6 +218,15 @@ class Backend:
         if op in self._makers:
             return self._makers[op]
         return next((self._makers[kind] for kind in type(op).__mro__ if kind in self._makers), None)
+
+    def owns(self, value: Any) -> bool:
+        """Whether a value is an array of this backend's, and not one of NumPy's: it is known by its class."""
+        if self.is_host or isinstance(value, (np.ndarray, np.generic)):
+            return False
+        if self._classes is None:  # a backend may have a class for single numbers
+            some = [np.zeros(shape, dtype) for shape in ((), (1,)) for dtype in self.capabilities.dtypes]
+            self._classes = frozenset([type(self.to_device(array)) for array in some])
+        return type(value) in self._classes
 
     def has_maker(self, op: Op) -> bool:
         """Whether it is asked for kernels for this op at all."""

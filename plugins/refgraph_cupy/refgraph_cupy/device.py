@@ -138,7 +138,9 @@ class Cuda(Faults):
 
         super().__init__()
         self._cupy = cupy
-        self._made: dict[Kernel, Any] = {}
+        self._made: dict[Kernel, int] = {}
+        self._modules: list[Any] = []
+        self._capturing = local()
 
     def empty(self, shape: Shape, dtype: Any) -> Array:
         return self._cupy.empty(tuple(shape), dtype)
@@ -170,10 +172,11 @@ class Cuda(Faults):
             self._cupy.cuda.get_current_stream().synchronize()
 
     def _compiled(self, kernel: Kernel) -> int:
-        """The address of the kernel's function. CuPy keeps what it compiled, on disk, by content."""
+        """The address of the kernel's function, which is there as long as the module is. CuPy keeps what it compiled,
+        on disk, by content."""
         module = self._cupy.RawModule(code=kernel.source, options=(f"-I{HEADERS / 'device'}", f"-I{HEADERS}", *OPTIONS))
-        self._made[kernel] = function = module.get_function(kernel.name)
-        return int(function.kernel.ptr)
+        self._modules.append(module)
+        return int(module.get_function(kernel.name).kernel.ptr)
 
     def argsort(self, array: Array) -> Array:
         return self._cupy.argsort(array, kind="stable")
@@ -191,7 +194,7 @@ class Cuda(Faults):
 
     def fill(self, to: Array, value: Any) -> None:
         if isinstance(value, np.ndarray):
-            to.set(value)
+            to.set(np.asarray(value))
         else:
             to[...] = value
 
@@ -202,8 +205,10 @@ class Cuda(Faults):
         return _Captured(self, launches)
 
     def capture(self, launches: Sequence[Any]) -> Any:
-        """Launches as a CUDA graph."""
-        stream = self._cupy.cuda.Stream(non_blocking=True)
+        """Launches as a CUDA graph. A thread captures on one stream, for which it has one workspace (blas.py)."""
+        stream = self._capturing.__dict__.get("stream")
+        if stream is None:
+            stream = self._capturing.stream = self._cupy.cuda.Stream(non_blocking=True)
         with stream:
             stream.begin_capture()
             try:
@@ -227,7 +232,7 @@ class _Captured:
         self.remark = "launched one by one, as it ran once"
 
     def run(self) -> None:
-        if not config.debug_sync:  # which waits for each launch
+        if self._launches and not config.debug_sync:  # which waits for each launch
             self._runs += 1
             if self._runs == 2:
                 self._capture()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 
@@ -30,3 +31,64 @@ def on_the_host(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch,
     device._standard.cache_clear()
     yield
     device._standard.cache_clear()
+
+
+def counting_host() -> Any:
+    """The host as a device that counts."""
+    from refgraph_cupy.host import Host
+
+    class Counted(Host):
+        """The host, which notes what it runs: kernels and products one by one, and runs of recorded work."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.clear()
+
+        def clear(self) -> None:
+            self.launched: list[str] = []
+            self.replayed = self.uploads = self.downloads = self.fills = 0
+
+        def launch(self, kernel: Any, *rest: Any) -> None:
+            self.launched.append(kernel.name)
+            super().launch(kernel, *rest)
+
+        def multiply(self, product: Any) -> None:
+            self.launched.append("product")
+            super().multiply(product)
+
+        def upload(self, array: Any) -> Any:
+            self.uploads += 1
+            return super().upload(array)
+
+        def download(self, array: Any) -> Any:
+            self.downloads += 1
+            return super().download(array)
+
+        def fill(self, to: Any, value: Any) -> None:
+            self.fills += 1
+            super().fill(to, value)
+
+        def work(self, launches: Any) -> Any:
+            work, run, counted = super().work(launches), super().work(launches).run, self
+
+            class Noted:
+                remark = work.remark
+
+                def run(self) -> None:
+                    counted.replayed += 1
+                    run()
+
+            return Noted()
+
+    return Counted()
+
+
+@pytest.fixture
+def counted(on_the_host: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The device of a test that asks what is put on it."""
+    from refgraph_cupy import device
+
+    found = counting_host()
+    with monkeypatch.context() as patched:
+        patched.setattr(device, "_standard", lambda: found)
+        yield found
