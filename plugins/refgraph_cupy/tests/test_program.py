@@ -48,7 +48,8 @@ def test_the_second_call_replays(counted: Any) -> None:
     f = function([x], T.tanh(T.dot(x, w)).sum(axis=0))
     first = f(START)
     launches = len(counted.launched)
-    assert launches and not counted.replayed
+    assert launches
+    assert not counted.replayed
     counted.clear()
     same(f(START), first)
     assert (counted.replayed, len(counted.launched)) == (1, launches)
@@ -92,7 +93,8 @@ def test_results_are_nobody_elses(counted: Any) -> None:
         a = START + n
         results = f(a)
         for r in results:
-            assert r.flags.writeable and not np.shares_memory(r, a)
+            assert r.flags.writeable
+            assert not np.shares_memory(r, a)
         later = f(a + 100)
         same(results[0], a * 2)
         same(results[1], a.T)
@@ -137,7 +139,8 @@ def test_the_two_sides_of_a_state_are_swapped(counted: Any) -> None:
     for _ in range(5):
         f()
         seen.append(id(inside(w)))
-    assert seen[0] == seen[2] == seen[4] and seen[1] == seen[3] != seen[0]
+    assert seen[0] == seen[2] == seen[4]
+    assert seen[1] == seen[3] != seen[0]
 
 
 def test_states_that_are_exchanged(counted: Any) -> None:
@@ -293,7 +296,8 @@ def test_a_state_that_numpy_keeps(counted: Any) -> None:
         a, b = a + b, b + a
         same(w.get_value(), a)
         same(v.get_value(), b)
-        assert isinstance(w.container.value, np.ndarray) and isinstance(inside(v), HostArray)
+        assert isinstance(w.container.value, np.ndarray)
+        assert isinstance(inside(v), HostArray)
 
 
 def test_a_borrowed_output_is_an_array_of_the_device(counted: Any) -> None:
@@ -301,7 +305,8 @@ def test_a_borrowed_output_is_an_array_of_the_device(counted: Any) -> None:
     f = function([], [Out(w * 2, borrow=True), w + 1], updates={w: w + 1})
     results = [f() for _ in range(3)]
     for n, (lent, plain) in enumerate(results):
-        assert isinstance(lent, HostArray) and isinstance(plain, np.ndarray)
+        assert isinstance(lent, HostArray)
+        assert isinstance(plain, np.ndarray)
         same(counted.download(lent), (START + n) * 2)
         same(plain, START + n + 1)
 
@@ -349,7 +354,8 @@ def test_an_integer_is_read_on_the_device(counted: Any) -> None:
     for k in range(6):
         a, b, c = f(np.ones(3), k)
         same(a, np.full(3, k))
-        assert (b, c) == (k + 1, 2 * k) and c.dtype == "float32"
+        assert (b, c) == (k + 1, 2 * k)
+        assert c.dtype == "float32"
     assert counted.replayed == 5
 
 
@@ -362,10 +368,13 @@ def test_a_counter_is_counted_on_the_device(counted: Any) -> None:
         assert a == n
         same(b, want * 0.5**n)
         want = want / (n + 1)
-    assert t.get_value() == 20 and t.get_value().dtype == "int64"
-    assert counted.replayed == 19 and counted.uploads < 10
+    assert t.get_value() == 20
+    assert t.get_value().dtype == "int64"
+    assert counted.replayed == 19
+    assert counted.uploads < 10
     t.set_value(3)
-    assert f()[0] == 3 and t.get_value() == 4
+    assert f()[0] == 3
+    assert t.get_value() == 4
 
 
 def test_integers_that_are_read_on_the_host_make_another_tape_each(counted: Any) -> None:
@@ -404,7 +413,8 @@ def test_integers_wrap_alike_here_and_there(counted: Any, dtype: str) -> None:
     for _ in range(4):
         assert f() == want
         want = np.add(want, one)
-        assert t.get_value() == want and t.get_value().dtype == dtype
+        assert t.get_value() == want
+        assert t.get_value().dtype == dtype
 
 
 def test_a_single_integer_of_the_device_may_be_set_and_read(counted: Any) -> None:
