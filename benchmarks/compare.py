@@ -25,19 +25,18 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
-from compare_workloads.workloads import TOLERANCES, WORKLOADS  # type: ignore[import-not-found]
+from compare_workloads.workloads import ALL, TOLERANCES, WORKLOADS  # type: ignore[import-not-found]
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 SLICE = 0.02  # seconds that a peer runs in a round
 LIMIT = 120.0  # seconds for one answer
 POOLS = ("OMP", "OPENBLAS", "MKL", "NUMBA")
-OURS = "refgraph"  # the peer that the others are compared with
+OURS = "refgraph"  # the peer that the others are compared with; those whose names begin so are no rivals
 
 
 class Peer(NamedTuple):
@@ -58,7 +57,6 @@ PEERS = {
     "torch.compile": Peer("torch_like.torches", "torch", "compile"),
     "Theano": Peer("theano_like.theanos", "theano"),
 }
-RIVALS = [name for name, peer in PEERS.items() if peer.environment != "refgraph"]
 PACKAGES = {
     "jax": ["jax"],
     "pytensor": ["pytensor", "scipy-openblas32"],
@@ -74,16 +72,15 @@ class Cannot(Exception):
 class Worker:
     """A process of one peer. It is stopped but while it answers: its pools of threads would take the others' time."""
 
-    def __init__(self, name: str, python: Path, threads: int) -> None:
-        self.name = name
+    def __init__(self, peer: Peer, python: Path, threads: int) -> None:
         self.cache = tempfile.mkdtemp(prefix="compare-")
-        peer = PEERS[name]
         given = {"peer": peer.setup, "option": peer.option, "threads": threads, "cache": self.cache}
         given["cpus"] = sorted(os.sched_getaffinity(0))[-threads:]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "THEANO", "REFGRAPH"))}
+        dropped = ("PYTHON", "THEANO", "REFGRAPH_FLAGS", "REFGRAPHRC")
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
         environment |= {f"{pool}_NUM_THREADS": str(threads) for pool in POOLS}
         if peer.environment == "refgraph":
-            environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "plugins" / "refgraph_cython")])
+            environment["PYTHONPATH"] = os.pathsep.join([str(p) for p in (ROOT, *(ROOT / "plugins").iterdir())])
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [str(python), str(HERE / "compare_workloads" / "worker.py"), json.dumps(given)],
@@ -140,9 +137,9 @@ class Worker:
 # Environments
 
 
-def interpreter(peer: str, environments: Path, given: dict[str, str]) -> Path:
+def interpreter(peer: Peer, environments: Path, given: dict[str, str]) -> Path:
     """The Python that a peer runs on, after its environment is made where there is none."""
-    name = PEERS[peer].environment
+    name = peer.environment
     if name in given:
         return Path(given[name])
     if name == "refgraph":
@@ -172,12 +169,12 @@ def old_python() -> str:
 # Measuring
 
 
-def start(peers: Iterable[str], args: argparse.Namespace, threads: int) -> tuple[dict[str, Worker], dict[str, str]]:
+def start(peers: dict[str, Peer], args: argparse.Namespace, threads: int) -> tuple[dict[str, Worker], dict[str, str]]:
     """The processes, and why there is none for some peers."""
     workers, missing = {}, {}
-    for name in peers:
+    for name, peer in peers.items():
         try:
-            workers[name] = Worker(name, interpreter(name, args.environments, args.python), threads)
+            workers[name] = Worker(peer, interpreter(peer, args.environments, args.python), threads)
         except (Cannot, subprocess.CalledProcessError) as e:
             missing[name] = str(e)
     return workers, missing
@@ -187,7 +184,7 @@ def disagreement(workload: str, want: list[Any], got: list[Any]) -> str:
     """How answers differ, or nothing."""
     if [d["shape"] for d in got] != [d["shape"] for d in want]:
         return f"its answers have shapes {[d['shape'] for d in got]}, not {[d['shape'] for d in want]}"
-    tolerance = TOLERANCES[WORKLOADS[workload].dtype]
+    tolerance = TOLERANCES[ALL[workload].dtype]
     for i, (a, b) in enumerate(zip(want, got, strict=True)):
         error = max(abs(x - y) for x, y in zip(a["sums"], b["sums"], strict=True))
         if not error <= tolerance * a["size"]:
@@ -244,14 +241,14 @@ def warm(workload: str, workers: dict[str, Worker], rounds: int) -> dict[str, An
     return row
 
 
-def cold(workload: str, peers: Iterable[str], args: argparse.Namespace, threads: int) -> dict[str, Any]:
+def cold(workload: str, peers: dict[str, Peer], args: argparse.Namespace, threads: int) -> dict[str, Any]:
     """A row of the table: microseconds to make the function and call it once, in a fresh process."""
     found, cannot, answers = {}, {}, {}
-    for name in peers:
+    for name, peer in peers.items():
         times = []
         try:
             for _ in range(args.rounds):
-                worker = Worker(name, interpreter(name, args.environments, args.python), threads)
+                worker = Worker(peer, interpreter(peer, args.environments, args.python), threads)
                 try:
                     made = worker.ask("prepare", workload, args.cold_limit)
                 finally:
@@ -271,11 +268,15 @@ def cold(workload: str, peers: Iterable[str], args: argparse.Namespace, threads:
 
 def rated(row: dict[str, Any]) -> dict[str, Any]:
     """With who is the best of the others, and how many times longer it takes than refgraph."""
-    rivals = {name: row["us"][name] for name in RIVALS if name in row["us"]}
+    rivals = {name: us for name, us in row["us"].items() if is_rival(name)}
     if rivals and OURS in row["us"]:
         row["best"] = min(rivals, key=lambda name: rivals[name])
         row["ratio"] = rivals[row["best"]] / row["us"][OURS]
     return row
+
+
+def is_rival(name: str) -> bool:
+    return not name.startswith(OURS)
 
 
 def geometric_mean(numbers: list[float]) -> float:
@@ -329,9 +330,10 @@ def picture(report: dict[str, Any], file: Path) -> None:
     matplotlib.rcParams["svg.hashsalt"] = "compare"  # the same picture from the same numbers
     tables = report["tables"]
     rows = max(len(t["rows"]) for t in tables)
+    rivals = list(dict.fromkeys([name for t in tables for row in t["rows"] for name in row["us"] if is_rival(name)]))
     figure, panels = plt.subplots(1, len(tables), figsize=(3 + 5 * len(tables), 1.5 + 0.3 * rows), squeeze=False)
     for panel, measured in zip(panels[0], tables, strict=True):
-        for i, name in enumerate(RIVALS):
+        for i, name in enumerate(rivals):
             points = [
                 (row["us"][name] / row["us"][OURS], y)
                 for y, row in enumerate(measured["rows"])
@@ -347,14 +349,15 @@ def picture(report: dict[str, Any], file: Path) -> None:
         panel.grid(alpha=0.3)
         panel.set_title(title(measured))
         panel.set_xlabel("times refgraph's time")
-    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="lower center", ncols=len(RIVALS), fontsize="small")
+    figure.legend(
+        *panels[0][0].get_legend_handles_labels(), loc="lower center", ncols=len(rivals) or 1, fontsize="small"
+    )
     figure.tight_layout(rect=(0, 0.05, 1, 1))
     figure.savefig(file, metadata={"Date": None})
 
 
 def title(measured: dict[str, Any]) -> str:
-    threads = measured["threads"]
-    kind = "function and first call" if measured["cold"] else "a call"
+    threads, kind = measured["threads"], "function and first call" if measured["cold"] else "a call"
     return f"{kind}, {threads} thread{'s' if threads > 1 else ''}"
 
 
@@ -368,7 +371,7 @@ def processor() -> str:
 
 def pair(text: str) -> tuple[str, str]:
     name, _, path = text.partition("=")
-    if name not in {peer.environment for peer in PEERS.values()} or not path:
+    if name not in {OURS, *PACKAGES} or not path:
         raise argparse.ArgumentTypeError(f"{text!r} is not ENVIRONMENT=PATH")
     return name, path
 
@@ -389,7 +392,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the workers, which may be stopped, end too
     if not (args.json or args.quick or args.workloads or args.peers):  # a whole run is a result
         args.json = HERE / "results" / ("compare_cold.json" if args.cold else "compare.json")
-    args.peers = args.peers or list(PEERS)
+    peers = {name: PEERS[name] for name in args.peers or PEERS}
     args.python = dict(args.python)
     args.rounds = args.rounds or (1 if args.cold else 2 if args.quick else 15)
     workloads = [w for w in WORKLOADS if not args.workloads or any(word in w for word in args.workloads)]
@@ -397,14 +400,15 @@ def main() -> None:
     report: dict[str, Any] = {"versions": {"python": platform.python_version()}, "tables": []}
     report["machine"] = {"platform": platform.platform(), "processor": processor(), "cpus": os.cpu_count()}
     for threads in args.threads:
-        workers, missing = start(args.peers, args, threads)
+        workers, missing = start(peers, args, threads)
         rows: list[dict[str, Any]] = []
         report["tables"].append({"threads": threads, "cold": args.cold, "rounds": args.rounds, "rows": rows})
         report["versions"] |= {name: worker.versions for name, worker in workers.items()}
         try:
             for workload in workloads:
                 print(workload, file=sys.stderr)
-                row = cold(workload, workers, args, threads) if args.cold else warm(workload, workers, args.rounds)
+                running = {name: peer for name, peer in peers.items() if name in workers}
+                row = cold(workload, running, args, threads) if args.cold else warm(workload, workers, args.rounds)
                 row["cannot"] |= missing
                 rows.append(rated(row))
                 if args.json:
@@ -412,7 +416,7 @@ def main() -> None:
         finally:
             for worker in workers.values():
                 worker.close()
-        print(f"\n{title(report['tables'][-1])}\n\n{table(rows, args.peers)}", flush=True)
+        print(f"\n{title(report['tables'][-1])}\n\n{table(rows, list(peers))}", flush=True)
     if args.json:
         picture(report, args.json.with_suffix(".svg"))
 

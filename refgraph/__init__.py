@@ -51,6 +51,7 @@ as_tensor_variable = as_tensor
 
 
 if _typing.TYPE_CHECKING:  # what loads when it is wanted, for tools that do not run
+    from refgraph import cuda as cuda
     from refgraph import ifelse as ifelse
     from refgraph import random as random
     from refgraph import scan_module as scan_module
@@ -67,7 +68,7 @@ else:
     def __getattr__(name):
         from importlib import import_module
 
-        if name in ("ifelse", "random", "scan_module"):
+        if name in ("cuda", "ifelse", "random", "scan_module"):
             return import_module(f"refgraph.{name}")
         if name in ("scan", "map", "reduce", "foldl", "foldr", "scan_checkpoints"):
             return getattr(import_module("refgraph.scan_module"), name)

@@ -21,7 +21,7 @@ NAMES = {
         function shared grad clone Op Apply Variable Constant Type generic In Out Mode OpFromGraph as_op pp dot constant
         Rop Lop subgraph_grad OrderedUpdates _asarray __version__ config tensor gradient printing SharedVariable
         DebugMode NanGuardMode MonitorMode debugprint as_tensor_variable
-        scan map reduce foldl foldr scan_checkpoints scan_module random
+        scan map reduce foldl foldr scan_checkpoints scan_module random cuda
     """,
     "refgraph.config": """
         floatX device compute_test_value mode exception_verbosity change_flags on_unused_input gcc.cxxflags optimizer
@@ -78,6 +78,7 @@ NAMES = {
     "refgraph.ifelse": "ifelse",
     "refgraph.scan_module": "scan map reduce foldl foldr scan_checkpoints until",
     "refgraph.random": "Stream next_call",
+    "refgraph.cuda": "memory_info",
     "refgraph.printing": "Print debugprint pp pprint min_informative_str",
 }
 
@@ -286,6 +287,7 @@ def logic(source):
 def door_files():
     return [
         TOP / "refgraph/__init__.py",
+        TOP / "refgraph/cuda.py",
         TOP / "refgraph/gradient.py",
         TOP / "refgraph/ifelse.py",
         TOP / "refgraph/printing.py",

@@ -1,4 +1,4 @@
-"""JAX on the CPU: every workload is one jitted function; states are donated, so they are updated in their memory."""
+"""JAX: every workload is one jitted function; states are donated, so they are updated in their memory."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from compare_workloads.workloads import RATE, TRAINING, Arrays, Made, Workload
+from compare_workloads.workloads import RATE, TRAINING, UPDATING, Arrays, Made, Workload
 
 
 def jaxes(option: str, threads: int, cache: str) -> SimpleNamespace:
-    os.environ["JAX_PLATFORMS"] = "cpu"
+    """On the CPU, or, with the option "cuda", on a GPU, where products of float32 are not cut to fewer digits."""
+    os.environ["JAX_PLATFORMS"] = option or "cpu"
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # others want memory too
     if threads == 1:
         os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
 
@@ -21,6 +23,7 @@ def jaxes(option: str, threads: int, cache: str) -> SimpleNamespace:
     import jaxlib
 
     jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_default_matmul_precision", "highest")
     versions = {"jax": jax.__version__, "jaxlib": jaxlib.__version__, "numpy": np.__version__}
     return SimpleNamespace(make=make, versions=versions)
 
@@ -31,6 +34,8 @@ def make(workload: Workload, arrays: Arrays) -> Made:
     parameters, data = jax.block_until_ready(jax.device_put((arrays.parameters, arrays.data)))
     if workload.family in TRAINING:
         return training(FAMILIES[workload.family], parameters, data)
+    if workload.family in UPDATING:
+        return updating(FAMILIES[workload.family], parameters)
     f = jax.jit(FAMILIES[workload.family])
     wait = jax.block_until_ready
     return Made(lambda: wait(f(parameters, *data)), lambda outputs: [np.asarray(a) for a in jax.tree.leaves(outputs)])
@@ -55,6 +60,23 @@ def training(cost: Any, parameters: list, data: list) -> Made:
         return outputs
 
     return Made(call, lambda outputs: [np.asarray(a) for a in jax.tree.leaves((outputs, parameters))])
+
+
+def updating(new_values: Any, parameters: list) -> Made:
+    """`new_values` answers those of the first parameters."""
+    import jax
+
+    @partial(jax.jit, donate_argnums=0)
+    def update(parameters: list) -> list:
+        found = new_values(parameters)
+        return [*found, *parameters[len(found) :]]
+
+    def call() -> None:
+        nonlocal parameters
+        parameters = update(parameters)
+
+    values = lambda _: [np.asarray(a) for a in parameters]  # noqa: E731
+    return Made(call, values, lambda: jax.block_until_ready(parameters))
 
 
 def sum_of_scalars(parameters: list, x: Any, y: Any) -> Any:
@@ -137,6 +159,31 @@ def jacobian(parameters: list, x: Any) -> Any:
     return jax.jacrev(lambda x: jnp.tanh(x @ parameters[0]))(x)
 
 
+def copy(parameters: list) -> Any:
+    import jax.numpy as jnp
+
+    return [jnp.copy(parameters[1])]
+
+
+def axpy(parameters: list) -> Any:
+    _, x, y = parameters
+    return [2 * x + y]
+
+
+def long_sum(parameters: list) -> Any:
+    x, y = parameters
+    return (x * y).sum()
+
+
+def product(parameters: list) -> Any:
+    _, A, B = parameters
+    return [A @ B]
+
+
+def small_updates(parameters: list) -> Any:
+    return [0.5 * w + 1 for w in parameters]
+
+
 FAMILIES: dict[str, Any] = {
     "sum of scalars": sum_of_scalars,
     "small reduction": small_reduction,
@@ -148,4 +195,9 @@ FAMILIES: dict[str, Any] = {
     "Elman training": elman_training,
     "power": power,
     "Jacobian": jacobian,
+    "copy": copy,
+    "axpy": axpy,
+    "long sum": long_sum,
+    "product": product,
+    "small updates": small_updates,
 }

@@ -12,7 +12,7 @@ from typing import Any, Callable  # noqa: UP035 (Python 3.7 has no collections.a
 
 import numpy as np
 
-from compare_workloads.workloads import RATE, TRAINING, Arrays, Made, Workload
+from compare_workloads.workloads import RATE, STATEFUL, Arrays, Made, Workload
 
 
 class Symbolic:
@@ -20,34 +20,39 @@ class Symbolic:
 
     def __init__(self, theano: Any, T: Any, softmax: Any, scan: Any, versions: dict) -> None:
         self.theano, self.T, self.softmax, self.scan, self.versions = theano, T, softmax, scan, versions
+        self.function = theano.function
 
     def make(self, workload: Workload, arrays: Arrays) -> Made:
         self.theano.config.floatX = workload.dtype
         parameters = [self.theano.shared(a) for a in arrays.parameters]
         f = FAMILIES[workload.family](self, parameters, workload)
         f.trust_input = True  # arguments are arrays of the right types: the fastest way to call any of the three
-        states = parameters if workload.family in TRAINING else []
+        states = parameters if workload.family in STATEFUL else []
 
         def values(outputs: Any) -> list:
             outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
-            return [np.asarray(a) for a in [*outputs, *[s.get_value() for s in states]]]
+            return [self.fetched(a) for a in [*outputs, *[s.get_value() for s in states]]]
 
-        return Made(partial(f, *arrays.data), values)
+        return Made(partial(f, *[self.placed(a) for a in arrays.data]), values, self.wait)
+
+    placed = staticmethod(np.asarray)  # an argument, as a function takes it
+    fetched = staticmethod(np.asarray)  # an output, as an array of NumPy's
+    wait: Any = None  # where calls do not
 
     def training(self, inputs: list, outputs: Any, cost: Any, parameters: list) -> Any:
         gradients = self.theano.grad(cost, parameters)
         updates = [(w, w - RATE * g) for w, g in zip(parameters, gradients)]  # noqa: B905 (Python 3.7)
-        return self.theano.function(inputs, outputs, updates=updates)
+        return self.function(inputs, outputs, updates=updates)
 
 
 def sum_of_scalars(L: Symbolic, parameters: list, workload: Workload) -> Any:
     x, y = L.T.scalar("x"), L.T.scalar("y")
-    return L.theano.function([x, y], x + y)
+    return L.function([x, y], x + y)
 
 
 def small_reduction(L: Symbolic, parameters: list, workload: Workload) -> Any:
     x, y = L.T.vector("x"), L.T.vector("y")
-    return L.theano.function([x, y], L.T.sum(x * y) + L.T.max(x))
+    return L.function([x, y], L.T.sum(x * y) + L.T.max(x))
 
 
 def classifier(L: Symbolic, parameters: list, workload: Workload) -> Any:
@@ -80,12 +85,12 @@ def expression(T: Any, x: Any, y: Any) -> Any:
 
 def elementwise(L: Symbolic, parameters: list, workload: Workload) -> Any:
     x, y = L.T.vector("x"), L.T.vector("y")
-    return L.theano.function([x, y], expression(L.T, x, y))
+    return L.function([x, y], expression(L.T, x, y))
 
 
 def elementwise_gradient(L: Symbolic, parameters: list, workload: Workload) -> Any:
     x, y = L.T.vector("x"), L.T.vector("y")
-    return L.theano.function([x, y], L.theano.grad(expression(L.T, x, y).sum(), [x, y]))
+    return L.function([x, y], L.theano.grad(expression(L.T, x, y).sum(), [x, y]))
 
 
 def hidden(L: Symbolic, x: Any, parameters: list, workload: Workload) -> Any:
@@ -103,7 +108,7 @@ def hidden(L: Symbolic, x: Any, parameters: list, workload: Workload) -> Any:
 def elman_forward(L: Symbolic, parameters: list, workload: Workload) -> Any:
     x = L.T.tensor3("x")
     h = hidden(L, x, parameters, workload)
-    return L.theano.function([x], [h, h[-1]])
+    return L.function([x], [h, h[-1]])
 
 
 def elman_training(L: Symbolic, parameters: list, workload: Workload) -> Any:
@@ -121,7 +126,7 @@ def power(L: Symbolic, parameters: list, workload: Workload) -> Any:
         non_sequences=A,
         n_steps=k,
     )
-    return L.theano.function([A, k], result[-1])
+    return L.function([A, k], result[-1])
 
 
 def jacobian(L: Symbolic, parameters: list, workload: Workload) -> Any:
@@ -130,7 +135,26 @@ def jacobian(L: Symbolic, parameters: list, workload: Workload) -> Any:
     x = T.vector("x")
     y = T.tanh(T.dot(x, parameters[0]))
     J = L.scan(lambda i, y, x: grad(y[i], x), sequences=T.arange(y.shape[0]), non_sequences=[y, x])
-    return L.theano.function([x], J)
+    return L.function([x], J)
+
+
+def axpy(L: Symbolic, parameters: list, workload: Workload) -> Any:
+    z, x, y = parameters
+    return L.function([], [], updates=[(z, 2 * x + y)])
+
+
+def long_sum(L: Symbolic, parameters: list, workload: Workload) -> Any:
+    x, y = parameters
+    return L.function([], L.T.sum(x * y))
+
+
+def product(L: Symbolic, parameters: list, workload: Workload) -> Any:
+    C, A, B = parameters
+    return L.function([], [], updates=[(C, L.T.dot(A, B))])
+
+
+def small_updates(L: Symbolic, parameters: list, workload: Workload) -> Any:
+    return L.function([], [], updates=[(w, 0.5 * w + 1) for w in parameters])
 
 
 FAMILIES: dict[str, Callable[[Symbolic, list, Workload], Any]] = {
@@ -144,6 +168,10 @@ FAMILIES: dict[str, Callable[[Symbolic, list, Workload], Any]] = {
     "Elman training": elman_training,
     "power": power,
     "Jacobian": jacobian,
+    "axpy": axpy,
+    "long sum": long_sum,
+    "product": product,
+    "small updates": small_updates,
 }
 
 
@@ -185,6 +213,41 @@ def refgraphs(option: str, threads: int, cache: str) -> Symbolic:
     theano.config.backend = option
     versions = {m.__name__: m.__version__ for m in (np, scipy)}
     return Symbolic(theano, T, T.nnet.softmax, without_updates(theano.scan), versions)
+
+
+class OnDevice(Symbolic):
+    """refgraph on a GPU: arguments are arrays of the device, outputs as far as it leaves them there."""
+
+    def __init__(self, *given: Any) -> None:
+        from refgraph.backend import get_backend
+
+        super().__init__(*given)
+        backend, self.function = get_backend("cupy"), self.leaving
+        self.placed, self.kind = backend.to_device, type(backend.to_device(np.zeros(1)))
+        self.to_numpy = backend.to_numpy
+        if os.environ.get("REFGRAPH_CUPY_DEVICE") != "host":
+            import cupy
+
+            self.wait = cupy.cuda.Device().synchronize
+
+    def leaving(self, inputs: list, outputs: Any, updates: Any = ()) -> Any:
+        Out = self.theano.Out
+        lent = [Out(x, borrow=True) for x in outputs] if isinstance(outputs, list) else Out(outputs, borrow=True)
+        return self.theano.function(inputs, lent, updates=updates)
+
+    def fetched(self, a: Any) -> Any:
+        return self.to_numpy(a) if isinstance(a, self.kind) else np.asarray(a)
+
+
+def refgraphs_on_device(option: str, threads: int, cache: str) -> Symbolic:
+    """On the device that refgraph_cupy finds: a GPU, or the host."""
+    on_host = refgraphs("cupy", threads, cache)
+    L = OnDevice(on_host.theano, on_host.T, on_host.softmax, on_host.scan, on_host.versions)
+    if L.wait is not None:
+        import cupy
+
+        L.versions["cupy"] = cupy.__version__
+    return L
 
 
 def theanos(option: str, threads: int, cache: str) -> Symbolic:

@@ -1,4 +1,4 @@
-"""PyTorch on the CPU: eager, or, with the option "compile", each workload as one compiled function.
+"""PyTorch: eager; or each workload as one compiled function, or as one CUDA graph.
 
 Parameters are updated in place, without recording. Eager loops over time are those of torch.nn.RNN, which are in C++.
 """
@@ -6,15 +6,17 @@ Parameters are updated in place, without recording. Eager loops over time are th
 from __future__ import annotations
 
 import os
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from compare_workloads.workloads import RATE, TRAINING, Arrays, Made, Workload
+from compare_workloads.workloads import RATE, STATEFUL, TRAINING, Arrays, Made, Workload
 
 
 def torches(option: str, threads: int, cache: str) -> SimpleNamespace:
+    """The option says "compile", or "graph" for a CUDA graph, and "cuda" where a GPU is to be used: with + between."""
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(cache, "inductor")
 
     import torch
@@ -22,21 +24,35 @@ def torches(option: str, threads: int, cache: str) -> SimpleNamespace:
     torch.set_num_threads(threads)
     torch.set_grad_enabled(False)  # only where gradients are asked for is anything recorded
     versions = {"torch": torch.__version__, "numpy": np.__version__}
-    return SimpleNamespace(make=compiled if option == "compile" else eager, versions=versions)
+    words = option.split("+")
+    device = "cuda" if "cuda" in words else "cpu"
+    make = compiled if "compile" in words else captured if "graph" in words else eager
+    if device == "cuda":
+        versions["gpu"] = torch.cuda.get_device_name()
+    return SimpleNamespace(make=partial(make, device), versions=versions)
 
 
-def tensors(arrays: list) -> list:
+def tensors(device: str, arrays: list) -> list:
     """torch takes 64 bits for classes, and a Python number for how often to loop."""
     import torch
 
     found = [torch.from_numpy(a.astype("int64") if a.dtype.kind == "i" else a.copy()) for a in arrays]
-    return [int(t) if t.ndim == 0 and not t.is_floating_point() else t for t in found]
+    return [int(t) if t.ndim == 0 and not t.is_floating_point() else t.to(device) for t in found]
 
 
 def leaves(outputs: Any) -> list:
+    if outputs is None:
+        return []
     if isinstance(outputs, (list, tuple)):
         return [a for output in outputs for a in leaves(output)]
-    return [outputs.detach().numpy()]
+    return [outputs.detach().cpu().numpy()]
+
+
+def waiting(device: str) -> Any:
+    """What waits for the device, where it is not the CPU."""
+    import torch
+
+    return torch.cuda.synchronize if device == "cuda" else None
 
 
 # the families; those that train answer the cost and what else is to be seen
@@ -95,7 +111,7 @@ def hidden(parameters: list, x: Any) -> Any:
     import torch
 
     W_x, W_h, b = parameters
-    h, found = torch.zeros(x.shape[1], W_h.shape[0]), []
+    h, found = torch.zeros(x.shape[1], W_h.shape[0], device=x.device), []
     for from_x in (x @ W_x + b).unbind():
         h = torch.tanh(from_x + h @ W_h)
         found.append(h)
@@ -107,7 +123,7 @@ def hidden_eager(parameters: list, x: Any) -> Any:
     import torch
 
     W_x, W_h, b = parameters
-    start = torch.zeros(1, x.shape[1], W_h.shape[0])
+    start = torch.zeros(1, x.shape[1], W_h.shape[0], device=x.device)
     weights = [W_x.T, W_h.T, b, torch.zeros_like(b)]
     return torch._VF.rnn_tanh(x, start, weights, True, 1, 0.0, torch.is_grad_enabled(), False, False)[0]
 
@@ -151,6 +167,35 @@ def jacobian(parameters: list, x: Any) -> Any:
     return torch.func.jacrev(lambda x: torch.tanh(x @ parameters[0]))(x)
 
 
+def copy(parameters: list) -> None:
+    z, x = parameters
+    z.copy_(x)
+
+
+def axpy(parameters: list) -> None:
+    import torch
+
+    z, x, y = parameters
+    torch.add(y, x, alpha=2, out=z)
+
+
+def long_sum(parameters: list) -> Any:
+    x, y = parameters
+    return (x * y).sum()
+
+
+def product(parameters: list) -> None:
+    import torch
+
+    C, A, B = parameters
+    torch.matmul(A, B, out=C)
+
+
+def small_updates(parameters: list) -> None:
+    for w in parameters:
+        w.mul_(0.5).add_(1)
+
+
 FAMILIES: dict[str, Any] = {
     "sum of scalars": sum_of_scalars,
     "small reduction": small_reduction,
@@ -162,6 +207,11 @@ FAMILIES: dict[str, Any] = {
     "Elman training": elman_training,
     "power": power,
     "Jacobian": jacobian,
+    "copy": copy,
+    "axpy": axpy,
+    "long sum": long_sum,
+    "product": product,
+    "small updates": small_updates,
 }
 EAGER: dict[str, Any] = {
     **FAMILIES,
@@ -174,12 +224,13 @@ EAGER: dict[str, Any] = {
 # making functions of them
 
 
-def eager(workload: Workload, arrays: Arrays) -> Made:
+def stepping(workload: Workload, parameters: list, data: list) -> Any:
+    """The eager program."""
     import torch
 
-    f, parameters, data = EAGER[workload.family], tensors(arrays.parameters), tensors(arrays.data)
+    f = EAGER[workload.family]
     if workload.family not in TRAINING:
-        return Made(lambda: f(parameters, *data), leaves)
+        return lambda: f(parameters, *data)
     for w in parameters:
         w.requires_grad_()
 
@@ -190,14 +241,47 @@ def eager(workload: Workload, arrays: Arrays) -> Made:
             w.sub_(g, alpha=RATE)
         return outputs
 
-    return Made(train, lambda outputs: leaves([outputs, parameters]))
+    return train
 
 
-def compiled(workload: Workload, arrays: Arrays) -> Made:
+def eager(device: str, workload: Workload, arrays: Arrays) -> Made:
+    parameters, data = tensors(device, arrays.parameters), tensors(device, arrays.data)
+    states = parameters if workload.family in STATEFUL else []
+    call = stepping(workload, parameters, data)
+    return Made(call, lambda outputs: leaves([outputs, states]), waiting(device))
+
+
+def captured(device: str, workload: Workload, arrays: Arrays) -> Made:
+    """The eager program as one CUDA graph: captured after a few runs on a stream beside, as its manual says."""
     import torch
 
-    f, parameters, data = FAMILIES[workload.family], tensors(arrays.parameters), tensors(arrays.data)
-    states = parameters if workload.family in TRAINING else []
+    parameters, data = tensors(device, arrays.parameters), tensors(device, arrays.data)
+    states = parameters if workload.family in STATEFUL else []
+    call, begin = stepping(workload, parameters, data), [w.detach().clone() for w in parameters]
+    beside = torch.cuda.Stream()
+    beside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(beside):
+        for _ in range(3):
+            call()
+    torch.cuda.current_stream().wait_stream(beside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        outputs = call()
+    for w, value in zip(parameters, begin, strict=True):
+        w.copy_(value)
+
+    def replay() -> Any:
+        graph.replay()
+        return outputs
+
+    return Made(replay, lambda outputs: leaves([outputs, states]), waiting(device))
+
+
+def compiled(device: str, workload: Workload, arrays: Arrays) -> Made:
+    import torch
+
+    f, parameters, data = FAMILIES[workload.family], tensors(device, arrays.parameters), tensors(device, arrays.data)
+    states = parameters if workload.family in STATEFUL else []
     # torch 2.13 loses updates of 0-d tensors in compiled functions
     parameters = [w.reshape(1) if w.ndim == 0 else w for w in parameters]
 
@@ -207,5 +291,5 @@ def compiled(workload: Workload, arrays: Arrays) -> Made:
             w.sub_(g, alpha=RATE)
         return outputs
 
-    step = torch.compile(train if states else f, fullgraph=True, dynamic=False)
-    return Made(lambda: step(parameters, *data), lambda outputs: leaves([outputs, states]))
+    step = torch.compile(train if workload.family in TRAINING else f, fullgraph=True, dynamic=False)
+    return Made(lambda: step(parameters, *data), lambda outputs: leaves([outputs, states]), waiting(device))

@@ -26,22 +26,28 @@ class Worker:
     def __init__(self, peer: Any) -> None:
         self.peer = peer
         self.made: Any = None
+        self.wait: Any = None
+        self.waits_for_each = False
 
     def prepare(self, name: str) -> dict:
         """States are seen by how far they moved: their changes are small beside themselves."""
-        from compare_workloads.workloads import CALLS_BEFORE_CHECK, TRAINING, WORKLOADS, arrays, digest
+        from compare_workloads.workloads import ALL, CALLS_BEFORE_CHECK, IN_A_ROW, STATEFUL, arrays, digest
 
         self.made = None
         gc.collect()
-        workload = WORKLOADS[name]
+        workload = ALL[name]
         given = arrays(workload)
-        begin = [a.copy() for a in given.parameters] if workload.family in TRAINING else []
+        begin = [a.copy() for a in given.parameters] if workload.family in STATEFUL else []
         start = time.perf_counter()
         self.made = self.peer.make(workload, given)
+        self.wait = self.made.wait or (lambda: None)
+        self.waits_for_each = self.made.wait is not None and workload.family not in IN_A_ROW
         outputs = self.made.call()
+        self.wait()
         first = time.perf_counter() - start
         for _ in range(CALLS_BEFORE_CHECK - 1):
             outputs = self.made.call()
+        self.wait()
         values = self.made.values(outputs)
         for i, a in enumerate(begin, len(values) - len(begin)):
             values[i] = values[i].astype("float64") - a
@@ -49,15 +55,21 @@ class Worker:
 
     def run(self, calls: int) -> dict:
         """Once more before, because another process has had the caches."""
-        call = self.made.call
+        call = self.waited if self.waits_for_each else self.made.call
         call()
+        self.wait()
         gc.disable()
         start = time.perf_counter()
         for _ in range(calls):
             call()
+        self.wait()
         seconds = time.perf_counter() - start
         gc.enable()
         return {"seconds": seconds}
+
+    def waited(self) -> None:
+        self.made.call()
+        self.wait()
 
 
 def main() -> None:

@@ -11,9 +11,10 @@ RATE = 0.1  # of learning
 POWER = 1000  # steps of the loop that raises to a power
 TIME = 100  # steps of the Elman net
 UNITS = 100  # of the Elman net, and the lengths of the Jacobian
+LONG = 2**25  # elements of arrays that no cache holds
 
 CALLS_BEFORE_CHECK = 3  # so that the check sees states that were updated more than once
-TOLERANCES = {"float32": 1e-3, "float64": 1e-9}  # of the sum of an array's absolute values
+TOLERANCES = {"float16": 1e-2, "float32": 1e-3, "float64": 1e-9}  # of the sum of an array's absolute values
 
 
 class Workload(NamedTuple):
@@ -35,11 +36,15 @@ class Arrays(NamedTuple):
 class Made(NamedTuple):
     """A function that is ready to be called."""
 
-    call: Callable[[], Any]  # computes once, and returns when all of it is computed
+    call: Callable[[], Any]  # computes once, and returns when all of it is computed, or can be waited for
     values: Callable[[Any], list]  # from what a call returned to NumPy's arrays: outputs, then states
+    wait: Any = None  # waits until all is computed, where calls do not
 
 
-TRAINING = ("classifier", "logistic regression", "Elman training")  # families whose parameters change
+TRAINING = ("classifier", "logistic regression", "Elman training")  # families that learn
+UPDATING = ("copy", "axpy", "product", "small updates")  # families that answer new values for their first parameters
+STATEFUL = (*TRAINING, *UPDATING)  # families whose parameters change
+IN_A_ROW = ("small updates",)  # families of which a device is waited for after many calls, not after each
 
 
 def _workloads() -> dict:
@@ -62,7 +67,45 @@ def _workloads() -> dict:
     return found
 
 
+def gpu_workloads(quick: bool = False) -> dict:
+    """What is measured on GPUs. The quick ones are small: where there is no GPU, they run on the host."""
+    found = {"x + y, 0-d": Workload("sum of scalars", "float64")}
+    found["ten small updates"] = Workload("small updates", "float32", (10,))
+    nets = [(784, 10), (784, 30, 10)] if quick else [(784, 10), (784, 500, 10), (784, 1000, 1000, 1000, 10)]
+    for widths in nets:
+        title = "softmax" if len(widths) == 2 else "tanh"
+        for batch in (1, 16) if quick else (1, 16, 64, 256, 1024, 4096):
+            name = f"{title} {'-'.join(map(str, widths))}, batch {batch}"
+            found[name] = Workload("classifier", "float32", widths, batch)
+    n = 40 if quick else 400
+    found[f"logistic regression {n} x 784"] = Workload("logistic regression", "float64", (n, 784))
+    size = 1000 if quick else 1000000
+    for family in ("elementwise", "elementwise gradient"):
+        found[f"{family} {size}"] = Workload(family, "float32", (size,))
+    time, units = (5, 10) if quick else (TIME, UNITS)
+    for family in ("Elman forward", "Elman training"):
+        for batch in (1,) if quick else (1, 64, 1024):
+            found[f"{family} {time} x {units}, batch {batch}"] = Workload(family, "float32", (time, units), batch)
+    found[f"scan: A ** {POWER}"] = Workload("power", "float32", (10,))
+    units = 10 if quick else UNITS
+    found[f"scan: Jacobian {units} x {units}"] = Workload("Jacobian", "float32", (units,))
+    size = 1000 if quick else LONG
+    for family in ("copy", "axpy", "long sum"):
+        found[f"{family} {size}"] = Workload(family, "float32", (size,))
+    for n in (32,) if quick else (1024, 4096, 8192):
+        for dtype in ("float32", "float64", "float16"):
+            found[f"product {n}, {dtype}"] = Workload("product", dtype, (n,))
+    return found
+
+
 WORKLOADS = _workloads()
+ALL = dict(WORKLOADS, **dict(gpu_workloads(quick=True), **gpu_workloads()))
+
+
+def bytes_moved(workload: Workload) -> int:
+    """That pass through memory at least, for families that do little else."""
+    arrays = {"copy": 2, "axpy": 3, "long sum": 2}[workload.family]
+    return arrays * workload.sizes[0] * np.dtype(workload.dtype).itemsize
 
 
 def arrays(workload: Workload) -> Arrays:
@@ -125,6 +168,21 @@ def _jacobian(rng: Any, workload: Workload) -> tuple:
     return [_weights(rng, n, n)], [rng.standard_normal(n)]
 
 
+def _long(rng: Any, workload: Workload) -> tuple:
+    count = 3 if workload.family == "axpy" else 2
+    return [rng.standard_normal(workload.sizes) for _ in range(count)], []
+
+
+def _product(rng: Any, workload: Workload) -> tuple:
+    (n,) = workload.sizes
+    return [np.zeros((n, n)), _weights(rng, n, n), _weights(rng, n, n)], []
+
+
+def _small_updates(rng: Any, workload: Workload) -> tuple:
+    """Of different lengths, so that they are different launches of a kernel."""
+    return [rng.standard_normal(workload.sizes[0] + i) for i in range(10)], []
+
+
 _DRAWN = {
     "sum of scalars": _sum_of_scalars,
     "small reduction": _two_vectors,
@@ -136,6 +194,11 @@ _DRAWN = {
     "Elman training": _elman,
     "power": _power,
     "Jacobian": _jacobian,
+    "copy": _long,
+    "axpy": _long,
+    "long sum": _long,
+    "product": _product,
+    "small updates": _small_updates,
 }
 
 

@@ -213,6 +213,7 @@ FLAGS: dict[str, Flag] = {flag.name: flag for flag in [
     # memory and running
     Flag("allow_gc",             False,     bool,                      "give the memory that a compiled function works in back to the system after each call; looked at when it is made"),
     Flag("threads",              0,         int,                       "threads that compiled functions may use; 0: as OMP_NUM_THREADS says, else one for each core; looked at when a function is made"),
+    Flag("debug_sync",           False,     bool,                      "wait for the GPU after each launch of a kernel, so that an error is raised by the call that caused it"),
     Idle("openmp",               False,     bool,                      "run loops of native code in several threads"),
     Idle("openmp_elemwise_minsize", 200000, int,                       "elements below which an elementwise loop stays in one thread"),
     Idle("conv.assert_shape",    False,     bool,                      "check at run time the shapes given to convolutions"),

@@ -11,7 +11,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -75,6 +75,7 @@ class Backend:
     speed: about how many times as fast as the interpreter it runs common programs, by which the flag backend=auto
         chooses; 0: only for those who ask for it by name.
     available: answers why it cannot run on this machine, or "" when it can; it is asked when a function is made.
+    memory: answers how many bytes of its device's memory are free, and how many there are.
     capabilities: see Capabilities.
     tolerances: how far results may lie from the interpreter's, in units in the last place (ulp), by "op-dtype", "op",
         "*-dtype" or "*"; the suite has a ceiling for each kind of op, and prints what is loosened.
@@ -94,6 +95,7 @@ class Backend:
         device: str = "cpu",
         speed: float = 0.0,
         available: Callable[[], str] | None = None,
+        memory: Callable[[], tuple[int, int]] | None = None,
         capabilities: Capabilities | None = None,
         tolerances: Mapping[str, float] | None = None,
         xfails: Mapping[str, str] | None = None,
@@ -118,9 +120,10 @@ class Backend:
         self.copy = copy or (lambda array: self.to_device(np.array(self.to_numpy(array))))
         self.capabilities = capabilities or Capabilities()
         self.tolerances, self.xfails = dict(tolerances or {}), dict(xfails or {})
-        self._available = available
+        self._available, self.memory = available, memory
         self._makers: dict[Any, AnyMaker] = {}
         self._program: AnyMaker | None = None
+        self._classes: frozenset[type] | None = None
 
     def kernel(self, *kinds: type[Op] | Op) -> Callable[[AnyMaker], AnyMaker]:
         """Register what makes kernels for ops of these classes, or for these very ops.
@@ -166,7 +169,9 @@ class Backend:
         Threads may run it together. A program that makes whole calls itself, arguments and states and all, has
         `function_class`, which makes of `Function` the class of functions that do (docs/adr/0029). A program that can
         say what its nodes take has `time(add)`: it then calls `add(node, runs, seconds)` after each call; without it, a
-        function that is profiled runs node by node. Raises BackendError for a second one.
+        function that is profiled runs node by node. `remarks`, lines of text on how it runs, are shown in `f.report()`.
+        `f.free()` calls its `free()`, if it keeps memory from call to call.
+        Raises BackendError for a second one.
         """
         if self._program is not None:
             raise BackendError(f"backend {self.name!r} makes programs already")
@@ -213,6 +218,15 @@ class Backend:
         if op in self._makers:
             return self._makers[op]
         return next((self._makers[kind] for kind in type(op).__mro__ if kind in self._makers), None)
+
+    def owns(self, value: Any) -> bool:
+        """Whether a value is an array of this backend's, and not one of NumPy's: it is known by its class."""
+        if self.is_host or isinstance(value, (np.ndarray, np.generic)):
+            return False
+        if self._classes is None:  # a backend may have a class for single numbers
+            some = [np.zeros(shape, dtype) for shape in ((), (1,)) for dtype in self.capabilities.dtypes]
+            self._classes = frozenset([type(self.to_device(array)) for array in some])
+        return type(value) in self._classes
 
     def has_maker(self, op: Op) -> bool:
         """Whether it is asked for kernels for this op at all."""
@@ -486,6 +500,38 @@ def _found_fastest(device: str) -> Backend:
         raise refused
     warnings.warn(f"{refused.message} ({refused.why}): functions run on the CPU", stacklevel=7)
     return _fastest("cpu")
+
+
+class Memory(NamedTuple):
+    """How much memory a device has, in bytes."""
+
+    free: int
+    total: int
+
+
+def memory_info() -> Memory:
+    """How many bytes of the GPU's memory are free, and how many it has. What is kept to be used again is not free.
+
+    Raises BackendError where there is no backend for a GPU that can run here.
+    """
+    reasons = []
+    for name in installed():
+        try:
+            backend = get_backend(name)
+        except BackendError as error:
+            reasons.append(error.message)
+            continue
+        if backend.device != "cuda" or backend.memory is None:
+            continue
+        why = backend.why_unavailable()
+        if not why:
+            return Memory(*backend.memory())
+        reasons.append(f"{name}: {why}")
+    raise BackendError(
+        "there is no GPU whose memory could be told of",
+        why="; ".join(reasons) or f"installed: {', '.join(installed())}",
+        help=_GPU,
+    )
 
 
 def forget() -> None:

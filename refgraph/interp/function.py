@@ -728,6 +728,9 @@ class Function(ShownAsHtml):
 
     def free(self) -> None:
         """Give back memory that is kept from call to call; on the interpreter there is none."""
+        free = getattr(self.maker.ran, "free", None)
+        if free is not None:
+            free()
 
     def __repr__(self) -> str:
         return f"<{self._signature()}: {self.maker.fgraph}>"

@@ -319,6 +319,11 @@ class WholeProgram:
         found: Callable[[type], type] | None = getattr(self.program, "function_class", None)
         return found
 
+    @property
+    def free(self) -> Callable[[], None] | None:
+        """What gives back memory that the program keeps from call to call, if it keeps any."""
+        return getattr(self.program, "free", None)
+
     def _move(self, backend: Backend, there: bool) -> Callable[[Any], Any]:
         return Transfer(backend, there, self.traffic).impl
 

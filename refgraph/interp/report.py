@@ -36,12 +36,19 @@ class Report:
     """Where the applications of a function run, as a list of `rows` in the order in which they run.
 
     backend: the name of the one that was asked for, or chosen. whole: it runs all in one program of its own, but for
-    what is `interpreted`. traffic: what all calls so far have moved.
+    what is `interpreted`. traffic: what all calls so far have moved. remarks: what the program says of how it runs.
     """
 
-    def __init__(self, backend: str, rows: Sequence[Row], whole: bool, traffic: Traffic | None = None) -> None:
+    def __init__(
+        self,
+        backend: str,
+        rows: Sequence[Row],
+        whole: bool,
+        traffic: Traffic | None = None,
+        remarks: Sequence[str] = (),
+    ) -> None:
         self.backend, self.rows, self.whole = backend, tuple(rows), whole
-        self.traffic = traffic or Traffic()
+        self.traffic, self.remarks = traffic or Traffic(), tuple(remarks)
 
     @property
     def interpreted(self) -> tuple[Row, ...]:
@@ -62,6 +69,7 @@ class Report:
         ]
         if self.traffic.to_device or self.traffic.to_numpy:
             lines.append(f"moved so far: {self.traffic}")
+        lines += self.remarks
         width = max([len(row.where) for row in self.rows], default=0)
         lines += [_line(row, width) for row in self.rows]
         return "\n".join(lines)
@@ -83,7 +91,8 @@ def report(backend: Backend, graph: Graph, ran: Any) -> Report:
     if isinstance(ran, BackendKernels):
         return Report(backend.name, list(_by_node(ran, ran.plans[graph], 0)), False, ran.traffic)
     if isinstance(ran, WholeProgram):
-        return Report(backend.name, list(_in_program(ran)), True, ran.traffic)
+        remarks = getattr(ran.program, "remarks", ())
+        return Report(backend.name, list(_in_program(ran)), True, ran.traffic, remarks)
     return Report(NUMPY.name, list(_interpreted(graph, 0)), False)
 
 

@@ -75,8 +75,9 @@ class Container:
 
     def accepted(self, value: Any) -> Any:
         """`value` as the type has it; a value of the backend's comes as one of NumPy's. Raises InputError."""
-        if self.backend is not None and value.__class__ is self.value.__class__:
-            value = self.backend.to_numpy(value)
+        backend = self.backend
+        if backend is not None and (value.__class__ is self.value.__class__ or backend.owns(value)):
+            value = backend.to_numpy(value)
         return self.type.filter(value, strict=self.strict, allow_downcast=self.allow_downcast)
 
     def assign(self, value: Any) -> None:

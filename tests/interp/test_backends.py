@@ -414,6 +414,27 @@ def test_a_gpu_that_is_not_there_is_refused_where_the_device_is_forced(plugin):
         rg.function([x], T.exp(x))
 
 
+# what a device has
+
+
+def test_a_gpus_memory_is_what_its_backend_says(plugin):
+    plugin("card", SOUND.replace("speed=", "memory=lambda: (3, 8), speed="), device="cuda")
+
+    assert rg.cuda.memory_info() == (3, 8)
+    assert rg.cuda.memory_info().total == 8
+
+
+def test_where_no_gpu_can_be_used_memory_info_says_what_is_missing(plugin):
+    with pytest.raises(BackendError, match="no GPU") as error:
+        rg.cuda.memory_info()
+    assert "pip install 'refgraph[cuda]'" in str(error.value)
+
+    source = SOUND.replace("speed=", "memory=lambda: (3, 8), speed=")
+    plugin("card", source, device="cuda", unavailable="no driver")
+    with pytest.raises(BackendError, match="card: no driver"):
+        rg.cuda.memory_info()
+
+
 def test_a_reduction_has_a_family_of_its_own():
     backend = Backend("sums")
     backend.kernel(Reduction)(lambda node: (lambda a: a.sum()) if node.op.name == "sum" else None)

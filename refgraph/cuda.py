@@ -1,0 +1,3 @@
+"""What concerns GPUs alone. Names, no logic."""
+
+from refgraph.interp.backends import memory_info as memory_info
