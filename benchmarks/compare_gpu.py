@@ -100,6 +100,7 @@ def main() -> int:
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the workers, which may be stopped, end too
     peers = {name: PEERS[name] for name in args.peers or PEERS}
+    os.environ.pop("REFGRAPH_CUPY_DEVICE", None)
     if why := why_missing():
         print(f"No GPU can be used here: {why}.")
         if not args.quick:
