@@ -91,9 +91,6 @@ class Device(Protocol):
     def launch(self, kernel: Kernel, grid: Shape, block: Shape, arguments: np.ndarray[Any, Any]) -> None:
         """Run a kernel: `grid` blocks of `block` threads, three lengths each. `arguments` are int64."""
 
-    def argsort(self, array: Array) -> Array:
-        """The positions of the elements of a vector, int64, in rising order; equal ones stay in theirs."""
-
     def multiply(self, product: blas.Product) -> None:
         """Compute a product of matrices in memory."""
 
@@ -177,9 +174,6 @@ class Cuda(Faults):
         module = self._cupy.RawModule(code=kernel.source, options=(f"-I{HEADERS / 'device'}", f"-I{HEADERS}", *OPTIONS))
         self._modules.append(module)
         return int(module.get_function(kernel.name).kernel.ptr)
-
-    def argsort(self, array: Array) -> Array:
-        return self._cupy.argsort(array, kind="stable")
 
     def multiply(self, product: blas.Product) -> None:
         stream, allocate = self._cupy.cuda.get_current_stream().ptr, self._cupy.cuda.alloc

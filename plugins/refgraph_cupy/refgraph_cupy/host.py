@@ -158,9 +158,6 @@ class Host(Faults):
         function.argtypes, function.restype = [ctypes.c_void_p] * 3, None
         return function
 
-    def argsort(self, array: Array) -> Array:
-        return HostArray(np.argsort(array._array, kind="stable"))
-
     def multiply(self, product: Product) -> None:
         count, m, n, k = product.lengths
         wide = np.dtype("float32" if product.dtype == "float16" else product.dtype)

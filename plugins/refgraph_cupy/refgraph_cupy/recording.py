@@ -168,10 +168,6 @@ class Recorder:
     def work(self, launches: Sequence[Any]) -> Work:
         return self._device.work(launches)
 
-    def argsort(self, array: Array) -> Array:
-        self.stop("a sort is CuPy's own")
-        return self._device.argsort(array)
-
     def broadcast(self, array: Array, shape: Shape) -> Array:
         return self._device.broadcast(array, shape)
 
